@@ -1,0 +1,24 @@
+"""Failures by their fate: a passing one may be tried again, a permanent one needs a person."""
+
+
+class CircuitSyncError(Exception):
+    """Base of every error this project raises on purpose; its text is one line, fit for an operator's eyes.
+
+    The text never holds a secret or a row's free text.
+    """
+
+    passing: bool = False
+
+
+class PassingError(CircuitSyncError):
+    """The same request may succeed later: a timeout, an overloaded server, a busy lock."""
+
+    passing = True
+
+
+class PermanentError(CircuitSyncError):
+    """Trying again changes nothing: wrong credentials, a malformed answer, a database filled by another server."""
+
+
+class UsageError(PermanentError):
+    """The operator's input is wrong: a setting, an argument, a run's configuration. Names it and what is allowed."""

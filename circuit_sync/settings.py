@@ -1,0 +1,84 @@
+"""Every setting, typed and validated; the only reader of the environment.
+
+``.env.example`` lists them all. A wrong value raises ``UsageError`` with one line that names the variable; values that may be
+secret never appear in it.
+"""
+
+from datetime import date
+from pathlib import Path
+from typing import Annotated, Any
+
+from pydantic import Field, SecretStr, ValidationError, field_validator
+from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
+
+from circuit_sync.domain.errors import UsageError
+from circuit_sync.domain.statuses import STATUS_CODES, parse_statuses
+
+CommaSeparated = Annotated[tuple[str, ...], NoDecode]
+
+
+class Settings(BaseSettings):
+    """The settings of one installation: one WorkStudio server and one database."""
+
+    model_config = SettingsConfigDict(env_file=".env", extra="ignore", frozen=True, env_ignore_empty=True)
+
+    circuit_sync_database_url: SecretStr | None = None
+    circuit_sync_secret_key: SecretStr | None = None
+    circuit_sync_state_dir: Path = Path(".circuit_sync")
+    circuit_sync_retry_delays: Annotated[tuple[int, ...], NoDecode] = (15, 30)
+    circuit_sync_first_snapshot: date = date(2026, 1, 1)
+    circuit_sync_webhooks: CommaSeparated = ()
+    circuit_sync_event_retention_days: int = Field(90, ge=1)
+    circuit_sync_owners: CommaSeparated = ()
+    circuit_sync_bundled_simulator: bool = Field(False, description="set by `dev` and `demo` for the processes they start")
+
+    workstudio_base_url: str | None = None
+    workstudio_service_username: str | None = None
+    workstudio_service_password: SecretStr | None = None
+    workstudio_circuits_view: str | None = None
+    workstudio_planned_units_view: str | None = None
+    workstudio_connect_timeout: float = Field(10.0, gt=0)
+    workstudio_timeout: float = Field(60.0, gt=0)
+    workstudio_max_attempts: int = Field(5, ge=1, le=5)
+    workstudio_backoff_base: float = Field(1.0, gt=0, le=30)
+    workstudio_calls_before_delay: int = Field(5, ge=1)
+    workstudio_rate_limit_delay: float = Field(0.5, ge=0)
+    workstudio_concurrency: int = Field(1, ge=1, le=5)
+    workstudio_statuses: CommaSeparated = STATUS_CODES
+    workstudio_ca_bundle: Path | None = None
+
+    @field_validator(
+        "circuit_sync_retry_delays", "circuit_sync_webhooks", "circuit_sync_owners", "workstudio_statuses", mode="before"
+    )
+    @classmethod
+    def _split(cls, value: Any) -> Any:
+        if isinstance(value, str):
+            return tuple(part.strip() for part in value.split(",") if part.strip())
+        return value
+
+    @field_validator("workstudio_statuses")
+    @classmethod
+    def _known_statuses(cls, value: tuple[str, ...]) -> tuple[str, ...]:
+        try:
+            return parse_statuses(value)
+        except UsageError as error:
+            raise ValueError(str(error)) from error
+
+    @field_validator("workstudio_base_url")
+    @classmethod
+    def _http_url(cls, value: str | None) -> str | None:
+        if value is not None and not value.lower().startswith(("http://", "https://")):
+            raise ValueError("must begin with https:// (or http://)")
+        return value
+
+
+def load_settings(**overrides: Any) -> Settings:
+    """The settings from the environment and ``.env``; ``overrides`` win.
+
+    Raises ``UsageError``, one line for all that is wrong, without the offending values (one may be a secret).
+    """
+    try:
+        return Settings(**overrides)
+    except ValidationError as error:
+        faults = "; ".join(f"{str(e['loc'][0]).upper()}: {e['msg'].removeprefix('Value error, ')}" for e in error.errors())
+        raise UsageError(f"wrong setting: {faults}") from None
