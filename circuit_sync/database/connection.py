@@ -1,0 +1,105 @@
+"""The database connection: transactions, and errors told by their fate."""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from types import TracebackType
+from typing import Any, Self
+
+from sqlalchemy import Connection, create_engine, text
+from sqlalchemy.exc import DBAPIError, OperationalError, TimeoutError
+
+from circuit_sync.database.urls import masked, parse_url
+from circuit_sync.domain.errors import PassingError, PermanentError
+
+__all__ = ["Connection", "Database", "DatabaseRefused", "DatabaseUnavailable"]
+
+CONNECT_TIMEOUT_SECONDS = 10
+_PASSING_SQLSTATES = ("08", "40", "53", "55P03", "57")
+
+
+class DatabaseUnavailable(PassingError):
+    """The database cannot be reached, is restarting, or is overloaded."""
+
+
+class DatabaseRefused(PermanentError):
+    """The database understood and said no: a missing right, a broken rule of a table."""
+
+
+class Database:
+    """One PostgreSQL database. Cheap to make: it connects at the first use."""
+
+    def __init__(self, url: str) -> None:
+        self.url = url
+        self._engine = create_engine(
+            parse_url(url),
+            pool_size=5,
+            pool_pre_ping=True,
+            connect_args={
+                "connect_timeout": CONNECT_TIMEOUT_SECONDS,
+                "application_name": "circuit_sync",
+                "keepalives_idle": 30,
+            },
+        )
+
+    def __repr__(self) -> str:
+        return f"Database({masked(self.url)})"
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
+        self.close()
+
+    def close(self) -> None:
+        """Closes every connection."""
+        self._engine.dispose()
+
+    @contextmanager
+    def transaction(self) -> Iterator[Connection]:
+        """A transaction, committed at the end, rolled back by any exception.
+
+        Raises ``DatabaseUnavailable`` or ``DatabaseRefused`` with one line and no values of rows.
+        """
+        with self._telling_fate(), self._engine.begin() as connection:
+            connection.execute(text("SET LOCAL timezone = 'UTC'"))
+            yield connection
+
+    @contextmanager
+    def rehearsal(self) -> Iterator[Connection]:
+        """A transaction that is rolled back at its end, whatever happened in it."""
+        with self._telling_fate(), self._engine.connect() as connection, connection.begin() as transaction:
+            connection.execute(text("SET LOCAL timezone = 'UTC'"))
+            try:
+                yield connection
+            finally:
+                transaction.rollback()
+
+    @contextmanager
+    def session(self) -> Iterator[Connection]:
+        """A connection of its own outside any transaction, for locks that last as long as it does."""
+        with self._telling_fate(), self._engine.connect() as connection:
+            connection = connection.execution_options(isolation_level="AUTOCOMMIT")
+            try:
+                yield connection
+            finally:
+                # A session's locks go with its connection: never hand it back to the pool.
+                connection.invalidate()
+
+    @contextmanager
+    def _telling_fate(self) -> Iterator[None]:
+        try:
+            yield
+        except (DBAPIError, TimeoutError) as error:
+            raise _told(error, self.url) from None
+
+
+def _told(error: Any, url: str) -> PassingError | PermanentError:
+    """Our error for the driver's: what failed and why, without the values of the statement."""
+    original = getattr(error, "orig", None)
+    sqlstate = getattr(original, "sqlstate", None) or ""
+    diagnosis = getattr(original, "diag", None)
+    first_line = getattr(diagnosis, "message_primary", None) or str(original or error).strip().splitlines()[0]
+    where = masked(url)
+    if sqlstate.startswith(_PASSING_SQLSTATES) or (isinstance(error, OperationalError | TimeoutError) and not sqlstate):
+        return DatabaseUnavailable(f"the database {where} is not available: {first_line}")
+    return DatabaseRefused(f"the database {where} refused ({sqlstate or type(original).__name__}): {first_line}")

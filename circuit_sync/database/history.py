@@ -1,0 +1,57 @@
+"""What was true when: the history of circuits, and the snapshots computed from it."""
+
+from collections.abc import Sequence
+from datetime import date, datetime
+from typing import Any
+
+from sqlalchemy import Connection, text
+
+_STATE_COLUMNS = (
+    "api_status",
+    "workflow_stage",
+    "region_id",
+    "taken_by",
+    "is_excluded",
+    "departed_at",
+    "total_miles",
+    "miles_planned",
+    "percent_complete",
+    "total_acres",
+)
+_STATE = ", ".join(f"u.{column}" if column == "workflow_stage" else f"c.{column}" for column in _STATE_COLUMNS)
+_RECORDED = ", ".join(f"h.{column}" for column in _STATE_COLUMNS)
+_NAMES = ", ".join(_STATE_COLUMNS)
+
+_LIST_MOVED = text(f"""
+    CREATE TEMPORARY TABLE moved ON COMMIT DROP AS
+    SELECT c.id AS circuit_id, {_STATE}
+    FROM circuits AS c
+    JOIN circuit_ui_states AS u ON u.circuit_id = c.id
+    LEFT JOIN circuit_history AS h ON h.circuit_id = c.id AND h.valid_to IS NULL
+    WHERE h.circuit_id IS NULL OR ({_STATE}) IS DISTINCT FROM ({_RECORDED})
+""")
+
+_CLOSE = text("""
+    UPDATE circuit_history AS h SET valid_to = :now
+    FROM moved WHERE h.circuit_id = moved.circuit_id AND h.valid_to IS NULL
+""")
+
+_OPEN = text(f"""
+    INSERT INTO circuit_history (circuit_id, valid_from, {_NAMES})
+    SELECT circuit_id, :now, {_NAMES} FROM moved
+    ON CONFLICT (circuit_id, valid_from) DO UPDATE
+    SET valid_to = NULL, {", ".join(f"{column} = excluded.{column}" for column in _STATE_COLUMNS)}
+""")
+
+_FORGET = text("DROP TABLE moved")
+
+
+def record_history(connection: Connection, now: datetime) -> None:
+    """Writes a row for every circuit whose state differs from its newest history row; an unchanged one gets none.
+
+    It compares all circuits, so that a change made by another program is dated by the next sync or snapshot at the latest.
+    """
+    connection.execute(_LIST_MOVED)
+    connection.execute(_CLOSE, {"now": now})
+    connection.execute(_OPEN, {"now": now})
+    connection.execute(_FORGET)

@@ -1,0 +1,89 @@
+"""Advisory locks: one pace, one writer of circuits, and a run's sign of life.
+
+All are held by a connection's session, so they go with the process that held them, however it ends.
+"""
+
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+
+from sqlalchemy import Connection, text
+
+from circuit_sync.database.connection import Database, DatabaseUnavailable
+from circuit_sync.domain.errors import PassingError
+
+PACE = "circuit_sync pace"
+STORE = "circuit_sync store circuits"
+STORE_WAIT_SECONDS = 600
+
+_TRY = text("SELECT pg_try_advisory_lock(hashtextextended(:name, 0))")
+_TAKE = text("SELECT pg_advisory_lock(hashtextextended(:name, 0))")
+_LEAVE = text("SELECT pg_advisory_unlock(hashtextextended(:name, 0))")
+_IS_HELD = text("""
+    SELECT EXISTS (
+        SELECT 1 FROM pg_locks, (SELECT hashtextextended(:name, 0) AS key) AS named
+        WHERE locktype = 'advisory' AND objsubid = 1 AND granted
+          AND database = (SELECT oid FROM pg_database WHERE datname = current_database())
+          AND classid = ((key >> 32) & 4294967295)::oid AND objid = (key & 4294967295)::oid)
+""")
+
+
+def run_lock_name(run_id: str) -> str:
+    return f"circuit_sync run {run_id}"
+
+
+@contextmanager
+def run_lock(database: Database, run_id: str) -> Iterator[None]:
+    """Held as long as the run lives: its sign of life for others."""
+    with database.session() as connection:
+        connection.execute(_TAKE, {"name": run_lock_name(run_id)})
+        yield
+
+
+def is_run_alive(database: Database, run_id: str) -> bool:
+    """Whether some process holds the run's lock."""
+    with database.transaction() as connection:
+        return bool(connection.scalar(_IS_HELD, {"name": run_lock_name(run_id)}))
+
+
+@contextmanager
+def store_lock(
+    database: Database, *, say: Callable[[str], None], wait_seconds: float = STORE_WAIT_SECONDS
+) -> Iterator[None]:
+    """One run at a time fetches and stores circuits; a second one waits, and says so.
+
+    Raises ``PassingError`` when the wait is over.
+    """
+    with database.session() as connection:
+        if not connection.scalar(_TRY, {"name": STORE}):
+            say(f"waiting for another circuit sync to finish (at most {wait_seconds / 60:g} minutes)")
+            _wait(connection, wait_seconds)
+        yield
+
+
+def _wait(connection: Connection, seconds: float) -> None:
+    connection.execute(text("SELECT set_config('lock_timeout', :limit, false)"), {"limit": f"{int(seconds * 1000)}ms"})
+    try:
+        connection.execute(_TAKE, {"name": STORE})
+    except Exception as error:
+        if getattr(getattr(error, "orig", None), "sqlstate", None) == "55P03":
+            raise PassingError(
+                f"another circuit sync has held the store for {seconds / 60:g} minutes: nothing was stored; "
+                "look at the run in progress, then sync again"
+            ) from None
+        raise
+
+
+class PaceLock:
+    """The lock that each burst of calls is held under, on one connection that is opened at the first burst."""
+
+    def __init__(self, database: Database) -> None:
+        self._database = database
+
+    @contextmanager
+    def __call__(self) -> Iterator[None]:
+        with self._database.session() as connection:
+            connection.execute(_TAKE, {"name": PACE})
+            yield
+
+
+__all__ = ["DatabaseUnavailable", "PaceLock", "is_run_alive", "run_lock", "store_lock"]

@@ -1,0 +1,75 @@
+"""Snapshots: what each circuit's state was at the end of a date, computed from history."""
+
+from collections.abc import Mapping
+from datetime import date, datetime
+
+from sqlalchemy import Connection, text
+
+_PROGRESS = "total_miles, miles_planned, percent_complete, total_acres"
+_UNITS = ("total_units", "total_linear_ft", "total_trees", "units_approved", "units_refused", "units_pending")
+_STATE = "region_id, taken_by, api_status, workflow_stage"
+_COLUMNS = f"circuit_id, snapshot_date, snapshot_type, {_STATE}, {_PROGRESS}, {', '.join(_UNITS)}, as_of, created_at"
+
+
+def _qualified(alias: str, names: str) -> str:
+    return ", ".join(f"{alias}.{name}" for name in names.split(", "))
+
+
+_LATEST_UNITS = ", ".join(f"coalesce(a.{name}, 0)" for name in _UNITS)
+
+_REPLACE = text("DELETE FROM circuit_snapshots WHERE snapshot_type = 'daily' AND snapshot_date = ANY(:dates)")
+
+_TAKE = text(f"""
+    INSERT INTO circuit_snapshots ({_COLUMNS})
+    SELECT h.circuit_id, d.day, 'daily', {_qualified("h", _STATE)}, {_qualified("h", _PROGRESS)}, {_LATEST_UNITS}, d.until, :now
+    FROM unnest(CAST(:dates AS date[]), CAST(:untils AS timestamptz[])) AS d (day, until)
+    JOIN circuit_history AS h ON h.valid_from <= d.until AND (h.valid_to IS NULL OR h.valid_to > d.until)
+    LEFT JOIN LATERAL (
+        SELECT * FROM circuit_aggregates
+        WHERE circuit_id = h.circuit_id AND aggregate_date <= d.day AND NOT is_rollup
+        ORDER BY aggregate_date DESC LIMIT 1) AS a ON true
+    WHERE h.api_status <> 'CLOSE' AND NOT h.is_excluded AND h.departed_at IS NULL
+    ORDER BY d.day, h.circuit_id
+""")
+
+_COUNT = text("""
+    SELECT snapshot_date, count(*) AS rows FROM circuit_snapshots
+    WHERE snapshot_type = 'daily' AND snapshot_date = ANY(:dates) GROUP BY snapshot_date
+""")
+
+_HISTORY_BEGINS = text("SELECT min(valid_from) FROM circuit_history")
+
+_STATUS_CHANGES = text(f"""
+    INSERT INTO circuit_snapshots ({_COLUMNS})
+    SELECT c.id, :day, 'status_change', {_qualified("h", _STATE)}, {_qualified("h", _PROGRESS)}, {_LATEST_UNITS}, :now, :now
+    FROM changes AS x
+    JOIN circuits AS c ON c.id = x.circuit_id
+    JOIN circuit_history AS h ON h.circuit_id = c.id AND h.valid_to IS NULL
+    LEFT JOIN LATERAL (
+        SELECT * FROM circuit_aggregates WHERE circuit_id = c.id AND NOT is_rollup
+        ORDER BY aggregate_date DESC LIMIT 1) AS a ON true
+    WHERE x.old_status <> x.new_status
+    ORDER BY c.id
+""")
+
+
+def replace_snapshots(connection: Connection, untils: Mapping[date, datetime], now: datetime) -> dict[date, int]:
+    """Replaces the daily snapshots of each date by the state at its instant; returns the rows of each date.
+
+    Circuits closed, excluded or departed then are left out. ``untils``: the last instant that counts for each date.
+    """
+    dates = sorted(untils)
+    connection.execute(_REPLACE, {"dates": dates})
+    connection.execute(_TAKE, {"dates": dates, "untils": [untils[day] for day in dates], "now": now})
+    counted = {row.snapshot_date: row.rows for row in connection.execute(_COUNT, {"dates": dates})}
+    return {day: counted.get(day, 0) for day in dates}
+
+
+def history_begins(connection: Connection) -> datetime | None:
+    """The first instant that history knows of."""
+    return connection.scalar(_HISTORY_BEGINS)
+
+
+def snapshot_status_changes(connection: Connection, day: date, now: datetime) -> None:
+    """A ``status_change`` snapshot of every circuit whose status this transaction changes (table ``changes``)."""
+    connection.execute(_STATUS_CHANGES, {"day": day, "now": now})

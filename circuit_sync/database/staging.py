@@ -1,0 +1,76 @@
+"""What a circuit sync fetched, normalised, until it is stored or given up."""
+
+from collections.abc import Iterable, Sequence
+from typing import Any
+
+import psycopg
+from psycopg import sql
+from sqlalchemy import Connection, text
+
+from circuit_sync.domain.statuses import STATUS_CODES
+
+STAGED_COLUMNS = (
+    "sync_log_id",
+    "answer_status",
+    "status_order",
+    "row_number",
+    "job_guid",
+    "work_order",
+    "extension",
+    "region",
+    "title",
+    "job_type",
+    "cycle_type",
+    "contractor",
+    "taken_by",
+    "total_miles",
+    "miles_planned",
+    "percent_complete",
+    "total_acres",
+    "start_date",
+    "api_status",
+    "api_modified_at",
+    "api_data",
+    "content_hash",
+)
+
+_DISCARD = text("DELETE FROM staged_circuits WHERE sync_log_id = :sync")
+_DISCARD_ORPHANS = [
+    text(f"""
+        DELETE FROM {table} AS staged
+        WHERE NOT EXISTS (SELECT 1 FROM sync_logs WHERE id = staged.sync_log_id AND sync_status = 'started')
+    """)
+    for table in ("staged_circuits", "staged_choices")
+]
+
+
+def stage_circuits(connection: Connection, sync_id: int, status: str, columns: Sequence[list[Any]]) -> None:
+    """Copies one status' rows into the staging table.
+
+    ``columns``: a list of values for each of ``STAGED_COLUMNS`` from ``row_number`` on.
+    """
+    place = STATUS_CODES.index(status)
+    rows = ((sync_id, status, place, *values) for values in zip(*columns, strict=True))
+    copy_rows(connection, "staged_circuits", STAGED_COLUMNS, rows)
+
+
+def discard_staged(connection: Connection, sync_id: int) -> None:
+    """What was fetched goes when its sync ends."""
+    connection.execute(_DISCARD, {"sync": sync_id})
+
+
+def discard_orphans(connection: Connection) -> None:
+    """Removes what killed syncs left in the staging tables."""
+    for statement in _DISCARD_ORPHANS:
+        connection.execute(statement)
+
+
+def copy_rows(connection: Connection, table: str, columns: Sequence[str], rows: Iterable[Sequence[Any]]) -> None:
+    """PostgreSQL's COPY, within the connection's transaction."""
+    statement = sql.SQL("COPY {} ({}) FROM STDIN").format(
+        sql.Identifier(table), sql.SQL(", ").join(map(sql.Identifier, columns))
+    )
+    driver: psycopg.Connection[Any] = connection.connection.driver_connection  # type: ignore[assignment]
+    with driver.cursor() as cursor, cursor.copy(statement) as copy:
+        for row in rows:
+            copy.write_row(row)

@@ -1,0 +1,208 @@
+"""The sync log: what ran, when, why, and what came of it."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+from sqlalchemy import Connection, Row, func, literal, or_, select, text, update
+from sqlalchemy.dialects.postgresql import insert
+
+from circuit_sync.database.tables import sync_logs, users
+from circuit_sync.domain.errors import CircuitSyncError, UsageError
+
+
+class SyncAlreadyClosed(CircuitSyncError):
+    """Somebody else closed this sync's log first: its run was taken for dead."""
+
+    passing = True
+
+
+@dataclass(frozen=True)
+class SyncLog:
+    """One row of ``sync_logs``, as far as use cases need it again."""
+
+    id: int
+    sync_type: str
+    sync_status: str
+    sync_trigger: str
+    started_at: datetime
+    triggered_by: int | None
+    dagster_run_id: str | None
+    context: Mapping[str, Any]
+    error_details: Mapping[str, Any]
+
+
+def start(
+    connection: Connection,
+    *,
+    sync_type: str,
+    trigger: str,
+    now: datetime,
+    api_status_filter: str | None = None,
+    triggered_by: int | None = None,
+    run_id: str | None = None,
+    retry_of: int | None = None,
+    context: Mapping[str, Any] | None = None,
+) -> SyncLog:
+    """Opens a sync log with the status ``started``.
+
+    Raises ``UsageError`` when the run has opened one of this type already.
+    """
+    statement = (
+        insert(sync_logs)
+        .values(
+            sync_type=sync_type,
+            sync_status="started",
+            sync_trigger=trigger,
+            started_at=now,
+            api_status_filter=api_status_filter,
+            triggered_by=triggered_by,
+            dagster_run_id=run_id,
+            retry_of=retry_of,
+            context=dict(context or {}),
+        )
+        .on_conflict_do_nothing()
+        .returning(*_COLUMNS)
+    )
+    row = connection.execute(statement).one_or_none()
+    if row is None:
+        raise UsageError(f"run {run_id} has begun its {sync_type} sync already: start a new run instead of this step again")
+    return _log(row)
+
+
+def read(connection: Connection, sync_id: int) -> SyncLog:
+    """The log of a sync."""
+    return _log(connection.execute(select(*_COLUMNS).where(sync_logs.c.id == sync_id)).one())
+
+
+def remember(connection: Connection, sync_id: int, context: Mapping[str, Any], details: Mapping[str, Any]) -> None:
+    """Adds to what an open sync knows of itself: its ``context``, and the ``error_details`` found so far."""
+    connection.execute(
+        update(sync_logs)
+        .where(sync_logs.c.id == sync_id)
+        .values(
+            context=sync_logs.c.context.op("||")(_jsonb(context)),
+            error_details=sync_logs.c.error_details.op("||")(_jsonb(details)),
+        )
+    )
+
+
+def complete(connection: Connection, sync_id: int, now: datetime, results: Mapping[str, int]) -> None:
+    """Closes the log as ``completed``. Raises ``SyncAlreadyClosed`` if it is not open any more."""
+    _close(connection, sync_id, "completed", now, results)
+
+
+def complete_with_warning(
+    connection: Connection,
+    sync_id: int,
+    now: datetime,
+    message: str,
+    results: Mapping[str, int],
+    details: Mapping[str, Any] | None = None,
+) -> None:
+    """Closes the log as ``warning``: done, but somebody should read the message."""
+    _close(connection, sync_id, "warning", now, results, message, details)
+
+
+def fail(
+    connection: Connection,
+    sync_id: int,
+    now: datetime,
+    message: str,
+    details: Mapping[str, Any] | None = None,
+    *,
+    retry_at: datetime | None = None,
+) -> bool:
+    """Closes the log as ``failed``; false, and nothing done, if it is closed already."""
+    try:
+        _close(connection, sync_id, "failed", now, {}, message, details, retry_at)
+    except SyncAlreadyClosed:
+        return False
+    return True
+
+
+def resolve_user(connection: Connection, name: str | None) -> int | None:
+    """The id of the user whose e-mail, WorkStudio name or name is ``name``.
+
+    Raises ``UsageError`` when there is none, or more than one.
+    """
+    if name is None:
+        return None
+    folded = name.lower()
+    matches = connection.execute(
+        select(users.c.id, users.c.email).where(
+            or_(*(func.lower(column) == folded for column in (users.c.email, users.c.ws_username, users.c.name)))
+        )
+    ).all()
+    if len(matches) != 1:
+        found = "no user" if not matches else f"{len(matches)} users"
+        raise UsageError(f"{found} named {name!r}: give the e-mail or WorkStudio name of one known user")
+    return int(matches[0].id)
+
+
+_COLUMNS = (
+    sync_logs.c.id,
+    sync_logs.c.sync_type,
+    sync_logs.c.sync_status,
+    sync_logs.c.sync_trigger,
+    sync_logs.c.started_at,
+    sync_logs.c.triggered_by,
+    sync_logs.c.dagster_run_id,
+    sync_logs.c.context,
+    sync_logs.c.error_details,
+)
+
+
+def _log(row: Row[Any]) -> SyncLog:
+    return SyncLog(**row._mapping)
+
+
+def _jsonb(value: Mapping[str, Any]) -> Any:
+    return literal(dict(value), type_=sync_logs.c.context.type)
+
+
+def _close(
+    connection: Connection,
+    sync_id: int,
+    status: str,
+    now: datetime,
+    results: Mapping[str, int],
+    message: str | None = None,
+    details: Mapping[str, Any] | None = None,
+    retry_at: datetime | None = None,
+) -> None:
+    closed = connection.execute(
+        update(sync_logs)
+        .where(sync_logs.c.id == sync_id, sync_logs.c.sync_status == "started")
+        .values(
+            sync_status=status,
+            completed_at=now,
+            duration_seconds=func.extract("epoch", literal(now) - sync_logs.c.started_at),
+            error_message=message,
+            error_details=sync_logs.c.error_details.op("||")(_jsonb(details or {})),
+            retry_at=retry_at,
+            **results,
+        )
+    )
+    if closed.rowcount != 1:
+        raise SyncAlreadyClosed(f"sync {sync_id} was closed by somebody else, its run taken for dead: nothing was stored")
+
+
+_SHRUNKEN_BEFORE = text("""
+    SELECT context -> 'shrunken' -> :status AS lacked
+    FROM sync_logs
+    WHERE sync_type = 'circuit_list' AND sync_status IN ('completed', 'warning') AND id <> :sync
+      AND context -> 'statuses' ? :status
+    ORDER BY id DESC LIMIT :most
+""")
+
+
+def shrunken_before(connection: Connection, sync_id: int, status: str, most: int) -> list[list[int]]:
+    """The ids of circuits that the latest answers of ``status`` lacked, newest first, as long as each was shrunken."""
+    lacked = []
+    for ids in connection.scalars(_SHRUNKEN_BEFORE, {"sync": sync_id, "status": status, "most": most}):
+        if ids is None:
+            break
+        lacked.append(list(ids))
+    return lacked

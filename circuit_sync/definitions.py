@@ -1,0 +1,32 @@
+"""The one ``Definitions`` object. Loading it touches no network, no database and no secret."""
+
+import dagster as dg
+
+from circuit_sync.orchestration import schedules, sensors
+from circuit_sync.orchestration.aggregates import circuit_aggregates
+from circuit_sync.orchestration.circuits import circuits
+from circuit_sync.orchestration.jobs import (
+    create_daily_snapshots,
+    preview_circuits,
+    sync_circuit_aggregates,
+    sync_circuits,
+    sync_work_orders,
+)
+from circuit_sync.orchestration.progress import progress_logger
+from circuit_sync.orchestration.resources import workplace
+from circuit_sync.orchestration.snapshots import daily_snapshots
+
+defs = dg.Definitions(
+    assets=[circuits, circuit_aggregates, daily_snapshots],
+    jobs=[sync_circuits, sync_circuit_aggregates, create_daily_snapshots, preview_circuits, sync_work_orders],
+    schedules=[
+        schedules.sync_circuits_activ_morning,
+        schedules.sync_circuits_activ_afternoon,
+        schedules.sync_circuits_weekly,
+        schedules.daily_snapshots_schedule,
+    ],
+    sensors=[sensors.aggregates_after_circuits, sensors.snapshots_after_sync, sensors.close_abandoned_syncs],
+    resources={"workplace": workplace},
+    loggers={"console": dg.colored_console_logger, "progress": progress_logger},
+    executor=dg.in_process_executor,
+)

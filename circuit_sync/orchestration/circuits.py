@@ -1,0 +1,83 @@
+"""The asset ``circuits``: one partition per status, from three ops that each call one use case."""
+
+import dagster as dg
+from pydantic import Field
+
+from circuit_sync.orchestration import metadata
+from circuit_sync.orchestration.owners import owners
+from circuit_sync.orchestration.partitions import statuses
+from circuit_sync.orchestration.resources import Workplace
+from circuit_sync.orchestration.tags import started_by
+from circuit_sync.sync import circuits as use_case
+from circuit_sync.sync.circuits import CircuitSyncRequest, CircuitSyncResult
+
+
+class CircuitSyncConfig(dg.Config):
+    """How a circuit sync runs, beyond its partitions."""
+
+    force: bool = Field(False, description="overwrite the fields that a person edited")
+    accept_departures: bool = Field(False, description="believe an answer with fewer than half of the circuits held before")
+    triggered_by: str | None = Field(None, description="the user who asks for it, by e-mail or WorkStudio name")
+
+
+@dg.op(description="Opens the sync log, emits sync.started and asks WorkStudio whether it is well. Returns the log's id")
+def open_circuit_sync(
+    context: dg.AssetExecutionContext, config: CircuitSyncConfig, workplace: dg.ResourceParam[Workplace]
+) -> int:
+    with workplace.session(context.log.info) as session:
+        request = CircuitSyncRequest(
+            statuses=tuple(context.partition_keys),
+            triggered_by=config.triggered_by,
+            force=config.force,
+            accept_departures=config.accept_departures,
+            **started_by(context.run),
+        )
+        return use_case.open_circuit_sync(session, request)
+
+
+@dg.op(description="Fetches the view of every status, normalises the rows and stages them. Hands on the log's id")
+def fetch_circuits(context: dg.AssetExecutionContext, workplace: dg.ResourceParam[Workplace], sync_id: int) -> int:
+    with workplace.session(context.log.info) as session:
+        received = use_case.fetch_circuits(session, sync_id)
+    context.add_output_metadata({f"rows_received_{status}": rows for status, rows in received.items()})
+    return sync_id
+
+
+@dg.op(
+    description="Stores all statuses, links, history and events in one transaction, together with the log's completion",
+    out=dg.Out(dg.Nothing),
+)
+def store_circuits(context: dg.AssetExecutionContext, workplace: dg.ResourceParam[Workplace], sync_id: int) -> None:
+    with workplace.session(context.log.info) as session:
+        result = use_case.store_circuits(session, sync_id)
+    context.add_asset_metadata(_of_the_sync(result))
+    for status in context.partition_keys:
+        counts = result.per_status.get(status, {})
+        told = metadata.counted(counts)
+        context.add_asset_metadata(told | {metadata.ROW_COUNT: counts.get("processed", 0)}, partition_key=status)
+
+
+def _of_the_sync(result: CircuitSyncResult) -> metadata.Metadata:
+    return metadata.shared(result) | metadata.tables(changes=result.changes, rejected_rows=result.rejected)
+
+
+@dg.config_mapping
+def _circuit_sync_config(config: CircuitSyncConfig) -> dict[str, object]:
+    return {"open_circuit_sync": {"config": config.model_dump()}}
+
+
+@dg.graph_asset(
+    partitions_def=statuses,
+    group_name="workstudio",
+    kinds={"http", "pandas", "postgres"},
+    owners=owners(),
+    backfill_policy=dg.BackfillPolicy.single_run(),
+    config=_circuit_sync_config,
+    description=(
+        "The circuits of each status as WorkStudio lists them, upserted by `job_guid` with their workflow stage, planners, "
+        "history and events. All statuses of a run are fetched before anything is stored, and stored in one transaction."
+    ),
+)
+def circuits() -> None:
+    """Open, fetch, store."""
+    return store_circuits(fetch_circuits(open_circuit_sync()))

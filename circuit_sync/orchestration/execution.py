@@ -1,0 +1,151 @@
+"""Runs a job in this process, on the persistent instance: the command line's way into Dagster.
+
+``JobDefinition.execute_in_process`` makes runs that belong to no code location: the UI shows them, but neither under their job
+nor by their location's filters, and cannot run them again. So the run is created here with the origin that the workspace gives.
+"""
+
+import signal
+import socket
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass, field
+from typing import Any
+
+import dagster as dg
+from dagster._core.definitions.job_base import InMemoryJob
+from dagster._core.execution.api import execute_run_iterator
+from dagster._core.instance.ref import InstanceRef
+from dagster._core.remote_origin import RemoteJobOrigin, RemoteRepositoryOrigin
+from dagster._core.workspace.load_target import WorkspaceFileTarget
+from dagster._utils.interrupts import capture_interrupts
+
+from circuit_sync.definitions import defs
+from circuit_sync.orchestration.local import project_dir
+from circuit_sync.orchestration.metadata import Metadata, plain
+from circuit_sync.orchestration.partitions import partition_tags
+from circuit_sync.orchestration.progress import RUN_CONFIG, listening
+
+NO_OUTPUT_CAPTURE = {
+    "compute_logs": {
+        "module": "dagster._core.storage.noop_compute_log_manager",
+        "class": "NoOpComputeLogManager",
+        "config": {},
+    }
+}
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """How a run ended. ``told`` is what its last step said, by partition (the empty string if it has none)."""
+
+    run_id: str
+    status: str
+    failure: str | None = None
+    told: dict[str, Metadata] = field(default_factory=dict)
+    ended_by: signal.Signals | None = None
+
+    @property
+    def succeeded(self) -> bool:
+        return self.status == dg.DagsterRunStatus.SUCCESS.value
+
+
+@contextmanager
+def persistent_instance() -> Iterator[dg.DagsterInstance]:
+    """The instance of ``dagster.yaml``. Output is not captured: it would take the terminal away from the progress line."""
+    ref = InstanceRef.from_dir(str(project_dir()), overrides=NO_OUTPUT_CAPTURE)
+    with dg.DagsterInstance.from_ref(ref) as instance:
+        yield instance
+
+
+def run_job(
+    instance: dg.DagsterInstance,
+    job_name: str,
+    *,
+    partitions: Sequence[str] = (),
+    run_config: Mapping[str, Any] | None = None,
+    say: Callable[[str], None] | None = None,
+) -> Outcome:
+    """Runs the job over ``partitions``, neighbours in their order, and waits. ``say`` gets each line that a step logs.
+
+    SIGINT and SIGTERM cancel the run as the UI's button does, so that the step can close its sync log.
+    """
+    job = defs.resolve_job_def(job_name)
+    with _recorded_signals() as received, capture_interrupts(), listening(say):
+        run = instance.create_run_for_job(
+            job,
+            run_config={**(run_config or {}), **(RUN_CONFIG if say else {})},
+            tags=partition_tags(partitions) if partitions else {},
+            remote_job_origin=_origin(job_name),
+        )
+        events = []
+        try:
+            for event in execute_run_iterator(InMemoryJob(job), run, instance):
+                events.append(event)  # noqa: PERF402  kept also if the iteration is interrupted
+        finally:
+            _close(instance, run.run_id)
+        ended = instance.get_run_by_id(run.run_id)
+        assert ended is not None
+        return Outcome(run.run_id, ended.status.value, _failure(events), _told(events), received())
+
+
+def _origin(job_name: str) -> RemoteJobOrigin:
+    """The job as the UI knows it: by the location in ``workspace.yaml``."""
+    target = WorkspaceFileTarget([str(project_dir() / "workspace.yaml")])
+    location = target.create_origins()[0]
+    return RemoteJobOrigin(RemoteRepositoryOrigin(location, defs.get_repository_def().name), job_name)
+
+
+def _close(instance: dg.DagsterInstance, run_id: str) -> None:
+    """An interruption outside of any step ends the iteration without a word."""
+    run = instance.get_run_by_id(run_id)
+    if run is not None and not run.is_finished:
+        instance.report_run_canceled(run)
+
+
+def _told(events: Sequence[dg.DagsterEvent]) -> dict[str, Metadata]:
+    told: dict[str, Metadata] = {}
+    for event in events:
+        if event.is_step_materialization:
+            materialization = event.step_materialization_data.materialization
+            told[materialization.partition or ""] = plain(materialization.metadata)
+        elif event.is_successful_output and event.step_output_data.metadata and not event.asset_key:
+            told.setdefault("", plain(event.step_output_data.metadata))
+    return told
+
+
+def _failure(events: Sequence[dg.DagsterEvent]) -> str | None:
+    """The first failure, in one line."""
+    for event in events:
+        if event.is_step_failure:
+            data = event.step_failure_data
+            if data.user_failure_data and data.user_failure_data.description:
+                return data.user_failure_data.description
+            cause = data.error.cause or data.error if data.error else None
+            return cause.message.strip().splitlines()[0] if cause else event.message
+        if event.is_job_failure:
+            error = event.job_failure_data.error
+            return error.message.strip().splitlines()[0] if error else event.message
+    return None
+
+
+@contextmanager
+def _recorded_signals() -> Iterator[Callable[[], signal.Signals | None]]:
+    """Yields a function that tells which signal arrived: Dagster's own handlers treat SIGINT and SIGTERM alike."""
+    reading, writing = socket.socketpair()
+    reading.setblocking(False)
+    writing.setblocking(False)
+    before = signal.set_wakeup_fd(writing.fileno(), warn_on_full_buffer=False)
+
+    def received() -> signal.Signals | None:
+        with suppress(BlockingIOError):
+            for number in reading.recv(64):
+                if number in (signal.SIGINT, signal.SIGTERM):
+                    return signal.Signals(number)
+        return None
+
+    try:
+        yield received
+    finally:
+        signal.set_wakeup_fd(before)
+        reading.close()
+        writing.close()

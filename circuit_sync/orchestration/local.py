@@ -1,0 +1,139 @@
+"""What a command needs around it when something is not configured: the embedded server, the simulator, Dagster's home.
+
+Knows no Dagster, so that a command that only needs the database starts fast.
+"""
+
+import json
+import os
+import subprocess
+import sys
+from collections.abc import Iterator, Mapping
+from contextlib import ExitStack, contextmanager, suppress
+from pathlib import Path
+
+from circuit_sync.database.connection import Database
+from circuit_sync.database.embedded import embedded_server
+from circuit_sync.database.migrate import upgrade
+from circuit_sync.database.urls import dagster_url
+from circuit_sync.domain.errors import PermanentError, UsageError
+from circuit_sync.settings import Settings, load_settings
+from circuit_sync.workstudio.server import Server
+from circuit_sync.workstudio.simulator.running import environment
+
+BUNDLED = "bundled simulator"
+_STOP_SECONDS = 10
+
+
+def server_name(settings: Settings) -> str | None:
+    """What the database remembers the WorkStudio by, where its URL does not do: the simulator's port changes."""
+    return BUNDLED if settings.circuit_sync_bundled_simulator else None
+
+
+def project_dir() -> Path:
+    """The folder that holds ``dagster.yaml`` and ``workspace.yaml``: beside the package, or the working directory."""
+    for folder in (Path(__file__).resolve().parents[2], Path.cwd()):
+        if (folder / "dagster.yaml").is_file() and (folder / "workspace.yaml").is_file():
+            return folder
+    raise UsageError("dagster.yaml and workspace.yaml are not here: run this command in the project's folder")
+
+
+@contextmanager
+def database_in_use(settings: Settings) -> Iterator[Database]:
+    """The configured database, or the embedded server for as long as the context lasts; migrated."""
+    with ExitStack() as stack:
+        database = stack.enter_context(Database(stack.enter_context(url_in_use(settings))))
+        upgrade(database)
+        yield database
+
+
+@contextmanager
+def url_in_use(settings: Settings) -> Iterator[str]:
+    """The URL of the configured database, or of the embedded server, which runs as long as the context lasts."""
+    if settings.circuit_sync_database_url is not None:
+        yield settings.circuit_sync_database_url.get_secret_value()
+        return
+    with embedded_server(settings.circuit_sync_state_dir) as url:
+        yield url
+
+
+@contextmanager
+def prepared_environment(settings: Settings, *, calls_workstudio: bool = True) -> Iterator[Settings]:
+    """Everything that a run of Dagster needs, here and in child processes; yields the settings that hold meanwhile.
+
+    Raises ``UsageError`` if a database is configured and no WorkStudio: invented data must never get into a real database.
+    """
+    with ExitStack() as stack:
+        wanted = {"CIRCUIT_SYNC_STATE_DIR": str(settings.circuit_sync_state_dir.resolve())}
+        if calls_workstudio:
+            wanted |= stack.enter_context(_workstudio(settings))
+        url = stack.enter_context(url_in_use(settings))
+        with Database(url) as database:
+            upgrade(database)
+        home = settings.circuit_sync_state_dir.resolve() / "dagster"
+        home.mkdir(parents=True, exist_ok=True)
+        wanted |= {
+            "CIRCUIT_SYNC_DATABASE_URL": url,
+            "CIRCUIT_SYNC_DAGSTER_URL": dagster_url(url),
+            "CIRCUIT_SYNC_DAGSTER_DIR": str(home),
+            "DAGSTER_HOME": str(project_dir()),
+        }
+        stack.enter_context(_environment(wanted))
+        yield load_settings()
+
+
+@contextmanager
+def _workstudio(settings: Settings) -> Iterator[dict[str, str]]:
+    """The variables of the configured WorkStudio (none to add), or those of a simulator that runs meanwhile."""
+    if settings.workstudio_base_url is not None:
+        Server.from_settings(settings)
+        yield {}
+    elif settings.circuit_sync_database_url is not None:
+        raise UsageError(
+            "WORKSTUDIO_BASE_URL is not set, but CIRCUIT_SYNC_DATABASE_URL is: name the WorkStudio that fills this database "
+            "(the simulator is used only if neither is set)"
+        )
+    else:
+        with simulator(settings.circuit_sync_state_dir.resolve() / "simulator.json") as base_url:
+            yield environment(base_url) | {"CIRCUIT_SYNC_BUNDLED_SIMULATOR": "1"}
+
+
+@contextmanager
+def simulator(state: Path) -> Iterator[str]:
+    """The bundled WorkStudio as a child, out of reach of the terminal's Ctrl-C; yields its base URL.
+
+    It ends when its standard input does, so also if this process is killed. Its world lies in ``state``.
+    """
+    state.parent.mkdir(parents=True, exist_ok=True)
+    command = [sys.executable, "-m", "circuit_sync.workstudio.simulator", "--port", "0", "--state", str(state)]
+    with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, start_new_session=True) as child:
+        try:
+            assert child.stdout is not None
+            ready = child.stdout.readline()
+            if not ready:
+                raise PermanentError(f"the WorkStudio simulator does not start (exit status {child.wait()})")
+            yield str(json.loads(ready)["base_url"])
+        finally:
+            _end(child)
+
+
+def _end(child: subprocess.Popen[bytes]) -> None:
+    with suppress(OSError):
+        child.terminate()
+    try:
+        child.wait(_STOP_SECONDS)
+    except subprocess.TimeoutExpired:
+        child.kill()
+
+
+@contextmanager
+def _environment(wanted: Mapping[str, str]) -> Iterator[None]:
+    before = {name: os.environ.get(name) for name in wanted}
+    os.environ.update(wanted)
+    try:
+        yield
+    finally:
+        for name, value in before.items():
+            if value is None:
+                os.environ.pop(name, None)
+            else:
+                os.environ[name] = value

@@ -1,0 +1,51 @@
+"""What a sync did, as the metadata of its partitions in the UI and as the tables of the command line."""
+
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any
+
+import dagster as dg
+
+Metadata = dict[str, Any]
+ROW_COUNT = "dagster/row_count"
+MOST_RECORDS = 50
+
+
+def shared(result: Any) -> Metadata:
+    """What holds for the whole sync: its log, its status, what it took. The same on each of its partitions."""
+    told: Metadata = {"sync_log_id": result.sync_id, "sync_status": result.sync_status}
+    if result.message:
+        told["message"] = result.message
+    for name, seconds in getattr(result, "durations", {}).items():
+        told[f"seconds_{name}"] = round(float(seconds), 3)
+    for name, number in getattr(result, "calls", {}).items():
+        told[name] = int(number) if float(number).is_integer() else round(float(number), 3)
+    return told
+
+
+def counted(counts: Mapping[str, int]) -> Metadata:
+    """One partition's numbers."""
+    return {name: int(number) for name, number in counts.items()}
+
+
+def tables(**named: Sequence[Mapping[str, Any]]) -> Metadata:
+    """Tables of what changed or was refused; an empty one is left out."""
+    return {name: table(records) for name, records in named.items() if records}
+
+
+def table(records: Iterable[Mapping[str, Any]]) -> dg.TableMetadataValue:
+    """A table of at most ``MOST_RECORDS`` records; every cell as text, so that a column may hold different types."""
+    shown = [dg.TableRecord({name: _cell(value) for name, value in record.items()}) for record in list(records)[:MOST_RECORDS]]
+    columns = list(dict.fromkeys(name for record in shown for name in record.data))
+    return dg.MetadataValue.table(shown, dg.TableSchema([dg.TableColumn(name) for name in columns]))
+
+
+def plain(metadata: Mapping[str, dg.MetadataValue[Any]]) -> Metadata:
+    """Metadata as plain values again: tables as lists of dictionaries."""
+    return {
+        name: [dict(record.data) for record in value.records] if isinstance(value, dg.TableMetadataValue) else value.value
+        for name, value in metadata.items()
+    }
+
+
+def _cell(value: Any) -> str:
+    return "" if value is None else str(value)

@@ -1,0 +1,44 @@
+"""A logger that hands a run's lines to the command line instead of the console."""
+
+import logging
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+
+import dagster as dg
+
+RUN_CONFIG = {"loggers": {"progress": {}}}
+_LOGGER = "circuit_sync.progress"
+
+
+@dg.logger(description="Lines for the command line's progress display; silent where nobody listens")
+def progress_logger(_context: dg.InitLoggerContext) -> logging.Logger:
+    """A run that names this logger in its configuration prints nothing itself."""
+    logger = logging.getLogger(_LOGGER)
+    logger.propagate = False
+    logger.setLevel(logging.INFO)
+    return logger
+
+
+@contextmanager
+def listening(say: Callable[[str], None] | None) -> Iterator[None]:
+    """Meanwhile ``say`` gets every line that a step of a run in this process logs."""
+    handler = _Lines(say) if say else logging.NullHandler()
+    logger = logging.getLogger(_LOGGER)
+    logger.addHandler(handler)
+    try:
+        yield
+    finally:
+        logger.removeHandler(handler)
+
+
+class _Lines(logging.Handler):
+    """Hands on the line as the step wrote it, without run id and step name; none for Dagster's own events."""
+
+    def __init__(self, say: Callable[[str], None]) -> None:
+        super().__init__(logging.INFO)
+        self._say = say
+
+    def emit(self, record: logging.LogRecord) -> None:
+        told = getattr(record, "dagster_meta", None) or {}
+        if told.get("dagster_event") is None and isinstance(text := told.get("orig_message"), str):
+            self._say(text)

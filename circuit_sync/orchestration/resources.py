@@ -1,0 +1,76 @@
+"""The workplace of a run: its database, WorkStudio, and the lock that says the run is alive.
+
+No resource takes configuration: what is secret comes from the settings when a step first needs it, so that it is in no run
+configuration, no event and no repr.
+"""
+
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack, contextmanager
+
+import dagster as dg
+
+from circuit_sync.database.connection import Database
+from circuit_sync.database.locks import run_lock
+from circuit_sync.database.migrate import upgrade
+from circuit_sync.domain.errors import UsageError
+from circuit_sync.orchestration.failures import one_line
+from circuit_sync.orchestration.local import server_name
+from circuit_sync.settings import Settings, load_settings
+from circuit_sync.sync.session import Session
+from circuit_sync.workstudio.server import Credential, Server
+
+
+class Workplace:
+    """What the steps of one run share. It opens at the first use and stays open until the run ends, however it ends."""
+
+    def __init__(self, run_id: str | None, stack: ExitStack) -> None:
+        self._run_id = run_id
+        self._stack = stack
+        self._session: Session | None = None
+        self._log: Callable[[str], object] = str
+
+    @contextmanager
+    def session(self, log: Callable[[str], object], *, calls_workstudio: bool = True) -> Iterator[Session]:
+        """The run's session, for one step, whose log gets its lines; an error of ours leaves it as a failure of one line."""
+        self._log = log
+        with one_line():
+            if self._session is None:
+                self._session = self._open(load_settings(), calls_workstudio=calls_workstudio)
+            yield self._session
+
+    def _open(self, settings: Settings, *, calls_workstudio: bool) -> Session:
+        server, credential = None, None
+        if calls_workstudio:
+            server, credential = Server.from_settings(settings), Credential.from_settings(settings)
+        database = self._stack.enter_context(Database(database_url(settings)))
+        upgrade(database)
+        if self._run_id is not None:
+            self._stack.enter_context(run_lock(database, self._run_id))
+        session = Session(database, server, credential, server_name(settings), log=self._say)
+        self._stack.callback(session.leave_store)
+        return session
+
+    def _say(self, line: str) -> None:
+        self._log(line)
+
+
+@dg.resource(description="The database and WorkStudio as the settings name them, and the lock that says this run is alive")
+def workplace(context: dg.InitResourceContext) -> Iterator[Workplace]:
+    """Opened lazily, so that what is wrong with a setting fails the step that needs it, in one line."""
+    with ExitStack() as stack:
+        yield Workplace(context.run_id, stack)
+
+
+@contextmanager
+def looking() -> Iterator[Session]:
+    """A session for a sensor: the database only."""
+    with Database(database_url(load_settings())) as database:
+        upgrade(database)
+        yield Session(database)
+
+
+def database_url(settings: Settings) -> str:
+    """The configured database; ``UsageError`` if there is none, which our own commands see to."""
+    if settings.circuit_sync_database_url is None:
+        raise UsageError("CIRCUIT_SYNC_DATABASE_URL is not set: set it, or start with `circuit-sync dev`, which brings a server")
+    return settings.circuit_sync_database_url.get_secret_value()

@@ -1,0 +1,62 @@
+"""The asset ``daily_snapshots``: the state of every open circuit at the end of each weekday."""
+
+from datetime import date
+
+import dagster as dg
+
+from circuit_sync.orchestration import metadata
+from circuit_sync.orchestration.owners import owners
+from circuit_sync.orchestration.partitions import weekdays
+from circuit_sync.orchestration.resources import Workplace
+from circuit_sync.orchestration.tags import started_by
+from circuit_sync.sync import snapshots as use_case
+from circuit_sync.sync.snapshots import SnapshotRequest
+
+
+@dg.op(
+    description="Opens the sync log. Returns its id",
+    ins={"circuits": dg.In(dg.Nothing), "circuit_aggregates": dg.In(dg.Nothing)},
+)
+def open_snapshots(context: dg.AssetExecutionContext, workplace: dg.ResourceParam[Workplace]) -> int:
+    with workplace.session(context.log.info, calls_workstudio=False) as session:
+        dates = tuple(date.fromisoformat(key) for key in context.partition_keys)
+        return use_case.open_snapshots(session, SnapshotRequest(dates=dates, **started_by(context.run)))
+
+
+@dg.op(
+    description="Computes the state at the end of each date from history and replaces the partitions as a whole",
+    out=dg.Out(dg.Nothing),
+)
+def take_snapshots(
+    context: dg.AssetExecutionContext, workplace: dg.ResourceParam[Workplace], sync_id: int
+) -> None:
+    with workplace.session(context.log.info, calls_workstudio=False) as session:
+        result = use_case.take_snapshots(session, sync_id)
+    of_the_sync = metadata.shared(result)
+    if result.history_since is not None:
+        of_the_sync["history_since"] = result.history_since.isoformat()
+    context.add_asset_metadata(of_the_sync)
+    for day in context.partition_keys:
+        counts = result.per_date.get(day, {})
+        told = metadata.counted(counts)
+        context.add_asset_metadata(told | {metadata.ROW_COUNT: counts.get("snapshots", 0)}, partition_key=day)
+
+
+@dg.graph_asset(
+    ins={
+        "circuits": dg.AssetIn(dagster_type=dg.Nothing, partition_mapping=dg.AllPartitionMapping()),
+        "circuit_aggregates": dg.AssetIn(dagster_type=dg.Nothing, partition_mapping=dg.AllPartitionMapping()),
+    },
+    partitions_def=weekdays,
+    group_name="progress",
+    kinds={"postgres"},
+    owners=owners(),
+    backfill_policy=dg.BackfillPolicy.single_run(),
+    description=(
+        "The state of every circuit not closed, at the end of each weekday (now, for today): computed from history, so that "
+        "a backfill yields what was true then. A date before history begins has no rows, and says so."
+    ),
+)
+def daily_snapshots(circuits: None, circuit_aggregates: None) -> None:
+    """Open, compute and store."""
+    return take_snapshots(open_snapshots(circuits=circuits, circuit_aggregates=circuit_aggregates))

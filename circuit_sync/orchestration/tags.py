@@ -1,0 +1,33 @@
+"""The tags by which a run says what started it."""
+
+from typing import TypedDict
+
+import dagster as dg
+
+from circuit_sync.domain.errors import UsageError
+
+TRIGGER_TAG = "circuit_sync/trigger"
+RETRY_OF_TAG = "circuit_sync/retry_of"
+SCHEDULED = "scheduled"
+WORKFLOW_EVENT = "workflow_event"
+MANUAL = "manual"
+
+
+class StartedBy(TypedDict):
+    """The fields of a use case's request that tell of its run."""
+
+    trigger: str
+    run_id: str
+    retry_of: int | None
+
+
+def started_by(run: dg.DagsterRun) -> StartedBy:
+    """What the run's tags say; a run without them was started by a person."""
+    tags = run.tags
+    trigger = tags.get(TRIGGER_TAG, MANUAL)
+    if trigger not in (SCHEDULED, WORKFLOW_EVENT, MANUAL):
+        raise UsageError(f"tag {TRIGGER_TAG}: {trigger!r} is unknown; allowed are {SCHEDULED}, {WORKFLOW_EVENT}, {MANUAL}")
+    retry_of = tags.get(RETRY_OF_TAG)
+    if retry_of is not None and not retry_of.isdecimal():
+        raise UsageError(f"tag {RETRY_OF_TAG}: {retry_of!r} is no sync log id; a whole number is allowed")
+    return StartedBy(trigger=trigger, run_id=run.run_id, retry_of=int(retry_of) if retry_of else None)

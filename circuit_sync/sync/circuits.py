@@ -1,0 +1,285 @@
+"""The circuit sync: open the log, fetch every status, store all in one transaction."""
+
+import time
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+import pandas as pd
+
+from circuit_sync.database import circuit_store, sync_logs
+from circuit_sync.database.connection import Connection
+from circuit_sync.database.history import record_history
+from circuit_sync.database.planners import link_planners
+from circuit_sync.database.snapshots import snapshot_status_changes
+from circuit_sync.database.staging import STAGED_COLUMNS, discard_orphans, discard_staged, stage_circuits
+from circuit_sync.database.sync_logs import SyncLog
+from circuit_sync.domain.circuits import CircuitAnswer, settle_duplicates, transform_collection
+from circuit_sync.domain.eastern import eastern_date
+from circuit_sync.domain.errors import UsageError
+from circuit_sync.domain.statuses import parse_statuses
+from circuit_sync.events.catalogue import SyncCompleted, SyncStarted
+from circuit_sync.events.outbox import emit, emit_circuit_changes
+from circuit_sync.sync.closing import closing_on_failure
+from circuit_sync.sync.departures import settle_departures
+from circuit_sync.sync.ownership import claim_database, identity_of
+from circuit_sync.sync.session import Session
+from circuit_sync.workstudio.client import CallStatistics
+from circuit_sync.workstudio.views import CIRCUIT_FIELDS
+
+CHANGES_SHOWN = 50
+CHANGES_PREVIEWED = 1000
+REJECTED_LISTED = 1000
+_API_NAMES = {field: column for column, field in CIRCUIT_FIELDS.items()}
+_STAGED_FIELDS = ("row", *STAGED_COLUMNS[4:])
+
+
+@dataclass(frozen=True)
+class CircuitSyncRequest:
+    """What to sync and how. ``triggered_by`` names a user; ``force`` overrides what people edited."""
+
+    statuses: Sequence[str]
+    trigger: str = "manual"
+    triggered_by: str | None = None
+    run_id: str | None = None
+    force: bool = False
+    accept_departures: bool = False
+    retry_of: int | None = None
+
+
+@dataclass(frozen=True)
+class CircuitSyncResult:
+    """What a sync stored, or a preview would store.
+
+    ``counts``: processed, created, updated, unchanged, rows_received, rows_rejected, rows_duplicate, departed, returned,
+    withheld; ``per_status``: the first seven for each status; ``changes``: lines of work_order, extension, what, field, old,
+    new; ``rejected``: lines of status, row, column, reason and the circuit as far as it could be read.
+    """
+
+    sync_id: int
+    sync_status: str
+    message: str | None
+    counts: Mapping[str, int]
+    per_status: Mapping[str, Mapping[str, int]]
+    changes: Sequence[Mapping[str, Any]]
+    rejected: Sequence[Mapping[str, Any]]
+    calls: Mapping[str, float]
+    durations: Mapping[str, float] = field(default_factory=dict)
+
+
+def open_circuit_sync(session: Session, request: CircuitSyncRequest) -> int:
+    """Opens the sync log and looks whether WorkStudio is up; returns the log's id."""
+    with session.database.transaction() as connection:
+        discard_orphans(connection)
+        log = _open_log(connection, session, request)
+    with closing_on_failure(session, log.id), session.workstudio() as workstudio:
+        session.log(f"sync {log.id}: circuits {', '.join(log.context['statuses'])} from {identity_of(session)}")
+        workstudio.check_health()
+    return log.id
+
+
+def fetch_circuits(session: Session, sync_id: int) -> dict[str, int]:
+    """Fetches every status, normalises and stages it; returns the rows received for each.
+
+    From here to the end of the store no other run fetches circuits: an older answer never overwrites a newer one.
+    """
+    with closing_on_failure(session, sync_id):
+        with session.database.transaction() as connection:
+            log = sync_logs.read(connection, sync_id)
+        session.hold_store()
+        fetched = _fetch(session, log.context["statuses"])
+        with session.database.transaction() as connection:
+            _stage(connection, sync_id, fetched)
+    return {answer.status: answer.received for answer in fetched.answers}
+
+
+def store_circuits(session: Session, sync_id: int) -> CircuitSyncResult:
+    """Stores what was staged and completes the log, in one transaction."""
+    with closing_on_failure(session, sync_id):
+        begun = time.monotonic()
+        with session.database.transaction() as connection:
+            result = _store(connection, session, sync_id, most=CHANGES_SHOWN)
+        session.leave_store()
+    durations = {**result.durations, "store": time.monotonic() - begun}
+    session.log(f"sync {sync_id}: {result.sync_status}; " + ", ".join(f"{n} {name}" for name, n in result.counts.items() if n))
+    if result.message:
+        session.log(f"sync {sync_id}: {result.message}")
+    return CircuitSyncResult(**{**vars(result), "durations": durations})
+
+
+def preview_circuits(session: Session, request: CircuitSyncRequest) -> CircuitSyncResult:
+    """What ``request`` would store: the same path, rolled back. Leaves no sync log and no event."""
+    fetched = _fetch(session, parse_statuses(request.statuses))
+    with session.database.rehearsal() as connection:
+        log = _open_log(connection, session, request)
+        _stage(connection, log.id, fetched)
+        return _store(connection, session, log.id, most=CHANGES_PREVIEWED)
+
+
+@dataclass(frozen=True)
+class _Fetched:
+    answers: Sequence[CircuitAnswer]
+    duplicates: Sequence[str]
+    calls: Mapping[str, float]
+    seconds: float
+
+
+def _open_log(connection: Connection, session: Session, request: CircuitSyncRequest) -> SyncLog:
+    statuses = parse_statuses(request.statuses)
+    if not statuses:
+        raise UsageError("no status to sync: name at least one, or enable one in WORKSTUDIO_STATUSES")
+    claim_database(connection, session)
+    now = session.now()
+    log = sync_logs.start(
+        connection,
+        sync_type="circuit_list",
+        trigger=request.trigger,
+        now=now,
+        api_status_filter=",".join(statuses),
+        triggered_by=sync_logs.resolve_user(connection, request.triggered_by),
+        run_id=request.run_id,
+        retry_of=request.retry_of,
+        context={"statuses": statuses, "force": request.force, "accept_departures": request.accept_departures},
+    )
+    emit(connection, [SyncStarted(log.id, "circuit_list", statuses, request.trigger, now)], now)
+    return log
+
+
+def _fetch(session: Session, statuses: Sequence[str]) -> _Fetched:
+    begun = time.monotonic()
+    answers = []
+    with session.workstudio() as workstudio:
+        for status in statuses:
+            table = workstudio.fetch_circuits(status)
+            session.log(f"{status}: {table.received} circuits received")
+            answers.append(
+                transform_collection(
+                    table.frame, status=status, columns=_API_NAMES, misshapen=table.misshapen, absent=table.absent
+                )
+            )
+        calls = call_counts(workstudio.statistics)
+    settled, duplicates = settle_duplicates(answers)
+    return _Fetched(settled, duplicates, calls, time.monotonic() - begun)
+
+
+def call_counts(statistics: CallStatistics) -> dict[str, float]:
+    """The calls of a run as the sync log and the UI show them."""
+    return {
+        "calls": statistics.calls,
+        "retries": statistics.retries,
+        "seconds_paced": round(statistics.seconds_paced, 3),
+        "seconds_server": round(statistics.seconds_server, 3),
+    }
+
+
+def _stage(connection: Connection, sync_id: int, fetched: _Fetched) -> None:
+    for answer in fetched.answers:
+        stage_circuits(connection, sync_id, answer.status, _staged_values(answer.circuits))
+    rejected = [row.as_dict() for answer in fetched.answers for row in answer.rejected]
+    answers = {
+        answer.status: {
+            "received": answer.received,
+            "rejected": len(answer.rejected),
+            "absent": list(answer.absent),
+        }
+        for answer in fetched.answers
+    }
+    sync_logs.remember(
+        connection,
+        sync_id,
+        {"answers": answers, "calls": fetched.calls, "seconds_fetching": round(fetched.seconds, 3)},
+        {"rejected": rejected[:REJECTED_LISTED], "duplicates": list(fetched.duplicates)},
+    )
+
+
+def _staged_values(circuits: pd.DataFrame) -> list[list[Any]]:
+    return [circuits[name].tolist() for name in _STAGED_FIELDS]
+
+
+def _store(connection: Connection, session: Session, sync_id: int, *, most: int) -> CircuitSyncResult:
+    """The statements of one sync, in their order, up to the log's completion."""
+    log = sync_logs.read(connection, sync_id)
+    now = session.now()
+    answers = {status: log.context["answers"][status] for status in log.context["statuses"]}
+    new_regions = circuit_store.add_regions(connection, sync_id)
+    circuit_store.lock_differing(connection, sync_id, absent={status: a["absent"] for status, a in answers.items()})
+    if not log.context["force"]:
+        circuit_store.keep_edits(connection, sync_id)
+    departures = settle_departures(connection, log, now)
+    circuit_store.write_circuits(connection, sync_id, now)
+    link_planners(connection, now)
+    record_history(connection, now)
+    snapshot_status_changes(connection, eastern_date(now), now)
+    emit_circuit_changes(connection, sync_id, now)
+
+    per_status = _per_status(answers, circuit_store.count_stored(connection, sync_id))
+    totals = {name: sum(counts[name] for counts in per_status.values()) for name in next(iter(per_status.values()))}
+    counts = totals | {
+        "departed": circuit_store.count_of(connection, "departed"),
+        "returned": circuit_store.count_returned(connection),
+        "withheld": circuit_store.count_of(connection, "withheld"),
+    }
+    message = _message(departures.warnings, counts)
+    result = CircuitSyncResult(
+        sync_id=sync_id,
+        sync_status="warning" if message else "completed",
+        message=message,
+        counts=counts,
+        per_status=per_status,
+        changes=circuit_store.changes_shown(connection, most),
+        rejected=log.error_details["rejected"],
+        calls=log.context["calls"],
+        durations={"fetch": log.context["seconds_fetching"]},
+    )
+    sync_logs.remember(
+        connection,
+        sync_id,
+        {
+            "shrunken": departures.shrunken,
+            "departed": counts["departed"],
+            "returned": counts["returned"],
+            "withheld": counts["withheld"],
+            "new_regions": new_regions,
+            "per_status": per_status,
+        },
+        {},
+    )
+    _complete(connection, session, result)
+    discard_staged(connection, sync_id)
+    return result
+
+
+def _per_status(
+    answers: Mapping[str, Mapping[str, Any]], stored: Mapping[str, Mapping[str, int]]
+) -> dict[str, dict[str, int]]:
+    nothing = {"processed": 0, "created": 0, "updated": 0, "unchanged": 0}
+    per_status = {}
+    for status, answer in answers.items():
+        counts = dict(stored.get(status, nothing))
+        duplicate = answer["received"] - answer["rejected"] - counts["processed"]
+        per_status[status] = counts | {
+            "rows_received": answer["received"],
+            "rows_rejected": answer["rejected"],
+            "rows_duplicate": duplicate,
+        }
+    return per_status
+
+
+def _message(warnings: Iterable[str], counts: Mapping[str, int]) -> str | None:
+    lines = list(warnings)
+    if rejected := counts["rows_rejected"]:
+        lines.append(f"{rejected} of {counts['rows_received']} rows were rejected (listed in error_details); the others are stored")
+    return "; ".join(lines) or None
+
+
+def _complete(connection: Connection, session: Session, result: CircuitSyncResult) -> None:
+    now = session.now()
+    counts = result.counts
+    results = {f"circuits_{name}": counts[name] for name in ("processed", "created", "updated", "unchanged")} | {
+        name: counts[name] for name in ("rows_received", "rows_rejected", "rows_duplicate")
+    }
+    if result.message:
+        sync_logs.complete_with_warning(connection, result.sync_id, now, result.message, results)
+    else:
+        sync_logs.complete(connection, result.sync_id, now, results)
+    emit(connection, [SyncCompleted(result.sync_id, result.sync_status, now, counts)], now)

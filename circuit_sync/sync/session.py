@@ -1,0 +1,64 @@
+"""What every use case is given: the database, WorkStudio, the clock and a place for log lines."""
+
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+
+from circuit_sync.database.connection import Database
+from circuit_sync.database.locks import PaceLock, store_lock
+from circuit_sync.domain.errors import UsageError
+from circuit_sync.workstudio.client import WorkStudio
+from circuit_sync.workstudio.pace import Pace
+from circuit_sync.workstudio.server import Credential, Server
+
+
+def _utc_now() -> datetime:
+    return datetime.now(UTC)
+
+
+def _silent(_line: str) -> None:
+    """Nobody listens."""
+
+
+def _unseen(_done: int, _total: int) -> None:
+    """Nobody watches."""
+
+
+@dataclass(frozen=True)
+class Session:
+    """The surroundings of one run's use cases.
+
+    ``server`` and ``service_credential`` are absent where WorkStudio is not asked (snapshots, overviews). ``identity`` names
+    the WorkStudio that fills the database, where its URL does not. ``log`` takes lines for people, ``progress`` how many of how
+    many calls are done.
+    """
+
+    database: Database
+    server: Server | None = None
+    service_credential: Credential | None = None
+    identity: str | None = None
+    now: Callable[[], datetime] = _utc_now
+    log: Callable[[str], None] = _silent
+    progress: Callable[[int, int], None] = _unseen
+    _store: ExitStack = field(default_factory=ExitStack, repr=False)
+
+    @contextmanager
+    def workstudio(self) -> Iterator[WorkStudio]:
+        """A client of the configured WorkStudio, in one pace with every other run on this database."""
+        if self.server is None or self.service_credential is None:
+            raise UsageError("WorkStudio is not configured: set WORKSTUDIO_BASE_URL and the service account (see .env.example)")
+        pace = Pace(
+            self.server.calls_before_delay, self.server.rate_limit_delay, lock=PaceLock(self.database)
+        )
+        with pace, WorkStudio(self.server, self.service_credential, pace=pace, log=self.log, now=self.now) as client:
+            yield client
+
+    def hold_store(self) -> None:
+        """Makes this run the one that fetches and stores circuits, until ``leave_store`` or the end of the process."""
+        self.leave_store()
+        self._store.enter_context(store_lock(self.database, say=self.log))
+
+    def leave_store(self) -> None:
+        """Lets the next run fetch and store circuits."""
+        self._store.close()

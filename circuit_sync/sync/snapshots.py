@@ -1,0 +1,111 @@
+"""Daily snapshots: the state at the end of a date, computed from history, replaced as a whole."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import date, datetime, timedelta
+
+from circuit_sync.database import sync_logs
+from circuit_sync.database.circuit_store import add_ui_states
+from circuit_sync.database.history import record_history
+from circuit_sync.database.snapshots import history_begins, replace_snapshots
+from circuit_sync.domain.eastern import EASTERN, eastern_date, end_of, is_weekday
+from circuit_sync.domain.errors import UsageError
+from circuit_sync.events.catalogue import SyncCompleted, SyncStarted
+from circuit_sync.events.outbox import emit
+from circuit_sync.sync.closing import closing_on_failure
+from circuit_sync.sync.session import Session
+
+_INSTANT = timedelta(microseconds=1)
+
+
+@dataclass(frozen=True)
+class SnapshotRequest:
+    """Which weekdays to take. ``triggered_by`` names a user."""
+
+    dates: Sequence[date]
+    trigger: str = "manual"
+    triggered_by: str | None = None
+    run_id: str | None = None
+    retry_of: int | None = None
+
+
+@dataclass(frozen=True)
+class SnapshotResult:
+    """``per_date``: the snapshots of each date; ``history_since``: before it nothing is known; ``message`` says so."""
+
+    sync_id: int
+    sync_status: str
+    message: str | None
+    counts: Mapping[str, int]
+    per_date: Mapping[str, Mapping[str, int]]
+    history_since: datetime | None
+
+
+def open_snapshots(session: Session, request: SnapshotRequest) -> int:
+    """Opens the sync log; ``UsageError`` for a weekend or a date to come."""
+    now = session.now()
+    today = eastern_date(now)
+    dates = sorted(set(request.dates))
+    if not dates:
+        raise UsageError("no date to take snapshots of: name at least one weekday")
+    for day in dates:
+        if not is_weekday(day):
+            raise UsageError(f"{day} is a {day:%A}: snapshots are taken of weekdays, Monday to Friday")
+        if day > today:
+            raise UsageError(f"{day} is to come: the latest date that has a snapshot is {today} (Eastern Time)")
+    with session.database.transaction() as connection:
+        log = sync_logs.start(
+            connection,
+            sync_type="snapshots",
+            trigger=request.trigger,
+            now=now,
+            triggered_by=sync_logs.resolve_user(connection, request.triggered_by),
+            run_id=request.run_id,
+            retry_of=request.retry_of,
+            context={"dates": [day.isoformat() for day in dates]},
+        )
+        emit(connection, [SyncStarted(log.id, "snapshots", (), request.trigger, now)], now)
+    return log.id
+
+
+def take_snapshots(session: Session, sync_id: int) -> SnapshotResult:
+    """Replaces each date's snapshots by the state at its end (now, if it is today), and completes the log."""
+    with closing_on_failure(session, sync_id), session.database.transaction() as connection:
+        log = sync_logs.read(connection, sync_id)
+        now = session.now()
+        today = eastern_date(now)
+        dates = [date.fromisoformat(text) for text in log.context["dates"]]
+        add_ui_states(connection, now)
+        record_history(connection, now)
+        untils = {day: now if day == today else end_of(day) - _INSTANT for day in dates}
+        rows = replace_snapshots(connection, untils, now)
+        since = history_begins(connection)
+        message = _before_history([day for day in dates if since is None or untils[day] < since], since)
+        counts = {"snapshots": sum(rows.values()), "dates": len(rows)}
+        result = SnapshotResult(
+            sync_id=sync_id,
+            sync_status="warning" if message else "completed",
+            message=message,
+            counts=counts,
+            per_date={day.isoformat(): {"snapshots": number} for day, number in rows.items()},
+            history_since=since,
+        )
+        results = {"circuits_processed": counts["snapshots"]}
+        if message:
+            sync_logs.complete_with_warning(connection, sync_id, now, message, results)
+        else:
+            sync_logs.complete(connection, sync_id, now, results)
+        emit(connection, [SyncCompleted(sync_id, result.sync_status, now, {"processed": counts["snapshots"]})], now)
+    session.log(f"sync {sync_id}: {counts['snapshots']} snapshots of {counts['dates']} dates")
+    if message:
+        session.log(f"sync {sync_id}: {message}")
+    return result
+
+
+def _before_history(dates: Sequence[date], since: datetime | None) -> str | None:
+    if not dates:
+        return None
+    span = f"{dates[0]}" if len(dates) == 1 else f"{dates[0]} to {dates[-1]}"
+    if since is None:
+        return f"no snapshot for {span}: no circuit was synced yet, so there is no history"
+    return f"no snapshot for {span}: history begins {since.astimezone(EASTERN):%Y-%m-%d %H:%M %Z}"

@@ -1,0 +1,59 @@
+# ruff: noqa: N818
+"""What may go wrong between us and WorkStudio, by fate; each text is one line an operator can act on.
+
+No text holds a password, a header, a row's free text or a server's body: reasons are ours, never the
+exception's own words.
+"""
+
+from circuit_sync.domain.errors import CircuitSyncError, PassingError, PermanentError
+
+
+class ServerUnreachable(PassingError):
+    """No whole answer came: no connection, a timeout, 429, 5xx, or a body that was cut or is no JSON."""
+
+
+class CallAbandoned(PassingError):
+    """The run that wanted this call is over: it was cancelled, or closed its client."""
+
+
+class Unauthorized(PermanentError):
+    """401 or 403: this credential is wrong or lacks the right; another one may do."""
+
+
+class RequestRefused(PermanentError):
+    """WorkStudio answered, and will answer so again: another 4xx, a redirect, or ``Protocol: ERROR``."""
+
+
+class UntrustedServer(PermanentError):
+    """The server's TLS certificate does not verify."""
+
+
+class MalformedAnswer(PermanentError):
+    """Valid JSON that is no table of the right shape, or lacks a required column, which is named."""
+
+
+class Fault(Exception):
+    """Why one attempt failed; becomes an error of ``kind`` once no further attempt follows.
+
+    ``retry_after`` is how many seconds the server asked to be left alone, if it did.
+    """
+
+    def __init__(
+        self, kind: type[CircuitSyncError], reason: str, advice: str, *, retry_after: float | None = None
+    ) -> None:
+        super().__init__(reason)
+        self.kind = kind
+        self.reason = reason
+        self.advice = advice
+        self.retry_after = retry_after
+
+    def as_error(self, call: str, attempts: int) -> CircuitSyncError:
+        """The error an operator reads: what was asked, what came of it, how often, what to do."""
+        tried = "1 attempt" if attempts == 1 else f"{attempts} attempts"
+        return self.kind(f"{call}: {self.reason} ({tried}); {self.advice}")
+
+
+def one_line(text: str, limit: int = 200) -> str:
+    """``text`` with printable characters only, on one line, at most ``limit`` long."""
+    line = " ".join("".join(c if c.isprintable() else " " for c in text).split())
+    return line if len(line) <= limit else f"{line[: limit - 1]}…"

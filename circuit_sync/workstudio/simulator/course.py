@@ -1,0 +1,70 @@
+"""The course a world has taken, in a file that several simulators share: seed, size, instants of ticks."""
+
+import fcntl
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from datetime import datetime
+from pathlib import Path
+
+import orjson
+
+from circuit_sync.domain.errors import UsageError
+
+_MOST_CIRCUITS = 20_000
+
+
+@dataclass(frozen=True)
+class Course:
+    """What a world follows from: two worlds of the same course are the same."""
+
+    seed: int
+    circuits: int
+    ticks: tuple[str, ...] = ()
+
+
+def checked_size(circuits: int) -> int:
+    """The number of circuits, if a world can have so many. Raises ``UsageError``."""
+    if not 1 <= circuits <= _MOST_CIRCUITS:
+        raise UsageError(f"circuits must be 1 to {_MOST_CIRCUITS}, not {circuits}")
+    return circuits
+
+
+class CourseFile:
+    """A course on disk. Every reading and writing happens under ``held``, so that processes take turns."""
+
+    def __init__(self, path: Path) -> None:
+        self._path = path
+        self._lock_path = path.with_name(path.name + ".lock")
+
+    @contextmanager
+    def held(self) -> Iterator[None]:
+        """Keep other processes out; their calls wait. The lock goes with the process that holds it."""
+        try:
+            self._path.parent.mkdir(parents=True, exist_ok=True)
+            lock = self._lock_path.open("ab")
+        except OSError as error:
+            raise UsageError(f"no simulator state can be kept in {self._path}: {error.strerror}") from None
+        with lock:
+            fcntl.flock(lock, fcntl.LOCK_EX)
+            yield
+
+    def read(self) -> Course | None:
+        """The course on disk, None before the first. Raises ``UsageError`` on a file that holds none."""
+        try:
+            value = orjson.loads(self._path.read_bytes())
+            for instant in value["ticks"]:
+                datetime.fromisoformat(instant)
+            return Course(int(value["seed"]), checked_size(int(value["circuits"])), tuple(value["ticks"]))
+        except FileNotFoundError:
+            return None
+        except (KeyError, TypeError, ValueError, UsageError):
+            raise UsageError(f"{self._path} is no simulator state: delete it, or name another file") from None
+
+    def write(self, course: Course) -> None:
+        """Replace the course on disk as a whole: a process killed here leaves the old one."""
+        draft = self._path.with_name(self._path.name + ".new")
+        draft.write_bytes(
+            orjson.dumps({"seed": course.seed, "circuits": course.circuits, "ticks": course.ticks})
+        )
+        draft.replace(self._path)

@@ -1,0 +1,195 @@
+"""Faults on request: what may go wrong, with which calls, how often."""
+
+import threading
+from collections.abc import Mapping
+from contextlib import suppress
+from dataclasses import dataclass, field
+from math import ceil
+from typing import Any, get_args
+
+import orjson
+
+from circuit_sync.domain.errors import UsageError
+from circuit_sync.domain.statuses import STATUS_ALIASES
+
+HEALTH = "health"
+KINDS: dict[str, dict[str, type]] = {
+    "status": {"code": int, "retry_after": str},
+    "delay": {"seconds": float},
+    "cut": {},
+    "half": {},
+    "html": {},
+    "error": {"message": str},
+    "error_lower": {"message": str},
+    "not_json": {},
+    "no_heading": {},
+    "missing_column": {"column": str},
+    "empty": {},
+    "short_row": {},
+    "shrink": {"fraction": float},
+    "unauthorized": {},
+}
+"""Every kind of fault, with the parameters of its own."""
+_OF_ANY_KIND: dict[str, Any] = {"times": int | None, "skip": int, "match": str | None}
+_BEFORE_SIGN_IN = frozenset({"status", "delay", "cut"})
+"""What befalls a call whoever makes it, the health check too; the other kinds spoil the answer to a view."""
+
+SPOILING = frozenset({"no_heading", "missing_column", "empty", "short_row", "shrink"})
+"""The kinds that change a table and leave it one."""
+
+
+@dataclass(frozen=True)
+class Fault:
+    """One fault. It lets ``skip`` matching calls pass, then befalls ``times`` of them (None: until cleared).
+
+    ``match`` is a status code, a work order, ``circuits`` or ``planned_units`` for a whole view, ``health``
+    for the health check, or None for every call that the kind can befall: ``status``, ``delay`` and ``cut``
+    befall the health check too.
+    """
+
+    kind: str
+    times: int | None = None
+    match: str | None = None
+    skip: int = 0
+    code: int = 503
+    retry_after: str | None = None
+    seconds: float = 1.0
+    message: str = "The request could not be processed."
+    column: str = "SS_JOBGUID"
+    fraction: float = 0.25
+
+    def befalls(self, view: str | None, value: str | None, *, signed_in: bool) -> bool:
+        """Whether a call is one of those that the fault is meant for."""
+        before_sign_in = self.kind in _BEFORE_SIGN_IN
+        if not before_sign_in and (view in (None, HEALTH) or not signed_in):
+            return False
+        return not self.match or match_key(self.match) in (match_key(view or ""), match_key(value or ""))
+
+
+def fault_from(wish: object) -> Fault:
+    """The fault that a JSON object or keyword arguments ask for. Raises ``UsageError`` on an unknown wish."""
+    if not isinstance(wish, Mapping):
+        raise UsageError('a fault is an object such as {"kind": "status", "code": 503}')
+    kind = wish.get("kind")
+    if kind not in KINDS:
+        raise UsageError(f"unknown fault {kind!r}: allowed are {', '.join(KINDS)}")
+    allowed = {**KINDS[kind], **_OF_ANY_KIND}
+    values: dict[str, Any] = {"kind": kind}
+    for name, value in wish.items():
+        if name == "kind":
+            continue
+        if name not in allowed:
+            raise UsageError(f"fault {kind} has no {name!r}: allowed are {', '.join(allowed)}")
+        values[name] = _value(kind, name, allowed[name], value)
+    fault = Fault(**values)
+    _refuse_nonsense(fault)
+    return fault
+
+
+def parse_fault(text: str) -> Fault:
+    """The fault in the command line's notation: ``status:code=503,times=2``."""
+    kind, _, rest = text.partition(":")
+    wish: dict[str, str] = {}
+    for part in filter(None, rest.split(",")):
+        name, equals, value = part.partition("=")
+        if not equals:
+            raise UsageError(f"fault {text!r}: expected name=value, not {part!r}")
+        wish[name.strip()] = value.strip()
+    return fault_from({**wish, "kind": kind.strip()})
+
+
+def match_key(text: str) -> str:
+    """A status, work order or view for comparison: ``REWORK`` is ``REWRK``; case and blanks do not count."""
+    key = text.strip().upper()
+    return STATUS_ALIASES.get(key, key)
+
+
+def spoil(fault: Fault, answer: Any) -> Any:
+    """The answer as the fault leaves it. Only a DDOTable can be spoilt so: another answer stays as it is."""
+    try:
+        heading, data = list(answer["DataSet"]["Heading"]), [list(row) for row in answer["DataSet"]["Data"]]
+    except (TypeError, KeyError, IndexError):
+        return answer
+    match fault.kind:
+        case "no_heading":
+            heading = []
+        case "empty":
+            data = []
+        case "shrink":
+            data = data[: ceil(len(data) * fault.fraction)]
+        case "short_row":
+            data = [row[: len(row) // 2] if place == 0 else row for place, row in enumerate(data)]
+        case "missing_column" if fault.column in heading:
+            gone = heading.index(fault.column)
+            heading, data = _without(heading, gone), [_without(row, gone) for row in data]
+    return {**answer, "DataSet": {"Heading": heading, "Data": data}}
+
+
+@dataclass
+class _Pending:
+    fault: Fault
+    to_pass: int
+    left: int | None
+
+
+@dataclass
+class FaultBoard:
+    """The faults asked for and not yet used up, oldest first. Safe to share between threads."""
+
+    _pending: list[_Pending] = field(default_factory=list)
+    _turn: threading.Lock = field(default_factory=threading.Lock)
+
+    def add(self, fault: Fault) -> None:
+        """Ask for a fault."""
+        with self._turn:
+            self._pending.append(_Pending(fault, fault.skip, fault.times))
+
+    def clear(self) -> int:
+        """Forget all faults; how many there were."""
+        with self._turn:
+            count = len(self._pending)
+            self._pending.clear()
+        return count
+
+    def take(self, view: str | None, value: str | None, *, signed_in: bool) -> Fault | None:
+        """The first fault that befalls this call; the call counts against its ``skip`` or ``times``."""
+        with self._turn:
+            for pending in self._pending:
+                if not pending.fault.befalls(view, value, signed_in=signed_in):
+                    continue
+                if pending.to_pass:
+                    pending.to_pass -= 1
+                    continue
+                if pending.left is not None:
+                    pending.left -= 1
+                    if not pending.left:
+                        self._pending.remove(pending)
+                return pending.fault
+        return None
+
+
+def _value(kind: str, name: str, wanted: Any, value: Any) -> Any:
+    optional = type(None) in get_args(wanted)
+    plain = get_args(wanted)[0] if optional else wanted
+    if optional and value is None:
+        return None
+    if isinstance(value, str | int | float) and not isinstance(value, bool):
+        with suppress(ValueError):
+            return plain(value)
+    shown = orjson.dumps(value, default=str).decode()
+    raise UsageError(f"fault {kind}: {name} must be {plain.__name__}, not {shown}")
+
+
+def _refuse_nonsense(fault: Fault) -> None:
+    if not 200 <= fault.code <= 599:
+        raise UsageError(f"fault {fault.kind}: code must be 200 to 599, not {fault.code}")
+    if (fault.times is not None and fault.times < 1) or fault.skip < 0:
+        raise UsageError(f"fault {fault.kind}: times must be 1 or more (or null), skip 0 or more")
+    if not (0 <= fault.fraction <= 1 and 0 <= fault.seconds <= 3600):
+        raise UsageError(f"fault {fault.kind}: fraction must be 0 to 1, seconds 0 to 3600")
+    if match_key(fault.match or "") == match_key(HEALTH) and fault.kind not in _BEFORE_SIGN_IN:
+        raise UsageError(f"fault {fault.kind} cannot befall the health check: status, delay and cut can")
+
+
+def _without(row: list[Any], place: int) -> list[Any]:
+    return row[:place] + row[place + 1 :]

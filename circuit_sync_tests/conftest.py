@@ -1,0 +1,57 @@
+"""Real servers for every test: one PostgreSQL for the whole run, a fresh database and a WorkStudio for each test."""
+
+from collections.abc import Iterator
+from pathlib import Path
+from uuid import uuid4
+
+import psycopg
+import pytest
+from psycopg import sql
+
+from circuit_sync.database.connection import Database
+from circuit_sync.database.embedded import embedded_server
+from circuit_sync.database.migrate import upgrade
+
+
+@pytest.fixture(scope="session")
+def postgres_server(tmp_path_factory: pytest.TempPathFactory, worker_id: str) -> Iterator[str]:
+    """The URL of one server that all test processes share; the last one to end stops it."""
+    base: Path = tmp_path_factory.getbasetemp()
+    shared = base if worker_id == "master" else base.parent
+    with embedded_server(shared / "server", durable=False) as url:
+        yield url
+
+
+@pytest.fixture(scope="session")
+def template_database(postgres_server: str) -> str:
+    """A migrated database of this test process, to be copied."""
+    name = f"template_{uuid4().hex[:12]}"
+    _run(postgres_server, sql.SQL("CREATE DATABASE {}").format(sql.Identifier(name)))
+    with Database(_renamed(postgres_server, name)) as database:
+        upgrade(database)
+    return name
+
+
+@pytest.fixture
+def database_url(postgres_server: str, template_database: str) -> Iterator[str]:
+    """The URL of a fresh, migrated, empty database."""
+    name = f"test_{uuid4().hex[:12]}"
+    statement = sql.SQL("CREATE DATABASE {} TEMPLATE {}").format(sql.Identifier(name), sql.Identifier(template_database))
+    _run(postgres_server, statement)
+    yield _renamed(postgres_server, name)
+    _run(postgres_server, sql.SQL("DROP DATABASE {} WITH (FORCE)").format(sql.Identifier(name)))
+
+
+@pytest.fixture
+def database(database_url: str) -> Iterator[Database]:
+    with Database(database_url) as database:
+        yield database
+
+
+def _run(url: str, statement: sql.Composed) -> None:
+    with psycopg.connect(url, autocommit=True) as connection:
+        connection.execute(statement)
+
+
+def _renamed(url: str, name: str) -> str:
+    return f"{url.rsplit('/', 1)[0]}/{name}"

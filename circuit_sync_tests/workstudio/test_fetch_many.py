@@ -1,0 +1,127 @@
+import threading
+import time
+from collections.abc import Callable, Iterator
+
+import pytest
+
+from circuit_sync.workstudio.ddotable import Table
+from circuit_sync.workstudio.errors import CallAbandoned, RequestRefused
+from circuit_sync.workstudio.pace import Pace
+
+from .scripted_client import BUSY, SOON, UNITS, client
+from .scripted_server import Reply, Request, serving
+
+
+def by_work_order(reply: Callable[[str], Reply]) -> Callable[[Request], Reply]:
+    return lambda request: reply(request.json["ViewFilter"]["FilterValue"])
+
+
+def test_answers_come_in_the_order_they_end() -> None:
+    reply = by_work_order(lambda order: Reply(UNITS, delay=0.3 if order == "slow" else 0))
+    with serving(reply) as server, client(server.url, concurrency=2) as workstudio:
+        ended = [order for order, _ in workstudio.fetch_many(["slow", "1", "2", "3"])]
+    assert ended == ["1", "2", "3", "slow"]
+
+
+def test_failed_work_order_is_an_outcome_beside_the_others() -> None:
+    reply = by_work_order(lambda order: Reply(status=404) if order == "bad" else Reply(UNITS))
+    with serving(reply) as server, client(server.url) as workstudio:
+        outcomes = dict(workstudio.fetch_many(["1", "bad", "2"]))
+    assert isinstance(outcomes["bad"], RequestRefused)
+    assert isinstance(outcomes["1"], Table)
+    assert isinstance(outcomes["2"], Table)
+
+
+def test_error_that_is_none_of_ours_ends_the_iteration() -> None:
+    def fetch(work_order: str) -> Table:
+        raise ZeroDivisionError
+
+    with serving(Reply(UNITS)) as server, client(server.url) as workstudio:
+        with pytest.raises(ZeroDivisionError):
+            list(workstudio.fetch_many(["1"], fetch))
+
+
+@pytest.mark.parametrize("concurrency", [1, 3])
+def test_no_more_answers_wait_than_calls_may_overlap(concurrency: int) -> None:
+    taken: list[str] = []
+
+    def orders() -> Iterator[str]:
+        for number in range(20):
+            taken.append(str(number))
+            yield str(number)
+
+    with serving(Reply(UNITS)) as server, client(server.url, concurrency=concurrency) as workstudio:
+        for consumed, _ in enumerate(workstudio.fetch_many(orders()), start=1):
+            assert len(taken) <= consumed + concurrency
+    assert len(taken) == len(server.requests) == 20
+
+
+def test_calls_within_a_burst_overlap() -> None:
+    together = threading.Barrier(5, timeout=SOON)
+
+    def reply(order: str) -> Reply:
+        together.wait()
+        return Reply(UNITS)
+
+    with serving(by_work_order(reply)) as server, client(server.url, concurrency=5) as workstudio:
+        assert len(list(workstudio.fetch_many(str(number) for number in range(10)))) == 10
+
+
+def test_interrupted_consumer_does_not_wait_for_the_answer_under_way() -> None:
+    never = threading.Event()
+    reply = by_work_order(lambda order: Reply(UNITS) if order == "1" else Reply(UNITS, until=never))
+    begun = time.monotonic()
+    with serving(reply) as server:
+        with pytest.raises(KeyboardInterrupt), client(server.url) as workstudio:
+            for _ in workstudio.fetch_many(["1", "2", "3"]):
+                while len(server.requests) < 2:
+                    time.sleep(0.001)
+                raise KeyboardInterrupt
+        assert time.monotonic() - begun < 2
+        never.set()
+        time.sleep(0.05)
+    assert len(server.requests) == 2
+
+
+def test_abandoned_call_wakes_from_its_backoff_and_is_not_made_again() -> None:
+    waiting = threading.Event()
+    reply = by_work_order(lambda order: Reply(UNITS) if order == "1" else BUSY)
+    with serving(reply) as server:
+        with client(server.url, sleep=None, backoff_base=30, log=lambda _: waiting.set()) as workstudio:
+            outcomes = workstudio.fetch_many(["1", "2"])
+            next(outcomes)
+            assert waiting.wait(SOON)
+            outcomes.close()
+            deadline = time.monotonic() + SOON
+            while workers_alive() and time.monotonic() < deadline:
+                time.sleep(0.001)
+            assert not workers_alive()
+            assert workstudio.fetch_planned_units("1").received == 1
+    assert len(server.requests) == 3
+
+
+def workers_alive() -> bool:
+    return any(thread.name.startswith("workstudio-call") for thread in threading.enumerate())
+
+
+def test_closed_client_makes_no_call() -> None:
+    with serving(Reply(UNITS)) as server, client(server.url) as workstudio:
+        workstudio.close()
+        with pytest.raises(CallAbandoned):
+            workstudio.fetch_planned_units("1")
+    assert server.requests == []
+
+
+@pytest.mark.parametrize("concurrency", [1, 5])
+def test_server_sees_a_pause_after_every_five_calls(concurrency: int) -> None:
+    delay = 0.15
+    with serving(Reply(UNITS, delay=0.005)) as server, Pace(5, delay) as pace:
+        with client(server.url, concurrency=concurrency, pace=pace) as workstudio:
+            begun = time.monotonic()
+            assert len(list(workstudio.fetch_many(str(number) for number in range(15)))) == 15
+            took = time.monotonic() - begun
+    at = sorted(request.at for request in server.requests)
+    assert at[5] - at[4] >= delay
+    assert at[10] - at[9] >= delay
+    assert took < 1.5 * (2 * delay + 15 * 0.005)
+    assert workstudio.statistics.seconds_paced > delay
