@@ -1,6 +1,7 @@
 """Every setting, typed and validated; the only reader of the environment.
 
-``.env.example`` lists them all. A wrong value raises ``UsageError`` with one line that names the variable; values that may be
+``.env.example`` lists them all. A wrong value raises ``UsageError`` with one line that names the variable; values
+that may be
 secret never appear in it.
 """
 
@@ -30,7 +31,9 @@ class Settings(BaseSettings):
     circuit_sync_webhooks: CommaSeparated = ()
     circuit_sync_event_retention_days: int = Field(90, ge=1)
     circuit_sync_owners: CommaSeparated = ()
-    circuit_sync_bundled_simulator: bool = Field(False, description="set by `dev` and `demo` for the processes they start")
+    circuit_sync_bundled_simulator: bool = Field(
+        False, description="set by `dev` and `demo` for the processes they start"
+    )
 
     workstudio_base_url: str | None = None
     workstudio_service_username: str | None = None
@@ -48,7 +51,11 @@ class Settings(BaseSettings):
     workstudio_ca_bundle: Path | None = None
 
     @field_validator(
-        "circuit_sync_retry_delays", "circuit_sync_webhooks", "circuit_sync_owners", "workstudio_statuses", mode="before"
+        "circuit_sync_retry_delays",
+        "circuit_sync_webhooks",
+        "circuit_sync_owners",
+        "workstudio_statuses",
+        mode="before",
     )
     @classmethod
     def _split(cls, value: Any) -> Any:
@@ -80,5 +87,7 @@ def load_settings(**overrides: Any) -> Settings:
     try:
         return Settings(**overrides)
     except ValidationError as error:
-        faults = "; ".join(f"{str(e['loc'][0]).upper()}: {e['msg'].removeprefix('Value error, ')}" for e in error.errors())
+        faults = "; ".join(
+            f"{str(e['loc'][0]).upper()}: {e['msg'].removeprefix('Value error, ')}" for e in error.errors()
+        )
         raise UsageError(f"wrong setting: {faults}") from None

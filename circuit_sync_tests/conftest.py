@@ -36,7 +36,9 @@ def template_database(postgres_server: str) -> str:
 def database_url(postgres_server: str, template_database: str) -> Iterator[str]:
     """The URL of a fresh, migrated, empty database."""
     name = f"test_{uuid4().hex[:12]}"
-    statement = sql.SQL("CREATE DATABASE {} TEMPLATE {}").format(sql.Identifier(name), sql.Identifier(template_database))
+    statement = sql.SQL("CREATE DATABASE {} TEMPLATE {}").format(
+        sql.Identifier(name), sql.Identifier(template_database)
+    )
     _run(postgres_server, statement)
     yield _renamed(postgres_server, name)
     _run(postgres_server, sql.SQL("DROP DATABASE {} WITH (FORCE)").format(sql.Identifier(name)))

@@ -6,7 +6,8 @@ from types import TracebackType
 from typing import Any, Self
 
 from sqlalchemy import Connection, create_engine, text
-from sqlalchemy.exc import DBAPIError, OperationalError, TimeoutError
+from sqlalchemy.exc import DBAPIError, OperationalError
+from sqlalchemy.exc import TimeoutError as PoolTimeout
 
 from circuit_sync.database.urls import masked, parse_url
 from circuit_sync.domain.errors import PassingError, PermanentError
@@ -47,7 +48,9 @@ class Database:
     def __enter__(self) -> Self:
         return self
 
-    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
         self.close()
 
     def close(self) -> None:
@@ -77,8 +80,8 @@ class Database:
     @contextmanager
     def session(self) -> Iterator[Connection]:
         """A connection of its own outside any transaction, for locks that last as long as it does."""
-        with self._telling_fate(), self._engine.connect() as connection:
-            connection = connection.execution_options(isolation_level="AUTOCOMMIT")
+        engine = self._engine.execution_options(isolation_level="AUTOCOMMIT")
+        with self._telling_fate(), engine.connect() as connection:
             try:
                 yield connection
             finally:
@@ -89,7 +92,7 @@ class Database:
     def _telling_fate(self) -> Iterator[None]:
         try:
             yield
-        except (DBAPIError, TimeoutError) as error:
+        except (DBAPIError, PoolTimeout) as error:
             raise _told(error, self.url) from None
 
 
@@ -100,6 +103,6 @@ def _told(error: Any, url: str) -> PassingError | PermanentError:
     diagnosis = getattr(original, "diag", None)
     first_line = getattr(diagnosis, "message_primary", None) or str(original or error).strip().splitlines()[0]
     where = masked(url)
-    if sqlstate.startswith(_PASSING_SQLSTATES) or (isinstance(error, OperationalError | TimeoutError) and not sqlstate):
+    if sqlstate.startswith(_PASSING_SQLSTATES) or (isinstance(error, OperationalError | PoolTimeout) and not sqlstate):
         return DatabaseUnavailable(f"the database {where} is not available: {first_line}")
     return DatabaseRefused(f"the database {where} refused ({sqlstate or type(original).__name__}): {first_line}")

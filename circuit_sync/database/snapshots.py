@@ -21,7 +21,8 @@ _REPLACE = text("DELETE FROM circuit_snapshots WHERE snapshot_type = 'daily' AND
 
 _TAKE = text(f"""
     INSERT INTO circuit_snapshots ({_COLUMNS})
-    SELECT h.circuit_id, d.day, 'daily', {_qualified("h", _STATE)}, {_qualified("h", _PROGRESS)}, {_LATEST_UNITS}, d.until, :now
+    SELECT h.circuit_id, d.day, 'daily', {_qualified("h", _STATE)}, {_qualified("h", _PROGRESS)}, {_LATEST_UNITS},
+    d.until, :now
     FROM unnest(CAST(:dates AS date[]), CAST(:untils AS timestamptz[])) AS d (day, until)
     JOIN circuit_history AS h ON h.valid_from <= d.until AND (h.valid_to IS NULL OR h.valid_to > d.until)
     LEFT JOIN LATERAL (
@@ -41,7 +42,8 @@ _HISTORY_BEGINS = text("SELECT min(valid_from) FROM circuit_history")
 
 _STATUS_CHANGES = text(f"""
     INSERT INTO circuit_snapshots ({_COLUMNS})
-    SELECT c.id, :day, 'status_change', {_qualified("h", _STATE)}, {_qualified("h", _PROGRESS)}, {_LATEST_UNITS}, :now, :now
+    SELECT c.id, :day, 'status_change', {_qualified("h", _STATE)}, {_qualified("h", _PROGRESS)}, {_LATEST_UNITS},
+    :now, :now
     FROM changes AS x
     JOIN circuits AS c ON c.id = x.circuit_id
     JOIN circuit_history AS h ON h.circuit_id = c.id AND h.valid_to IS NULL
@@ -67,7 +69,8 @@ def replace_snapshots(connection: Connection, untils: Mapping[date, datetime], n
 
 def history_begins(connection: Connection) -> datetime | None:
     """The first instant that history knows of."""
-    return connection.scalar(_HISTORY_BEGINS)
+    begins: datetime | None = connection.scalar(_HISTORY_BEGINS)
+    return begins
 
 
 def snapshot_status_changes(connection: Connection, day: date, now: datetime) -> None:

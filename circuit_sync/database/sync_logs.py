@@ -67,7 +67,9 @@ def start(
     )
     row = connection.execute(statement).one_or_none()
     if row is None:
-        raise UsageError(f"run {run_id} has begun its {sync_type} sync already: start a new run instead of this step again")
+        raise UsageError(
+            f"run {run_id} has begun its {sync_type} sync already: start a new run instead of this step again"
+        )
     return _log(row)
 
 
@@ -154,7 +156,7 @@ _COLUMNS = (
 )
 
 
-def _log(row: Row[Any]) -> SyncLog:
+def _log(row: Row[*tuple[Any, ...]]) -> SyncLog:
     return SyncLog(**row._mapping)
 
 
@@ -186,7 +188,9 @@ def _close(
         )
     )
     if closed.rowcount != 1:
-        raise SyncAlreadyClosed(f"sync {sync_id} was closed by somebody else, its run taken for dead: nothing was stored")
+        raise SyncAlreadyClosed(
+            f"sync {sync_id} was closed by somebody else, its run taken for dead: nothing was stored"
+        )
 
 
 _SHRUNKEN_BEFORE = text("""

@@ -1,6 +1,7 @@
 """The tables, as SQLAlchemy Core definitions: the single truth that the migrations are compared with.
 
-Times are ``timestamptz`` in UTC. Miles are ``numeric(12,2)``, feet and acres of units ``numeric(14,4)``, percent ``numeric(5,2)``.
+Times are ``timestamptz`` in UTC. Miles are ``numeric(12,2)``, feet and acres of units ``numeric(14,4)``, percent
+``numeric(5,2)``.
 The two ``staged_…`` tables are unlogged: what lies in them belongs to a sync under way and goes when the sync ends.
 """
 
@@ -331,7 +332,9 @@ staged_circuits = Table(
     metadata,
     Column("sync_log_id", BigInteger, nullable=False),
     Column("row_number", Integer, nullable=False),
-    Column("status_order", SmallInteger, nullable=False, comment="place of the answer's status in the order of statuses"),
+    Column(
+        "status_order", SmallInteger, nullable=False, comment="place of the answer's status in the order of statuses"
+    ),
     Column("answer_status", Text, nullable=False, comment="the status that was asked for"),
     Column("job_guid", Text, nullable=False),
     Column("work_order", Text, nullable=False),

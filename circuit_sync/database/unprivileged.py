@@ -23,31 +23,16 @@ _ENVIRONMENT = {"PATH": os.defpath, "LC_ALL": "C"}  # the caller's may hold pass
 
 
 def run_as(
-    uid: int,
-    gid: int,
-    command: list[str],
-    *,
-    reach: list[Path],
-    log: int,
-    stdin: str = "",
-    detached_with: int | None = None,
+    uid: int, gid: int, command: list[str], *, reach: list[Path], log: int, lock: int, stdin: str, detach: bool
 ) -> bool:
     """Runs ``command`` as ``uid`` (as oneself, unless root) in a session of its own: Ctrl-C spares it.
 
-    ``reach`` are the folders that it must be able to read. With ``detached_with``, a file descriptor that it
-    inherits, it is left running as an orphan that nobody has to wait for. False: it failed; ``log`` says why.
+    ``reach`` are the folders that it must be able to read; ``lock`` is a descriptor that it and its children
+    hold open as long as they live. With ``detach`` it is left running, an orphan that nobody has to wait for.
+    False: it failed; ``log`` says why.
     """
-    mode = "wait" if detached_with is None else "detach"
-    script = [
-        sys.executable,
-        "-I",
-        "-S",
-        __file__,
-        str(uid),
-        str(gid),
-        mode,
-        os.pathsep.join(map(str, reach)),
-    ]
+    folders = os.pathsep.join(map(str, reach))
+    script = [sys.executable, "-I", "-S", __file__, f"{uid}", f"{gid}", "detach" if detach else "wait", folders]
     done = subprocess.run(  # noqa: S603  the command is ours
         script + command,
         input=stdin.encode(),
@@ -55,7 +40,7 @@ def run_as(
         stderr=log,
         cwd="/",
         start_new_session=True,
-        pass_fds=() if detached_with is None else (detached_with,),
+        pass_fds=(lock,),
         check=False,
     )
     return done.returncode == 0
@@ -89,7 +74,7 @@ def _closed(folders: list[str]) -> list[str]:
 
 
 def _keep(linux: ctypes.CDLL, capability: int) -> bool:
-    """Keeps this one across exec; whatever is not ambient is lost there. The secure bit lets access(2) count it."""
+    """Keeps this one across exec, where what is not ambient is lost. The bit makes access(2) count it."""
     return (
         _hold(linux, capability, _SETPCAP)
         and linux.prctl(_PR_SET_SECUREBITS, _SECBIT_NO_SETUID_FIXUP, 0, 0, 0) == 0

@@ -1,13 +1,13 @@
 """Totals over planned units, computed in whole columns for a batch of work orders.
 
-Feet and acres are carried as whole ten-thousandths (``int64``): each unit's measure is rounded to four places first and then
-added exactly, so that every breakdown adds up to its total.
+Feet and acres are carried as whole ten-thousandths (``int64``): each unit's measure is rounded to four places first
+and then added exactly, so that every breakdown adds up to its total.
 """
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from decimal import ROUND_HALF_UP, Decimal
-from typing import Any
+from typing import Any, cast
 
 import numpy as np
 import orjson
@@ -48,7 +48,8 @@ AGGREGATE_COLUMNS = (
 class UnitFaults:
     """What of a batch could not be counted as it came. None of it holds a unit's free text.
 
-    ``rejected``: lines of work_order, column, reason and how many units; ``unknown_types``: unit code → units, which count as
+    ``rejected``: lines of work_order, column, reason and how many units; ``unknown_types``: unit code → units, which
+    count as
     units and add to no measure; ``strangers``: units of an extension that is no circuit here.
     """
 
@@ -64,7 +65,8 @@ def compute_aggregates(
 
     ``units``: object_id, work_order, extension, unit, permission, forester, linear_ft (feet), acres, trees; values raw.
     ``circuits``: circuit_id, work_order, extension: every circuit to count for. ``measurements``: unit code → kind.
-    Returns the columns of ``AGGREGATE_COLUMNS``, feet and acres as text with four places, breakdowns as JSON text with sorted
+    Returns the columns of ``AGGREGATE_COLUMNS``, feet and acres as text with four places, breakdowns as JSON text
+    with sorted
     keys.
     """
     clean, faults = _clean_units(units, circuits, measurements)
@@ -108,13 +110,12 @@ def _clean_units(
     frame["unit"] = frame["unit"].fillna(UNKNOWN)
     frame["permission"] = frame["permission"].fillna(PENDING)
     frame["forester"] = frame["forester"].fillna(UNKNOWN)
-    kind = frame["unit"].map(measurements)
+    frame["kind"] = frame["unit"].map(measurements)
     for measurement, name in MEASUREMENTS.items():
-        counted = (kind == measurement).to_numpy()
-        frame[name], faults = _measures(units[name], counted, whole=name == "trees")
-        for reason in set(faults.values()):
-            places = [position for position, why in faults.items() if why == reason]
-            bad.iloc[places] = f"{name}: {reason}"
+        counted = (frame["kind"] == measurement).to_numpy()
+        frame[name], wrong = _measures(units[name], counted, whole=name == "trees")
+        for position, reason in wrong.items():
+            bad.iat[position] = f"{name}: {reason}"
     rejected = _count_rejected(frame["work_order"], bad)
     frame = frame[bad == ""].drop_duplicates(["work_order", "object_id"])
     unknown = frame.loc[~frame["unit"].isin(measurements), "unit"].value_counts()
@@ -136,11 +137,12 @@ def _distinct(column: pd.Series, clean: Any) -> tuple[pd.Series, pd.Series]:
 
 
 def _measures(column: pd.Series, counted: np.ndarray, *, whole: bool) -> tuple[np.ndarray, dict[int, str]]:
-    """A measure as integers (ten-thousandths, or whole trees), 0 where it does not count; and the faults by position."""
+    """A measure as integers (ten-thousandths, or whole trees), 0 where it does not count; the faults by position."""
     result = np.zeros(len(column), dtype=np.int64)
     faults: dict[int, str] = {}
     positions = np.flatnonzero(counted)
     raw = column.to_numpy(dtype=object)[positions]
+    raw = np.array([0 if value is None else value for value in raw] + [None], dtype=object)[:-1]
     plain = np.fromiter((type(value) in {float, int} for value in raw), dtype=bool, count=len(raw))
     numbers = np.zeros(len(raw))
     numbers[plain] = raw[plain].astype(np.float64)
@@ -176,8 +178,9 @@ def _exact(value: Any, *, whole: bool) -> int:
 def _count_rejected(work_orders: pd.Series, bad: pd.Series) -> list[dict[str, Any]]:
     faulty = pd.DataFrame({"work_order": work_orders.astype(str), "fault": bad})[bad != ""]
     lines = []
-    for (work_order, fault), count in faulty.value_counts(sort=False).items():  # type: ignore[misc]
-        column, reason = str(fault).split(": ", 1)
+    for group, count in faulty.value_counts(sort=False).items():
+        work_order, fault = cast("tuple[str, str]", group)
+        column, reason = fault.split(": ", 1)
         lines.append({"work_order": work_order, "column": column, "reason": reason, "units": int(count)})
     return lines
 
@@ -219,7 +222,7 @@ def _groups(units: pd.DataFrame, name: str, measures: list[str], also: Sequence[
 
 def _decimals(column: pd.Series) -> list[str]:
     """Ten-thousandths as decimal text, exact at any size."""
-    return [f"{value // SCALE if value >= 0 else -(-value // SCALE)}.{abs(value) % SCALE:04d}" for value in column.tolist()]
+    return [str(Decimal(value).scaleb(-PLACES)) for value in column.tolist()]
 
 
 def _documents(ids: pd.Index, groups: pd.DataFrame, name: str, measure: str) -> list[str]:

@@ -32,7 +32,8 @@ _MISSHAPEN = "the row is shorter or longer than the heading"
 class RejectedRow:
     """A row that could not be stored, and why, without its content.
 
-    ``row`` counts from 1 in the answer for ``status``; ``job_guid``, ``work_order`` and ``extension`` tell which circuit it
+    ``row`` counts from 1 in the answer for ``status``; ``job_guid``, ``work_order`` and ``extension`` tell which
+    circuit it
     was, as far as they could be read.
     """
 
@@ -52,7 +53,8 @@ class RejectedRow:
 class CircuitAnswer:
     """One status' answer, normalised.
 
-    ``circuits`` has a row for each accepted row of the answer and the columns of ``CIRCUIT_COLUMNS``; ``received`` counts the
+    ``circuits`` has a row for each accepted row of the answer and the columns of ``CIRCUIT_COLUMNS``; ``received``
+    counts the
     answer's rows; ``absent`` names the fields whose column the view did not send: nothing is known of them.
     """
 
@@ -129,14 +131,16 @@ def transform_collection(
 ) -> CircuitAnswer:
     """Normalises the answer for ``status``, rejecting the rows that cannot be stored.
 
-    ``frame``: one row per row of the answer (index: its number from 0), columns named by our fields where a field exists and by
+    ``frame``: one row per row of the answer (index: its number from 0), columns named by our fields where a field
+    exists and by
     the API's name where the value is kept in ``api_data``; values raw. ``columns`` maps fields to the API's names, for
     reports. ``misshapen`` numbers the rows that do not fit the heading; ``absent`` names the fields without a column.
     """
     kept = [name for name in frame.columns if name not in CLEANERS]
     faults: dict[int, tuple[str, str]] = {}
     clean = {
-        field: _clean_column(frame, field, clean, columns.get(field, field), faults) for field, clean in CLEANERS.items()
+        field: _clean_column(frame, field, clean, columns.get(field, field), faults)
+        for field, clean in CLEANERS.items()
     }
     data = _clean_api_data(frame, kept, faults)
     good = [position for position in range(len(frame)) if position not in faults]
@@ -166,7 +170,7 @@ def transform_collection(
 
 
 def extract_planners(circuits: pd.DataFrame) -> list[str]:
-    """The distinct planners that ``circuits`` (column ``taken_by``) name, in order of appearance, compared without case."""
+    """The distinct planners that ``circuits`` (column ``taken_by``) name, in order, compared without case."""
     names = {str(name).lower(): str(name) for name in reversed(circuits["taken_by"].dropna().tolist())}
     return list(reversed(names.values()))
 
@@ -223,7 +227,7 @@ def _clean_api_data(frame: pd.DataFrame, kept: list[str], faults: dict[int, tupl
         name = ""
         try:
             document = {}
-            for name, value in zip(kept, values, strict=True):  # noqa: B007 the name is the fault's column
+            for name, value in zip(kept, values, strict=True):
                 document[name] = clean_json(value)
             documents.append(_canonical(document))
         except BadValue as bad:
@@ -240,6 +244,4 @@ def _canonical(document: dict[str, Any]) -> str:
 def _content_hashes(circuits: pd.DataFrame) -> list[str]:
     """A fingerprint of each row's content as the API gave it, the row's place in the answer aside."""
     columns = [circuits[name].tolist() for name in (*CLEANERS, "api_data")]
-    return [
-        hashlib.sha256("\x1f".join(map(str, values)).encode()).hexdigest() for values in zip(*columns, strict=True)
-    ]
+    return [hashlib.sha256("\x1f".join(map(str, values)).encode()).hexdigest() for values in zip(*columns, strict=True)]

@@ -1,6 +1,7 @@
 """Single values as WorkStudio sends them, made ours (the rules are those of the server's value kinds).
 
-Each function takes one raw JSON value and returns the clean one, or raises ``BadValue`` with a reason that never quotes the value:
+Each function takes one raw JSON value and returns the clean one, or raises ``BadValue`` with a reason that never
+quotes the value:
 it may be a landowner's free text.
 """
 
@@ -113,4 +114,3 @@ def clean_json(value: Any) -> Any:
     if isinstance(value, list):
         return [clean_json(item) for item in value]
     return value
-

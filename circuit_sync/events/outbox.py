@@ -26,7 +26,8 @@ _WRITE_CIRCUITS_UPDATED = text(f"""
            jsonb_build_object('circuit_id', w.circuit_id, 'changed', w.changed), w.circuit_id, :sync, :now
     FROM (SELECT circuit_id, changed FROM changes WHERE changed <> '{{}}'
           UNION ALL
-          SELECT circuit_id, jsonb_build_object('departed_at', jsonb_build_object('old', NULL, 'new', CAST(:now AS timestamptz)))
+          SELECT circuit_id, jsonb_build_object(
+              'departed_at', jsonb_build_object('old', NULL, 'new', CAST(:now AS timestamptz)))
           FROM departed) AS w
     ORDER BY w.circuit_id
 """)
@@ -65,7 +66,8 @@ def emit(connection: Connection, events: Sequence[Event], now: datetime) -> None
 def emit_circuit_changes(connection: Connection, sync_id: int, now: datetime) -> None:
     """Writes ``circuit.updated`` and ``circuit.workflow_changed`` for what this transaction stores.
 
-    Reads the temporary tables ``changes``, ``departed`` and ``stage_changes`` of ``database.circuit_store``: set-based, as a
+    Reads the temporary tables ``changes``, ``departed`` and ``stage_changes`` of ``database.circuit_store``:
+    set-based, as a
     sync may change every circuit.
     """
     parameters = {"sync": sync_id, "now": now}

@@ -52,16 +52,13 @@ def complete_aggregate_sync(
     with workplace.session(context.log.info) as session:
         result = use_case.complete_aggregate_sync(session, sync_id)
     context.add_asset_metadata(of_the_sync(result))
-    for status in context.partition_keys:
-        counts = result.per_status.get(status, {})
-        told = metadata.counted(counts)
-        context.add_asset_metadata(told | {metadata.ROW_COUNT: counts.get("stored", 0)}, partition_key=status)
 
 
 def of_the_sync(result: AggregateSyncResult) -> metadata.Metadata:
     """What holds for all statuses of the sync."""
     reasons = [{"reason": reason, "circuits": number} for reason, number in result.reasons.items()]
-    return metadata.shared(result) | metadata.tables(why=reasons, failures=result.failures, changes=result.changes)
+    told = metadata.shared(result) | metadata.counted(result.counts)
+    return told | metadata.tables(why=reasons, failures=result.failures, changes=result.changes)
 
 
 @dg.config_mapping

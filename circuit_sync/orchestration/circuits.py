@@ -50,15 +50,18 @@ def fetch_circuits(context: dg.AssetExecutionContext, workplace: dg.ResourcePara
 def store_circuits(context: dg.AssetExecutionContext, workplace: dg.ResourceParam[Workplace], sync_id: int) -> None:
     with workplace.session(context.log.info) as session:
         result = use_case.store_circuits(session, sync_id)
-    context.add_asset_metadata(_of_the_sync(result))
+    context.add_asset_metadata(of_the_sync(result))
     for status in context.partition_keys:
         counts = result.per_status.get(status, {})
         told = metadata.counted(counts)
         context.add_asset_metadata(told | {metadata.ROW_COUNT: counts.get("processed", 0)}, partition_key=status)
 
 
-def _of_the_sync(result: CircuitSyncResult) -> metadata.Metadata:
-    return metadata.shared(result) | metadata.tables(changes=result.changes, rejected_rows=result.rejected)
+def of_the_sync(result: CircuitSyncResult) -> metadata.Metadata:
+    """What holds for all statuses of the sync."""
+    over_all = {name: result.counts[name] for name in ("departed", "returned", "withheld")}
+    tables = metadata.tables(changes=result.changes, rejected_rows=result.rejected)
+    return metadata.shared(result) | metadata.counted(over_all) | tables
 
 
 @dg.config_mapping

@@ -168,7 +168,8 @@ def _statuses(sync: Mapping[str, Any]) -> list[str]:
 
 
 def _changed_something(sync: Mapping[str, Any]) -> bool:
-    if sync["sync_status"] not in FINISHED_WELL and sync["sync_type"] != "aggregates":
+    if sync["sync_type"] not in ("circuit_list", "aggregates"):
         return False
-    counts = ("circuits_created", "circuits_updated", "circuits_departed", "aggregates_created")
-    return sync["sync_type"] in ("circuit_list", "aggregates") and any(sync.get(name) for name in counts)
+    counts = [sync.get(name) for name in ("circuits_created", "circuits_updated", "aggregates_created")]
+    context = sync.get("context") or {}
+    return any([*counts, context.get("departed"), context.get("returned")])

@@ -20,6 +20,7 @@ from dagster._core.workspace.load_target import WorkspaceFileTarget
 from dagster._utils.interrupts import capture_interrupts
 
 from circuit_sync.definitions import defs
+from circuit_sync.orchestration.failures import blames_input
 from circuit_sync.orchestration.local import project_dir
 from circuit_sync.orchestration.metadata import Metadata, plain
 from circuit_sync.orchestration.partitions import partition_tags
@@ -41,6 +42,7 @@ class Outcome:
     run_id: str
     status: str
     failure: str | None = None
+    wrong_use: bool = False
     told: dict[str, Metadata] = field(default_factory=dict)
     ended_by: signal.Signals | None = None
 
@@ -85,7 +87,7 @@ def run_job(
             _close(instance, run.run_id)
         ended = instance.get_run_by_id(run.run_id)
         assert ended is not None
-        return Outcome(run.run_id, ended.status.value, _failure(events), _told(events), received())
+        return Outcome(run.run_id, ended.status.value, *_failure(events), _told(events), received())
 
 
 def _origin(job_name: str) -> RemoteJobOrigin:
@@ -103,34 +105,41 @@ def _close(instance: dg.DagsterInstance, run_id: str) -> None:
 
 
 def _told(events: Sequence[dg.DagsterEvent]) -> dict[str, Metadata]:
+    """What the materialisations say, by partition; for a job that makes none, what its last output says."""
     told: dict[str, Metadata] = {}
+    last: dict[str, Metadata] = {}
     for event in events:
         if event.is_step_materialization:
             materialization = event.step_materialization_data.materialization
             told[materialization.partition or ""] = plain(materialization.metadata)
-        elif event.is_successful_output and event.step_output_data.metadata and not event.asset_key:
-            told.setdefault("", plain(event.step_output_data.metadata))
-    return told
+        elif event.is_successful_output and event.step_output_data.metadata:
+            last = {"": plain(event.step_output_data.metadata)}
+    return told or last
 
 
-def _failure(events: Sequence[dg.DagsterEvent]) -> str | None:
-    """The first failure, in one line."""
+def _failure(events: Sequence[dg.DagsterEvent]) -> tuple[str | None, bool]:
+    """The first failure in one line, and whether the operator's input is to blame."""
     for event in events:
         if event.is_step_failure:
             data = event.step_failure_data
             if data.user_failure_data and data.user_failure_data.description:
-                return data.user_failure_data.description
+                return data.user_failure_data.description, blames_input(data.user_failure_data.metadata)
             cause = data.error.cause or data.error if data.error else None
-            return cause.message.strip().splitlines()[0] if cause else event.message
+            return (_first_line(cause.message) if cause else event.message), False
         if event.is_job_failure:
             error = event.job_failure_data.error
-            return error.message.strip().splitlines()[0] if error else event.message
-    return None
+            return (_first_line(error.message) if error else event.message), False
+    return None, False
+
+
+def _first_line(text: str) -> str:
+    return text.strip().splitlines()[0]
 
 
 @contextmanager
 def _recorded_signals() -> Iterator[Callable[[], signal.Signals | None]]:
     """Yields a function that tells which signal arrived: Dagster's own handlers treat SIGINT and SIGTERM alike."""
+    handler = signal.getsignal(signal.SIGTERM)
     reading, writing = socket.socketpair()
     reading.setblocking(False)
     writing.setblocking(False)
@@ -147,5 +156,6 @@ def _recorded_signals() -> Iterator[Callable[[], signal.Signals | None]]:
         yield received
     finally:
         signal.set_wakeup_fd(before)
+        signal.signal(signal.SIGTERM, handler)  # capture_interrupts leaves it as SIGINT's
         reading.close()
         writing.close()

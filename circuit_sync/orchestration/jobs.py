@@ -1,12 +1,16 @@
 """The jobs: one per asset, and two plain ones whose runs are no materialisations."""
 
+from collections.abc import Mapping
+
 import dagster as dg
 from pydantic import Field
 
 from circuit_sync.domain.statuses import STATUS_CODES, parse_statuses
 from circuit_sync.orchestration import metadata
-from circuit_sync.orchestration.aggregates import circuit_aggregates, of_the_sync
+from circuit_sync.orchestration.aggregates import circuit_aggregates
+from circuit_sync.orchestration.aggregates import of_the_sync as aggregates_told
 from circuit_sync.orchestration.circuits import circuits
+from circuit_sync.orchestration.circuits import of_the_sync as circuits_told
 from circuit_sync.orchestration.resources import Workplace
 from circuit_sync.orchestration.snapshots import daily_snapshots
 from circuit_sync.orchestration.tags import started_by
@@ -26,6 +30,8 @@ sync_circuit_aggregates = dg.define_asset_job(
 create_daily_snapshots = dg.define_asset_job(
     "create_daily_snapshots", selection=[daily_snapshots], description="Takes the snapshots of the chosen dates anew"
 )
+
+MOST_CHANGES = 1000
 
 
 class PreviewConfig(dg.Config):
@@ -48,9 +54,7 @@ def compare_circuits(
             **started_by(context.run),
         )
         result = circuit_use_case.preview_circuits(session, request)
-    per_status = [{"status": status} | counts for status, counts in result.per_status.items()]
-    told = metadata.tables(per_status=per_status, changes=result.changes, rejected_rows=result.rejected)
-    context.add_output_metadata(metadata.shared(result) | told)
+    context.add_output_metadata(circuits_told(result) | {"changes": metadata.table(result.changes, most=MOST_CHANGES)} | _per_status(result.per_status))
 
 
 @dg.job(description="Shows what a circuit sync would do; stores nothing")
@@ -87,11 +91,14 @@ def store_work_orders(
     with workplace.session(context.log.info) as session:
         aggregate_use_case.fetch_and_store_aggregates(session, sync_id)
         result = aggregate_use_case.complete_aggregate_sync(session, sync_id)
-    per_status = [{"status": status} | counts for status, counts in result.per_status.items()]
-    context.add_output_metadata(metadata.tables(per_status=per_status) | of_the_sync(result))
+    context.add_output_metadata(aggregates_told(result) | _per_status(result.per_status))
 
 
 @dg.job(description="Fetches the planned units of single work orders; turns no partition green")
 def sync_work_orders() -> None:
     """Open, store."""
     store_work_orders(open_work_orders())
+
+
+def _per_status(counts: Mapping[str, Mapping[str, int]]) -> metadata.Metadata:
+    return metadata.tables(per_status=[{"status": status} | dict(numbers) for status, numbers in counts.items()])

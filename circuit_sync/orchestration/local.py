@@ -29,6 +29,15 @@ def server_name(settings: Settings) -> str | None:
     return BUNDLED if settings.circuit_sync_bundled_simulator else None
 
 
+def named_server(settings: Settings) -> tuple[Server | None, str | None]:
+    """The WorkStudio that commands would talk to, and the name the database remembers it by if that is not its URL."""
+    if settings.workstudio_base_url is not None:
+        return Server.from_settings(settings), server_name(settings)
+    if settings.circuit_sync_database_url is not None:
+        raise _server_missing()
+    return None, BUNDLED
+
+
 def project_dir() -> Path:
     """The folder that holds ``dagster.yaml`` and ``workspace.yaml``: beside the package, or the working directory."""
     for folder in (Path(__file__).resolve().parents[2], Path.cwd()):
@@ -88,13 +97,17 @@ def _workstudio(settings: Settings) -> Iterator[dict[str, str]]:
         Server.from_settings(settings)
         yield {}
     elif settings.circuit_sync_database_url is not None:
-        raise UsageError(
-            "WORKSTUDIO_BASE_URL is not set, but CIRCUIT_SYNC_DATABASE_URL is: name the WorkStudio that fills this database "
-            "(the simulator is used only if neither is set)"
-        )
+        raise _server_missing()
     else:
         with simulator(settings.circuit_sync_state_dir.resolve() / "simulator.json") as base_url:
             yield environment(base_url) | {"CIRCUIT_SYNC_BUNDLED_SIMULATOR": "1"}
+
+
+def _server_missing() -> UsageError:
+    return UsageError(
+        "WORKSTUDIO_BASE_URL is not set, but CIRCUIT_SYNC_DATABASE_URL is: name the WorkStudio that fills this database "
+        "(the simulator is used only if neither is set)"
+    )
 
 
 @contextmanager

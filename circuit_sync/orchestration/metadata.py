@@ -1,6 +1,6 @@
 """What a sync did, as the metadata of its partitions in the UI and as the tables of the command line."""
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import dagster as dg
@@ -32,9 +32,9 @@ def tables(**named: Sequence[Mapping[str, Any]]) -> Metadata:
     return {name: table(records) for name, records in named.items() if records}
 
 
-def table(records: Iterable[Mapping[str, Any]]) -> dg.TableMetadataValue:
-    """A table of at most ``MOST_RECORDS`` records; every cell as text, so that a column may hold different types."""
-    shown = [dg.TableRecord({name: _cell(value) for name, value in record.items()}) for record in list(records)[:MOST_RECORDS]]
+def table(records: Sequence[Mapping[str, Any]], *, most: int = MOST_RECORDS) -> dg.TableMetadataValue:
+    """A table of at most ``most`` records; numbers stay, anything else is text."""
+    shown = [dg.TableRecord({name: _cell(value) for name, value in record.items()}) for record in records[:most]]
     columns = list(dict.fromkeys(name for record in shown for name in record.data))
     return dg.MetadataValue.table(shown, dg.TableSchema([dg.TableColumn(name) for name in columns]))
 
@@ -47,5 +47,7 @@ def plain(metadata: Mapping[str, dg.MetadataValue[Any]]) -> Metadata:
     }
 
 
-def _cell(value: Any) -> str:
-    return "" if value is None else str(value)
+def _cell(value: Any) -> str | int | float:
+    if value is None:
+        return ""
+    return value if isinstance(value, int | float) else str(value)

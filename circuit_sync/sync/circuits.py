@@ -7,7 +7,7 @@ from typing import Any
 
 import pandas as pd
 
-from circuit_sync.database import circuit_store, sync_logs
+from circuit_sync.database import circuit_store, stored_changes, sync_logs
 from circuit_sync.database.connection import Connection
 from circuit_sync.database.history import record_history
 from circuit_sync.database.planners import link_planners
@@ -51,8 +51,10 @@ class CircuitSyncRequest:
 class CircuitSyncResult:
     """What a sync stored, or a preview would store.
 
-    ``counts``: processed, created, updated, unchanged, rows_received, rows_rejected, rows_duplicate, departed, returned,
-    withheld; ``per_status``: the first seven for each status; ``changes``: lines of work_order, extension, what, field, old,
+    ``counts``: processed, created, updated, unchanged, rows_received, rows_rejected, rows_duplicate, departed,
+    returned,
+    withheld; ``per_status``: the first seven for each status; ``changes``: lines of work_order, extension, what,
+    field, old,
     new; ``rejected``: lines of status, row, column, reason and the circuit as far as it could be read.
     """
 
@@ -101,7 +103,9 @@ def store_circuits(session: Session, sync_id: int) -> CircuitSyncResult:
             result = _store(connection, session, sync_id, most=CHANGES_SHOWN)
         session.leave_store()
     durations = {**result.durations, "store": time.monotonic() - begun}
-    session.log(f"sync {sync_id}: {result.sync_status}; " + ", ".join(f"{n} {name}" for name, n in result.counts.items() if n))
+    session.log(
+        f"sync {sync_id}: {result.sync_status}; " + ", ".join(f"{n} {name}" for name, n in result.counts.items() if n)
+    )
     if result.message:
         session.log(f"sync {sync_id}: {result.message}")
     return CircuitSyncResult(**{**vars(result), "durations": durations})
@@ -212,12 +216,12 @@ def _store(connection: Connection, session: Session, sync_id: int, *, most: int)
     snapshot_status_changes(connection, eastern_date(now), now)
     emit_circuit_changes(connection, sync_id, now)
 
-    per_status = _per_status(answers, circuit_store.count_stored(connection, sync_id))
+    per_status = _per_status(answers, stored_changes.count_stored(connection, sync_id))
     totals = {name: sum(counts[name] for counts in per_status.values()) for name in next(iter(per_status.values()))}
     counts = totals | {
-        "departed": circuit_store.count_of(connection, "departed"),
-        "returned": circuit_store.count_returned(connection),
-        "withheld": circuit_store.count_of(connection, "withheld"),
+        "departed": stored_changes.count_of(connection, "departed"),
+        "returned": stored_changes.count_returned(connection),
+        "withheld": stored_changes.count_of(connection, "withheld"),
     }
     message = _message(departures.warnings, counts)
     result = CircuitSyncResult(
@@ -226,7 +230,7 @@ def _store(connection: Connection, session: Session, sync_id: int, *, most: int)
         message=message,
         counts=counts,
         per_status=per_status,
-        changes=circuit_store.changes_shown(connection, most),
+        changes=stored_changes.changes_shown(connection, most),
         rejected=log.error_details["rejected"],
         calls=log.context["calls"],
         durations={"fetch": log.context["seconds_fetching"]},
@@ -268,7 +272,9 @@ def _per_status(
 def _message(warnings: Iterable[str], counts: Mapping[str, int]) -> str | None:
     lines = list(warnings)
     if rejected := counts["rows_rejected"]:
-        lines.append(f"{rejected} of {counts['rows_received']} rows were rejected (listed in error_details); the others are stored")
+        lines.append(
+            f"{rejected} of {counts['rows_received']} rows were rejected (see error_details); the others are stored"
+        )
     return "; ".join(lines) or None
 
 

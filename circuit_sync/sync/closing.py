@@ -26,7 +26,7 @@ def closing_on_failure(session: Session, sync_id: int) -> Iterator[None]:
 
 
 def close_as_failed(session: Session, sync_id: int, message: str, *, passing: bool) -> bool:
-    """Closes an open sync log as ``failed``, with its event, and gives up what it staged; false if it was closed already."""
+    """Closes an open sync log as ``failed``, with its event, and gives up what it staged; false if it was closed."""
     now = session.now()
     with session.database.transaction() as connection:
         closed = sync_logs.fail(connection, sync_id, now, message, {"passing": passing})
@@ -42,7 +42,7 @@ def describe(error: BaseException) -> str:
         return str(error)
     if not isinstance(error, Exception):
         return "the run was cancelled: what was not stored yet is not stored; start it again when you like"
-    return f"unexpected {type(error).__name__}: a defect of circuit_sync or its surroundings; the run's log has the traceback"
+    return f"unexpected {type(error).__name__}, a defect of circuit_sync or its surroundings: see the run's log"
 
 
 def is_passing(error: BaseException) -> bool:

@@ -1,12 +1,12 @@
-"""Nothing vanishes: a circuit missing from its status' answer is marked, and a shrunken answer is not believed at once."""
+"""Nothing vanishes: a circuit missing from its status' answer is marked; a shrunken answer is not believed at once."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from circuit_sync.database.circuit_store import circuits_held, mark_departed, missing_circuits
 from circuit_sync.database.connection import Connection
+from circuit_sync.database.departures import circuits_held, mark_departed, missing_circuits
 from circuit_sync.database.sync_logs import SyncLog, shrunken_before
 from circuit_sync.domain.departures import is_shrunken
 
@@ -29,9 +29,7 @@ def settle_departures(connection: Connection, log: SyncLog, now: datetime) -> De
     warnings = []
     for status in log.context["statuses"]:
         answer = answers[status]
-        missing = _without_rejected(
-            missing_circuits(connection, log.id, status), log.error_details.get("rejected", ())
-        )
+        missing = _without_rejected(missing_circuits(connection, log.id, status), log.error_details.get("rejected", ()))
         was_held, moved = held.get(status, (0, 0))
         if missing and is_shrunken(held=was_held - moved, received=answer["received"]):
             shrunken[status] = missing
@@ -62,7 +60,9 @@ def _lacked_by_all(missing: Sequence[int], earlier: Sequence[Sequence[int]]) -> 
 
 def _warning(status: str, held: int, received: int, in_a_row: int) -> str:
     if in_a_row >= ANSWERS_THAT_AGREE:
-        return f"{status}: {received} of {held} circuits came, for the third time in a row; the missing ones are marked departed"
+        return (
+            f"{status}: {received} of {held} circuits came, for the third time in a row; the missing ones are departed"
+        )
     return (
         f"{status}: only {received} of {held} circuits came, so nobody is marked departed (answer {in_a_row} of "
         f"{ANSWERS_THAT_AGREE}); if they are really gone, sync with --accept-departures"

@@ -23,8 +23,9 @@ def claim_database(connection: Connection, session: Session) -> None:
     owner = claim(connection, _OWNER, wanted)
     if owner != wanted:
         raise UsageError(
-            f"this database was filled by {owner}, and WORKSTUDIO_BASE_URL is {wanted}: nothing was done. Use another database "
-            "(CIRCUIT_SYNC_DATABASE_URL), or, if it is the same WorkStudio at a new address, run: circuit-sync db adopt"
+            f"this database was filled by {owner}, and WORKSTUDIO_BASE_URL is {wanted}: nothing was done. Use another "
+            "database (CIRCUIT_SYNC_DATABASE_URL), or, if it is the same WorkStudio at a new address, run: "
+            "circuit-sync db adopt"
         )
 
 

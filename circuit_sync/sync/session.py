@@ -29,8 +29,10 @@ def _unseen(_done: int, _total: int) -> None:
 class Session:
     """The surroundings of one run's use cases.
 
-    ``server`` and ``service_credential`` are absent where WorkStudio is not asked (snapshots, overviews). ``identity`` names
-    the WorkStudio that fills the database, where its URL does not. ``log`` takes lines for people, ``progress`` how many of how
+    ``server`` and ``service_credential`` are absent where WorkStudio is not asked (snapshots, overviews).
+    ``identity`` names
+    the WorkStudio that fills the database, where its URL does not. ``log`` takes lines for people, ``progress`` how
+    many of how
     many calls are done.
     """
 
@@ -47,10 +49,10 @@ class Session:
     def workstudio(self) -> Iterator[WorkStudio]:
         """A client of the configured WorkStudio, in one pace with every other run on this database."""
         if self.server is None or self.service_credential is None:
-            raise UsageError("WorkStudio is not configured: set WORKSTUDIO_BASE_URL and the service account (see .env.example)")
-        pace = Pace(
-            self.server.calls_before_delay, self.server.rate_limit_delay, lock=PaceLock(self.database)
-        )
+            raise UsageError(
+                "WorkStudio is not configured: set WORKSTUDIO_BASE_URL and the service account (see .env.example)"
+            )
+        pace = Pace(self.server.calls_before_delay, self.server.rate_limit_delay, lock=PaceLock(self.database))
         with pace, WorkStudio(self.server, self.service_credential, pace=pace, log=self.log, now=self.now) as client:
             yield client
 

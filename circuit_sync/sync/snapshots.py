@@ -5,9 +5,9 @@ from dataclasses import dataclass
 from datetime import date, datetime, timedelta
 
 from circuit_sync.database import sync_logs
-from circuit_sync.database.circuit_store import add_ui_states
 from circuit_sync.database.history import record_history
 from circuit_sync.database.snapshots import history_begins, replace_snapshots
+from circuit_sync.database.stages import add_ui_states
 from circuit_sync.domain.eastern import EASTERN, eastern_date, end_of, is_weekday
 from circuit_sync.domain.errors import UsageError
 from circuit_sync.events.catalogue import SyncCompleted, SyncStarted

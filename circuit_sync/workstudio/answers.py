@@ -56,9 +56,7 @@ def check_status(response: httpx.Response, site: str, now: Callable[[], datetime
     if status == 429 or status >= 500:
         raise Fault(ServerUnreachable, reason, LATER, retry_after=retry_after(response, now))
     if status in (401, 403):
-        raise Fault(
-            Unauthorized, reason, "check the username and password of the credential used, and its rights"
-        )
+        raise Fault(Unauthorized, reason, "check the username and password of the credential used, and its rights")
     if response.has_redirect_location:
         reason = f"{reason}, a redirect, which is not followed"
     raise Fault(RequestRefused, reason, "check WORKSTUDIO_BASE_URL and the view GUIDs")
@@ -81,9 +79,7 @@ def read_answer(response: httpx.Response, site: str, redact: Callable[[str], str
         )
     if str(member(answer, "Protocol")).upper() == "ERROR":
         said = one_line(redact(str(member(answer, "errorMessage") or "no message")))
-        raise Fault(
-            RequestRefused, f"{site} refused the request: {said}", "check the view GUIDs and the filter"
-        )
+        raise Fault(RequestRefused, f"{site} refused the request: {said}", "check the view GUIDs and the filter")
     return answer
 
 

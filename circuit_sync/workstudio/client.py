@@ -64,7 +64,7 @@ class WorkStudio:
         self._server = server
         self._credential = credential
         self._own_pace = pace is None
-        self._pace = pace or Pace(server.calls_before_delay, server.rate_limit_delay)
+        self._pace = Pace(server.calls_before_delay, server.rate_limit_delay) if pace is None else pace
         self._sleep = sleep
         self._log = log
         self._now = now
@@ -103,9 +103,7 @@ class WorkStudio:
 
     def fetch_planned_units(self, work_order: str, credential: Credential | None = None) -> Table:
         """Every unit of a work order, all its extensions together. Columns: the fields of ``UNIT_FIELDS``."""
-        return self._fetch(
-            PLANNED_UNITS, self._server.planned_units_view, work_order, "WO Number", credential
-        )
+        return self._fetch(PLANNED_UNITS, self._server.planned_units_view, work_order, "WO Number", credential)
 
     def fetch_many(
         self, work_orders: Iterable[str], fetch: Callable[[str], Table] | None = None
@@ -152,9 +150,7 @@ class WorkStudio:
     def _fetch(self, view: View, guid: str, value: str, caption: str, credential: Credential | None) -> Table:
         credential = credential or self._credential
         call = view.describe(value)
-        request = self._http.build_request(
-            "POST", self._server.view_url, json=view.request(guid, value, caption)
-        )
+        request = self._http.build_request("POST", self._server.view_url, json=view.request(guid, value, caption))
 
         def attempt() -> Any:
             response = self._exchange(request, httpx.BasicAuth(credential.username, credential.password))
@@ -165,9 +161,7 @@ class WorkStudio:
         try:
             return read_table(answer, fields=view.fields, required=view.required)
         except MalformedAnswer as error:
-            raise MalformedAnswer(
-                f"{call}: {error}; check the view's GUID and its columns in WorkStudio"
-            ) from None
+            raise MalformedAnswer(f"{call}: {error}; check the view's GUID and its columns in WorkStudio") from None
 
     def _try(self, attempt: Callable[[], T], call: str) -> T:
         """``attempt`` with retries; a call nobody wants any more ends its waits and is not tried again."""
@@ -177,7 +171,7 @@ class WorkStudio:
             call=call,
             max_attempts=self._server.max_attempts,
             backoff_base=self._server.backoff_base,
-            sleep=self._sleep or stop.wait,
+            sleep=stop.wait if self._sleep is None else self._sleep,
             log=self._retry,
             abandoned=stop.is_set,
         )

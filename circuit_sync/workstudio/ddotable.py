@@ -45,14 +45,10 @@ def read_table(answer: Any, *, fields: Mapping[str, str], required: Collection[s
     positions = _positions(heading, fields, required) if heading or rows else {}
     numbers = _fitting(rows, len(heading))
     if rows and not numbers:
-        raise MalformedAnswer(
-            f"none of the {len(rows)} rows has the {len(heading)} values its Heading announces"
-        )
+        raise MalformedAnswer(f"none of the {len(rows)} rows has the {len(heading)} values its Heading announces")
     fitting = rows if len(numbers) == len(rows) else [rows[number] for number in numbers]
     columns = {
-        field: _column(fitting, positions[name])
-        if name in positions
-        else np.full(len(fitting), None, dtype=object)
+        field: _column(fitting, positions[name]) if name in positions else np.full(len(fitting), None, dtype=object)
         for name, field in fields.items()
     }
     frame = pd.DataFrame(columns, index=pd.Index(numbers), dtype=object)

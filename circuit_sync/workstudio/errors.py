@@ -1,4 +1,3 @@
-# ruff: noqa: N818
 """What may go wrong between us and WorkStudio, by fate; each text is one line an operator can act on.
 
 No text holds a password, a header, a row's free text or a server's body: reasons are ours, never the

@@ -38,9 +38,7 @@ def overlap(
         for item in islice(source, concurrency):
             todo.put((item,))
             workers += 1
-            threading.Thread(
-                target=_work, args=(todo, done, work, stop), name="workstudio-call", daemon=True
-            ).start()
+            threading.Thread(target=_work, args=(todo, done, work, stop), name="workstudio-call", daemon=True).start()
         under_way = workers
         while under_way:
             finished, outcome = done.get()

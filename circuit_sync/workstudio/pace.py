@@ -45,7 +45,7 @@ class Pace:
         self._lock = lock
         self._clock = clock
         self._hurry = threading.Event()
-        self._sleep = sleep or self._hurry.wait
+        self._sleep = self._hurry.wait if sleep is None else sleep
         self._changed = threading.Condition()
         self._keeper: threading.Thread | None = None
         self._left = calls

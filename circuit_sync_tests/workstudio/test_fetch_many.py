@@ -9,7 +9,7 @@ from circuit_sync.workstudio.errors import CallAbandoned, RequestRefused
 from circuit_sync.workstudio.pace import Pace
 
 from .scripted_client import BUSY, SOON, UNITS, client
-from .scripted_server import Reply, Request, serving
+from .scripted_server import Reply, Request, ScriptedServer, serving
 
 
 def by_work_order(reply: Callable[[str], Reply]) -> Callable[[Request], Reply]:
@@ -36,9 +36,8 @@ def test_error_that_is_none_of_ours_ends_the_iteration() -> None:
     def fetch(work_order: str) -> Table:
         raise ZeroDivisionError
 
-    with serving(Reply(UNITS)) as server, client(server.url) as workstudio:
-        with pytest.raises(ZeroDivisionError):
-            list(workstudio.fetch_many(["1"], fetch))
+    with serving(Reply(UNITS)) as server, client(server.url) as workstudio, pytest.raises(ZeroDivisionError):
+        list(workstudio.fetch_many(["1"], fetch))
 
 
 @pytest.mark.parametrize("concurrency", [1, 3])
@@ -70,13 +69,18 @@ def test_calls_within_a_burst_overlap() -> None:
 def test_interrupted_consumer_does_not_wait_for_the_answer_under_way() -> None:
     never = threading.Event()
     reply = by_work_order(lambda order: Reply(UNITS) if order == "1" else Reply(UNITS, until=never))
-    begun = time.monotonic()
-    with serving(reply) as server:
-        with pytest.raises(KeyboardInterrupt), client(server.url) as workstudio:
+
+    def interrupted_run(server: ScriptedServer) -> None:
+        with client(server.url) as workstudio:
             for _ in workstudio.fetch_many(["1", "2", "3"]):
                 while len(server.requests) < 2:
                     time.sleep(0.001)
                 raise KeyboardInterrupt
+
+    begun = time.monotonic()
+    with serving(reply) as server:
+        with pytest.raises(KeyboardInterrupt):
+            interrupted_run(server)
         assert time.monotonic() - begun < 2
         never.set()
         time.sleep(0.05)
@@ -86,17 +90,19 @@ def test_interrupted_consumer_does_not_wait_for_the_answer_under_way() -> None:
 def test_abandoned_call_wakes_from_its_backoff_and_is_not_made_again() -> None:
     waiting = threading.Event()
     reply = by_work_order(lambda order: Reply(UNITS) if order == "1" else BUSY)
-    with serving(reply) as server:
-        with client(server.url, sleep=None, backoff_base=30, log=lambda _: waiting.set()) as workstudio:
-            outcomes = workstudio.fetch_many(["1", "2"])
-            next(outcomes)
-            assert waiting.wait(SOON)
-            outcomes.close()
-            deadline = time.monotonic() + SOON
-            while workers_alive() and time.monotonic() < deadline:
-                time.sleep(0.001)
-            assert not workers_alive()
-            assert workstudio.fetch_planned_units("1").received == 1
+    with (
+        serving(reply) as server,
+        client(server.url, sleep=None, backoff_base=30, log=lambda _: waiting.set()) as workstudio,
+    ):
+        outcomes = workstudio.fetch_many(["1", "2"])
+        next(outcomes)
+        assert waiting.wait(SOON)
+        outcomes.close()
+        deadline = time.monotonic() + SOON
+        while workers_alive() and time.monotonic() < deadline:
+            time.sleep(0.001)
+        assert not workers_alive()
+        assert workstudio.fetch_planned_units("1").received == 1
     assert len(server.requests) == 3
 
 
@@ -115,11 +121,14 @@ def test_closed_client_makes_no_call() -> None:
 @pytest.mark.parametrize("concurrency", [1, 5])
 def test_server_sees_a_pause_after_every_five_calls(concurrency: int) -> None:
     delay = 0.15
-    with serving(Reply(UNITS, delay=0.005)) as server, Pace(5, delay) as pace:
-        with client(server.url, concurrency=concurrency, pace=pace) as workstudio:
-            begun = time.monotonic()
-            assert len(list(workstudio.fetch_many(str(number) for number in range(15)))) == 15
-            took = time.monotonic() - begun
+    with (
+        serving(Reply(UNITS, delay=0.005)) as server,
+        Pace(5, delay) as pace,
+        client(server.url, concurrency=concurrency, pace=pace) as workstudio,
+    ):
+        begun = time.monotonic()
+        assert len(list(workstudio.fetch_many(str(number) for number in range(15)))) == 15
+        took = time.monotonic() - begun
     at = sorted(request.at for request in server.requests)
     assert at[5] - at[4] >= delay
     assert at[10] - at[9] >= delay

@@ -113,9 +113,7 @@ def test_pause_passes_while_the_caller_works(pace: Pace, clock: WoundClock, lock
     make_calls(pace, 1)
 
 
-def test_lock_is_held_from_the_first_call_to_the_end_of_the_pause(
-    pace: Pace, clock: WoundClock, lock: RunLock
-) -> None:
+def test_lock_is_held_from_the_first_call_to_the_end_of_the_pause(pace: Pace, clock: WoundClock, lock: RunLock) -> None:
     assert not lock.held.is_set()
     make_calls(pace, 5)
     clock.wind(0.4)
@@ -154,9 +152,7 @@ def test_call_that_runs_long_is_no_pause(pace: Pace, clock: WoundClock, lock: Ru
     assert lock.held.is_set()
 
 
-def test_five_calls_may_overlap_and_the_pause_counts_from_the_last_to_end(
-    pace: Pace, clock: WoundClock
-) -> None:
+def test_five_calls_may_overlap_and_the_pause_counts_from_the_last_to_end(pace: Pace, clock: WoundClock) -> None:
     together = threading.Barrier(6)
     go_on = threading.Event()
 
@@ -206,9 +202,13 @@ def test_closing_waits_for_the_rest_of_the_pause_only(pace: Pace, clock: WoundCl
 
 
 def test_cancelled_run_gives_the_lock_up_at_once(lock: RunLock) -> None:
-    with pytest.raises(KeyboardInterrupt), Pace(5, 3600, lock=lock) as pace:
-        make_calls(pace, 5)
-        raise KeyboardInterrupt
+    def cancelled_run() -> None:
+        with Pace(5, 3600, lock=lock) as pace:
+            make_calls(pace, 5)
+            raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        cancelled_run()
     assert lock.free.wait(SOON)
 
 

@@ -1,13 +1,23 @@
-from typing import Any
+import ssl
+from datetime import UTC, datetime, timedelta
+from ipaddress import IPv4Address
+from pathlib import Path
 
 import pytest
+from cryptography import x509
+from cryptography.hazmat.primitives import hashes
+from cryptography.hazmat.primitives.asymmetric import ec
+from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
+from cryptography.x509.oid import NameOID
 
 from circuit_sync.domain.errors import UsageError
 from circuit_sync.settings import Settings
 from circuit_sync.workstudio.client import WorkStudio
+from circuit_sync.workstudio.errors import UntrustedServer
 from circuit_sync.workstudio.server import Credential, Server
 
-from .scripted_client import SERVICE
+from .scripted_client import CIRCUITS, SERVICE, Waits, client
+from .scripted_server import Reply, serving
 
 
 @pytest.mark.parametrize(
@@ -38,19 +48,57 @@ def test_missing_settings_are_named_in_one_line(monkeypatch: pytest.MonkeyPatch)
     for name in Settings.model_fields:
         monkeypatch.delenv(name.upper(), raising=False)
     settings = Settings(_env_file=None, workstudio_circuits_view="{A}")
-    with pytest.raises(
-        UsageError, match="set WORKSTUDIO_BASE_URL, WORKSTUDIO_PLANNED_UNITS_VIEW in the environment"
-    ):
+    with pytest.raises(UsageError, match="set WORKSTUDIO_BASE_URL, WORKSTUDIO_PLANNED_UNITS_VIEW in the environment"):
         Server.from_settings(settings)
-    with pytest.raises(
-        UsageError, match="set WORKSTUDIO_SERVICE_USERNAME, WORKSTUDIO_SERVICE_PASSWORD in the"
-    ):
+    with pytest.raises(UsageError, match="set WORKSTUDIO_SERVICE_USERNAME, WORKSTUDIO_SERVICE_PASSWORD in the"):
         Credential.from_settings(settings)
 
 
-def test_unreadable_ca_bundle_is_named(tmp_path: Any) -> None:
+def test_unreadable_ca_bundle_is_named(tmp_path: Path) -> None:
     for path in (tmp_path / "missing.pem", tmp_path / "empty.pem"):
         (tmp_path / "empty.pem").write_text("no certificate")
         server = Server("https://host", "a", "b", ca_bundle=path)
         with pytest.raises(UsageError, match="WORKSTUDIO_CA_BUNDLE"):
             WorkStudio(server, SERVICE)
+
+
+@pytest.fixture
+def certificate(tmp_path: Path) -> Path:
+    """A self-signed certificate for 127.0.0.1, its key in the same file."""
+    key = ec.generate_private_key(ec.SECP256R1())
+    name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, "WorkStudio")])
+    address = x509.SubjectAlternativeName([x509.IPAddress(IPv4Address("127.0.0.1"))])
+    today = datetime.now(UTC)
+    certificate = (
+        x509.CertificateBuilder(name, name, key.public_key(), x509.random_serial_number())
+        .not_valid_before(today - timedelta(days=1))
+        .not_valid_after(today + timedelta(days=1))
+        .add_extension(address, critical=False)
+        .sign(key, hashes.SHA256())
+    )
+    pem = key.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption())
+    (tmp_path / "certificate.pem").write_bytes(pem + certificate.public_bytes(Encoding.PEM))
+    return tmp_path / "certificate.pem"
+
+
+@pytest.fixture
+def tls(certificate: Path) -> ssl.SSLContext:
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    context.load_cert_chain(certificate)
+    return context
+
+
+def test_server_whose_certificate_does_not_verify_is_refused_at_once(tls: ssl.SSLContext) -> None:
+    waits = Waits()
+    with (
+        serving(Reply(CIRCUITS), tls=tls) as server,
+        client(server.url, sleep=waits) as workstudio,
+        pytest.raises(UntrustedServer, match="WORKSTUDIO_CA_BUNDLE"),
+    ):
+        workstudio.fetch_circuits("ACTIV")
+    assert (server.requests, waits) == ([], [])
+
+
+def test_certificate_of_the_configured_bundle_is_trusted(tls: ssl.SSLContext, certificate: Path) -> None:
+    with serving(Reply(CIRCUITS), tls=tls) as server, client(server.url, ca_bundle=certificate) as workstudio:
+        assert workstudio.fetch_circuits("ACTIV").received == 1

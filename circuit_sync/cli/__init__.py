@@ -1,0 +1,72 @@
+"""``circuit-sync``: the command line.
+
+Each command imports what it needs when it runs, so that help and the small commands do not wait for Dagster and pandas.
+Exit status: 0 done (with a warning too), 1 failed, 2 wrong use, 130 and 143 ended by SIGINT and SIGTERM.
+"""
+
+import signal
+import sys
+from typing import Annotated
+
+import typer
+
+from circuit_sync.cli import administration, syncing
+from circuit_sync.cli.terminal import complain
+from circuit_sync.domain.errors import CircuitSyncError, UsageError
+
+app = typer.Typer(
+    name="circuit-sync",
+    help="Keeps a PostgreSQL database in step with WorkStudio.",
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+)
+app.add_typer(syncing.app, name="sync")
+app.add_typer(administration.database_app, name="db")
+app.command()(administration.status)
+app.command()(administration.simulator)
+
+
+@app.command()
+def demo(verbose: syncing.Verbose = False) -> None:
+    """One whole sync: circuits of all statuses, aggregates, today's snapshot; prints what it did and stops all it started."""
+    from circuit_sync.cli.demonstration import run_demo
+
+    raise typer.Exit(run_demo(verbose=verbose))
+
+
+@app.command()
+def dev(port: Annotated[int, typer.Option("--port", "-p", help="where the UI listens")] = 3000) -> None:
+    """The Dagster UI with its daemon: schedules and sensors on, against the configured WorkStudio or the simulator."""
+    from circuit_sync.cli.development import run_dev
+
+    raise typer.Exit(run_dev(port))
+
+
+def main() -> None:
+    """Runs the command in ``sys.argv``; a user's mistake gets one line, no traceback."""
+    signal.signal(signal.SIGINT, signal.default_int_handler)
+    signal.signal(signal.SIGTERM, _terminated)
+    try:
+        status = app(standalone_mode=False, prog_name="circuit-sync")
+    except typer.TyperException as error:
+        status = _told(error.format_message() or "wrong use", error.exit_code)
+    except UsageError as error:
+        status = _told(str(error), 2)
+    except CircuitSyncError as error:
+        status = _told(str(error), 1)
+    except typer.Abort:
+        status = 130
+    sys.exit(status or 0)
+
+
+def _terminated(number: int, _frame: object) -> None:
+    """Ends the process as an exception does, so that whatever was started is stopped."""
+    raise SystemExit(128 + number)
+
+
+def _told(line: str, status: int) -> int:
+    complain(line)
+    return status
+
+

@@ -1,0 +1,88 @@
+"""``status``, ``db …`` and ``simulator``: what needs no run."""
+
+import signal
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from circuit_sync.cli import terminal
+from circuit_sync.domain.errors import UsageError
+from circuit_sync.settings import load_settings
+
+database_app = typer.Typer(help="The database: migrations, URL, embedded server.", no_args_is_help=True)
+
+
+def status() -> None:
+    """The latest syncs, circuits per status and stage, what is due."""
+    from circuit_sync.cli.overview import show_overview
+    from circuit_sync.orchestration.local import database_in_use
+    from circuit_sync.sync.session import Session
+
+    with database_in_use(load_settings()) as database:
+        show_overview(Session(database))
+
+
+def simulator(
+    port: Annotated[int, typer.Option(help="where it listens")] = 8380,
+    circuits: Annotated[int | None, typer.Option(help="how many circuits, splits included")] = None,
+    seed: Annotated[int | None, typer.Option(help="another seed is another world")] = None,
+    fault: Annotated[list[str] | None, typer.Option(help="such as status:code=503,times=2,match=QC; repeatable")] = None,
+    state: Annotated[Path | None, typer.Option(help="file in which the world goes on after a restart")] = None,
+) -> None:
+    """A WorkStudio to develop against: an invented world that moves on from call to call, faults on request."""
+    from circuit_sync.workstudio.simulator import DEFAULT_CIRCUITS, DEFAULT_SEED, run
+
+    many = DEFAULT_CIRCUITS if circuits is None else circuits
+    run(port, many, DEFAULT_SEED if seed is None else seed, state, fault or [], terminal.say)
+
+
+@database_app.command()
+def upgrade() -> None:
+    """Migrate to the newest schema, Dagster's storage included."""
+    from circuit_sync.orchestration.local import prepared_environment
+
+    with prepared_environment(load_settings(), calls_workstudio=False):
+        from circuit_sync.orchestration.execution import persistent_instance
+
+        with persistent_instance() as instance:
+            instance.upgrade()
+    terminal.say("the database is at the newest schema")
+
+
+@database_app.command()
+def url(dagster: Annotated[bool, typer.Option("--dagster", help="the URL of Dagster's own storage")] = False) -> None:
+    """Print the URL in use, password included."""
+    from circuit_sync.database.urls import dagster_url
+    from circuit_sync.orchestration.local import url_in_use
+
+    with url_in_use(load_settings()) as found:
+        terminal.say(dagster_url(found) if dagster else found)
+
+
+@database_app.command()
+def serve() -> None:
+    """Hold the embedded server up until SIGINT or SIGTERM, for psql and other programs."""
+    from circuit_sync.orchestration.local import url_in_use
+
+    settings = load_settings()
+    if settings.circuit_sync_database_url is not None:
+        raise UsageError("CIRCUIT_SYNC_DATABASE_URL names a server of yours: there is no embedded one to hold up")
+    with url_in_use(settings) as found:
+        terminal.say(found)
+        terminal.note("the embedded PostgreSQL server is up; Ctrl-C ends it")
+        signal.pause()
+
+
+@database_app.command()
+def adopt() -> None:
+    """Tie the database to the configured WorkStudio, whatever filled it before."""
+    from circuit_sync.orchestration.local import database_in_use, named_server
+    from circuit_sync.sync.ownership import adopt_database
+    from circuit_sync.sync.session import Session
+
+    settings = load_settings()
+    server, name = named_server(settings)
+    with database_in_use(settings) as database:
+        before, now = adopt_database(Session(database, server, identity=name))
+    terminal.say(f"the database now belongs to {now}" + (f" (before: {before})" if before and before != now else ""))

@@ -1,0 +1,23 @@
+"""``circuit-sync demo``: one whole sync, shown."""
+
+from circuit_sync.cli import terminal
+from circuit_sync.cli.overview import show_overview
+from circuit_sync.cli.runs import at_work
+from circuit_sync.orchestration.resources import looking
+from circuit_sync.settings import load_settings
+
+
+def run_demo(*, verbose: bool) -> int:
+    """Circuits of every enabled status, the aggregates they need, the latest weekday's snapshot; then what is in the database."""
+    settings = load_settings()
+    server = settings.workstudio_base_url or "the bundled simulator (an invented WorkStudio)"
+    database = "the configured PostgreSQL" if settings.circuit_sync_database_url else "an embedded PostgreSQL"
+    terminal.note(f"one whole sync from {server} into {database}, each step a Dagster run")
+    with at_work(settings, verbose=verbose) as runner:
+        status = runner.everything(settings.workstudio_statuses)
+        with looking() as session:
+            show_overview(session)
+    if status == 0:
+        terminal.say("Done. Go on with `make dev`: the Dagster UI on http://127.0.0.1:3000 shows these runs, their partitions and")
+        terminal.say("what each did; schedules and sensors keep the database up to date while it runs.")
+    return status

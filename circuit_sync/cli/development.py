@@ -1,0 +1,93 @@
+"""``circuit-sync dev``: the Dagster UI and daemon as one child, and nothing left running behind it."""
+
+import os
+import signal
+import socket
+import subprocess
+import sys
+import time
+from collections.abc import Callable
+from contextlib import suppress
+from types import FrameType
+
+from circuit_sync.cli import terminal
+from circuit_sync.domain.errors import UsageError
+from circuit_sync.orchestration.local import prepared_environment, project_dir
+from circuit_sync.settings import load_settings
+
+HOST = "127.0.0.1"
+_STOP_SECONDS = 30
+_POLL_SECONDS = 0.1
+
+
+def run_dev(port: int) -> int:
+    """Serves until SIGINT or SIGTERM, or until Dagster ends by itself; returns the exit status."""
+    _check_port(port)
+    with prepared_environment(load_settings()):
+        workspace = project_dir() / "workspace.yaml"
+        terminal.note(f"Dagster on http://{HOST}:{port}; schedules and sensors are on. Ctrl-C ends it and all it started")
+        command = [sys.executable, "-m", "dagster", "dev", "-h", HOST, "-p", str(port), "-w", str(workspace)]
+        return _run_as_a_tree(command)
+
+
+def _check_port(port: int) -> None:
+    with socket.socket() as trial:
+        trial.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            trial.bind((HOST, port))
+        except (OSError, OverflowError) as error:
+            reason = "is in use" if isinstance(error, OSError) and error.errno else "is no port"
+            raise UsageError(f"port {port} on {HOST} {reason}: end what listens there, or choose another with --port") from None
+
+
+def _run_as_a_tree(command: list[str]) -> int:
+    """Runs ``command`` in a session of its own, passes signals on to it, and ends whatever is left of the session after it.
+
+    The first signal asks Dagster to end its servers and runs in order; from a terminal, Ctrl-C reaches only us. Our handlers
+    also undo that a shell's ``&`` makes children ignore SIGINT, which would orphan Dagster's.
+    """
+    received: list[int] = []
+
+    def pass_on(number: int, _frame: FrameType | None) -> None:
+        received.append(number)
+        with suppress(ProcessLookupError):
+            os.kill(child.pid, signal.SIGINT)
+
+    with subprocess.Popen(command, start_new_session=True) as child:
+        before = {number: signal.signal(number, pass_on) for number in (signal.SIGINT, signal.SIGTERM)}
+        try:
+            _wait(lambda: child.poll() is not None, until=lambda: bool(received))
+            _wait(lambda: child.poll() is not None, until=_deadline())
+        finally:
+            _end_session(child.pid)
+            for number, handler in before.items():
+                signal.signal(number, handler)
+    return 128 + received[0] if received else child.returncode
+
+
+def _deadline() -> Callable[[], bool]:
+    end = time.monotonic() + _STOP_SECONDS
+    return lambda: time.monotonic() > end
+
+
+def _wait(done: Callable[[], bool], *, until: Callable[[], bool]) -> None:
+    while not done() and not until():
+        time.sleep(_POLL_SECONDS)
+
+
+def _end_session(leader: int) -> None:
+    """What is left of the tree is asked, then made, to end."""
+    for number in (signal.SIGTERM, signal.SIGKILL):
+        try:
+            os.killpg(leader, number)
+        except ProcessLookupError:
+            return
+        _wait(lambda: not _alive(leader), until=_deadline())
+
+
+def _alive(group: int) -> bool:
+    try:
+        os.killpg(group, 0)
+    except ProcessLookupError:
+        return False
+    return True

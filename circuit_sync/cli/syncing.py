@@ -1,0 +1,121 @@
+"""``circuit-sync sync …``: each command is a run of a Dagster job in this process, which the UI shows."""
+
+from collections.abc import Callable
+from datetime import date
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from circuit_sync.domain.errors import UsageError
+from circuit_sync.domain.statuses import parse_statuses
+from circuit_sync.settings import Settings, load_settings
+
+if TYPE_CHECKING:
+    from circuit_sync.cli.runs import Runner
+
+app = typer.Typer(help="Bring the database up to date.", no_args_is_help=True)
+
+Verbose = Annotated[bool, typer.Option("--verbose", "-v", help="Dagster's own log instead of a progress line")]
+StatusOption = Annotated[list[str] | None, typer.Option("--status", help="ACTIV, QC, REWRK or CLOSE; repeatable. Default: all enabled")]
+Force = Annotated[bool, typer.Option("--force", help="overwrite what a person edited")]
+
+
+@app.command()
+def circuits(
+    status: StatusOption = None,
+    preview: Annotated[bool, typer.Option("--preview", help="show what would change; store nothing")] = False,
+    force: Force = False,
+    accept_departures: Annotated[
+        bool, typer.Option("--accept-departures", help="believe an answer with fewer than half of the circuits held")
+    ] = False,
+    as_user: Annotated[str | None, typer.Option("--as", metavar="USER", help="whose credentials to use")] = None,
+    verbose: Verbose = False,
+) -> None:
+    """The circuits of the statuses: those of a range of neighbouring statuses in one run."""
+    settings = load_settings()
+    wanted = _statuses(status, settings)
+    config = {"force": force, "triggered_by": as_user}
+
+    def work(runner: "Runner") -> int:
+        if preview:
+            return runner.preview(wanted, config)
+        return runner.circuits(wanted, config | {"accept_departures": accept_departures})
+
+    _run(settings, work, verbose=verbose)
+
+
+@app.command()
+def aggregates(
+    status: StatusOption = None,
+    work_order: Annotated[
+        list[str] | None, typer.Option("--work-order", metavar="WO", help="only this work order; repeatable")
+    ] = None,
+    force: Annotated[bool, typer.Option("--force", help="also circuits that need no units now")] = False,
+    verbose: Verbose = False,
+) -> None:
+    """The totals over planned units of the circuits that need them."""
+    settings = load_settings()
+    if status and work_order:
+        raise UsageError("--status and --work-order exclude each other: name statuses or single work orders")
+    wanted = _statuses(status, settings)
+
+    def work(runner: "Runner") -> int:
+        if work_order:
+            return runner.work_orders(work_order, {"force": force})
+        return runner.aggregates(wanted, {"force": force})
+
+    _run(settings, work, verbose=verbose)
+
+
+@app.command()
+def snapshots(
+    day: Annotated[str | None, typer.Option("--date", metavar="D", help="one date, YYYY-MM-DD. Default: the latest weekday")] = None,
+    first: Annotated[str | None, typer.Option("--from", metavar="D", help="the first of several dates")] = None,
+    last: Annotated[str | None, typer.Option("--to", metavar="D", help="the last of several dates. Default: today")] = None,
+    verbose: Verbose = False,
+) -> None:
+    """The snapshots of weekdays, taken anew from history."""
+    if day and (first or last):
+        raise UsageError("--date excludes --from and --to: name one date or a span")
+    if last and not first:
+        raise UsageError("--to needs --from: where does the span begin?")
+    span = (_date(day or first), _date(day or last))
+
+    def work(runner: "Runner") -> int:
+        return runner.snapshots(*span)
+
+    _run(load_settings(), work, verbose=verbose, calls_workstudio=False)
+
+
+@app.command(name="all")
+def everything(verbose: Verbose = False) -> None:
+    """Circuits, then the aggregates they need, then today's snapshot, as the daemon's sensors chain them."""
+    settings = load_settings()
+
+    def work(runner: "Runner") -> int:
+        return runner.everything(settings.workstudio_statuses)
+
+    _run(settings, work, verbose=verbose)
+
+
+def _run(
+    settings: Settings, work: "Callable[[Runner], int]", *, verbose: bool, calls_workstudio: bool = True
+) -> None:
+    from circuit_sync.cli.runs import at_work
+
+    with at_work(settings, verbose=verbose, calls_workstudio=calls_workstudio) as runner:
+        status = work(runner)
+    raise typer.Exit(status)
+
+
+def _statuses(named: list[str] | None, settings: Settings) -> tuple[str, ...]:
+    return parse_statuses(named) if named else settings.workstudio_statuses
+
+
+def _date(text: str | None) -> date | None:
+    if text is None:
+        return None
+    try:
+        return date.fromisoformat(text)
+    except ValueError:
+        raise UsageError(f"{text!r} is no date: it looks like 2026-03-31") from None

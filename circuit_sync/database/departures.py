@@ -1,0 +1,47 @@
+"""Circuits that their status' answer names no more."""
+
+from collections.abc import Sequence
+from datetime import datetime
+from typing import Any
+
+from sqlalchemy import Connection, text
+
+_HELD = text("""
+    SELECT c.api_status, count(*) AS held, count(*) FILTER (WHERE s.answer_status <> c.api_status) AS moved
+    FROM circuits AS c
+    LEFT JOIN staged_circuits AS s ON s.sync_log_id = :sync AND s.job_guid = c.job_guid
+    WHERE c.api_status = ANY(:statuses) AND c.departed_at IS NULL
+    GROUP BY c.api_status
+""")
+
+_MISSING = text("""
+    SELECT c.id, c.job_guid, c.work_order, c.extension
+    FROM circuits AS c
+    WHERE c.api_status = :status AND c.departed_at IS NULL
+      AND NOT EXISTS (SELECT 1 FROM staged_circuits WHERE sync_log_id = :sync AND job_guid = c.job_guid)
+    ORDER BY c.id
+""")
+
+_DEPART = text("""
+    WITH locked AS (
+        SELECT id FROM circuits WHERE id = ANY(:circuits) AND departed_at IS NULL ORDER BY id FOR UPDATE),
+    gone AS (
+        UPDATE circuits AS c SET departed_at = :now FROM locked WHERE c.id = locked.id RETURNING c.id, c.api_status)
+    INSERT INTO departed SELECT id, api_status FROM gone
+""")
+
+
+def circuits_held(connection: Connection, sync_id: int, statuses: Sequence[str]) -> dict[str, tuple[int, int]]:
+    """For each status: how many circuits it held before this sync, and how many of them came under another one now."""
+    rows = connection.execute(_HELD, {"sync": sync_id, "statuses": list(statuses)})
+    return {row.api_status: (row.held, row.moved) for row in rows}
+
+
+def missing_circuits(connection: Connection, sync_id: int, status: str) -> list[dict[str, Any]]:
+    """The circuits of ``status`` that no answer of this sync named: id, job_guid, work_order, extension."""
+    return [dict(row._mapping) for row in connection.execute(_MISSING, {"sync": sync_id, "status": status})]
+
+
+def mark_departed(connection: Connection, circuit_ids: Sequence[int], now: datetime) -> None:
+    """Marks circuits as gone from their status' answer; nothing else of them changes."""
+    connection.execute(_DEPART, {"circuits": list(circuit_ids), "now": now})

@@ -1,0 +1,69 @@
+"""What a transaction of ``circuit_store`` changes, counted and listed from its temporary tables."""
+
+from typing import Any
+
+from sqlalchemy import Connection, text
+
+from circuit_sync.domain.errors import UsageError
+
+_COUNTS = text("""
+    SELECT s.answer_status, count(*) AS processed, count(n.circuit_id) AS created, count(x.circuit_id) AS updated
+    FROM staged_circuits AS s
+    JOIN circuits AS c ON c.job_guid = s.job_guid
+    LEFT JOIN created AS n ON n.circuit_id = c.id
+    LEFT JOIN changes AS x ON x.circuit_id = c.id
+    WHERE s.sync_log_id = :sync
+    GROUP BY s.answer_status
+""")
+
+_COUNT_RETURNED = text("SELECT count(*) FROM changes WHERE changed ? 'departed_at'")
+
+_CHANGES_SHOWN = text("""
+    SELECT c.work_order, c.extension, w.what, w.field, w.old, w.new
+    FROM (
+        SELECT circuit_id, 1 AS place, 'created' AS what, '' AS field, NULL AS old, NULL AS new FROM created
+        UNION ALL
+        SELECT circuit_id, 2, 'changed', d.key,
+               coalesce(d.value ->> 'old', ''),
+               CASE WHEN d.value ? 'new' THEN coalesce(d.value ->> 'new', '') ELSE '(not shown)' END
+        FROM changes, jsonb_each(changed) AS d
+        UNION ALL
+        SELECT circuit_id, 3, 'stage', 'workflow_stage', old_stage, new_stage FROM stage_changes
+        UNION ALL
+        SELECT circuit_id, 4, 'withheld', field, kept #>> '{}', offered #>> '{}' FROM withheld
+        UNION ALL
+        SELECT circuit_id, 5, 'departed', '', NULL, NULL FROM departed
+    ) AS w JOIN circuits AS c ON c.id = w.circuit_id
+    ORDER BY w.place, c.work_order, c.extension, w.field
+    LIMIT :most
+""")
+
+
+def count_stored(connection: Connection, sync_id: int) -> dict[str, dict[str, int]]:
+    """For each answered status: processed, created, updated, unchanged."""
+    return {
+        row.answer_status: {
+            "processed": row.processed,
+            "created": row.created,
+            "updated": row.updated,
+            "unchanged": row.processed - row.created - row.updated,
+        }
+        for row in connection.execute(_COUNTS, {"sync": sync_id})
+    }
+
+
+def count_of(connection: Connection, table: str) -> int:
+    """The number of rows of one of this transaction's temporary tables."""
+    if table not in {"withheld", "created", "departed", "stage_changes", "changes"}:
+        raise UsageError(f"no such table of changes: {table}")
+    return int(connection.scalar(text(f"SELECT count(*) FROM {table}")) or 0)
+
+
+def count_returned(connection: Connection) -> int:
+    """How many departed circuits were seen again."""
+    return int(connection.scalar(_COUNT_RETURNED) or 0)
+
+
+def changes_shown(connection: Connection, most: int) -> list[dict[str, Any]]:
+    """What changes, field by field, at most ``most`` lines: work_order, extension, what, field, old, new."""
+    return [dict(row._mapping) for row in connection.execute(_CHANGES_SHOWN, {"most": most})]

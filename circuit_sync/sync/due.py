@@ -1,0 +1,20 @@
+"""What is due, and what happened since somebody looked: the questions that sensors ask."""
+
+from typing import Any
+
+from circuit_sync.database.aggregate_store import count_due
+from circuit_sync.database.overview import finished_syncs
+from circuit_sync.domain.eastern import eastern_date, midnight
+from circuit_sync.sync.session import Session
+
+
+def statuses_needing_aggregates(session: Session) -> dict[str, int]:
+    """How many circuits of each status need their planned units fetched."""
+    with session.database.transaction() as connection:
+        return count_due(connection, midnight(eastern_date(session.now())))
+
+
+def latest_finished_syncs(session: Session, after_id: int) -> list[dict[str, Any]]:
+    """The finished sync logs with an id above ``after_id``, oldest first."""
+    with session.database.transaction() as connection:
+        return finished_syncs(connection, after_id)
