@@ -1,3 +1,4 @@
+# ruff: noqa: PLC0415  each command imports what it needs when it runs: help is not to wait for Dagster
 """``circuit-sync``: the command line.
 
 Each command imports what it needs when it runs, so that help and the small commands do not wait for Dagster and pandas.
@@ -29,7 +30,7 @@ app.command()(administration.simulator)
 
 @app.command()
 def demo(verbose: syncing.Verbose = False) -> None:
-    """One whole sync: circuits of all statuses, aggregates, today's snapshot; prints what it did and stops all it started."""
+    """One whole sync: circuits, aggregates, today's snapshot; prints what it did and stops all it started."""
     from circuit_sync.cli.demonstration import run_demo
 
     raise typer.Exit(run_demo(verbose=verbose))
@@ -68,5 +69,3 @@ def _terminated(number: int, _frame: object) -> None:
 def _told(line: str, status: int) -> int:
     complain(line)
     return status
-
-

@@ -1,3 +1,4 @@
+# ruff: noqa: PLC0415  each command imports what it needs when it runs: help is not to wait for Dagster
 """``status``, ``db …`` and ``simulator``: what needs no run."""
 
 import signal
@@ -27,7 +28,9 @@ def simulator(
     port: Annotated[int, typer.Option(help="where it listens")] = 8380,
     circuits: Annotated[int | None, typer.Option(help="how many circuits, splits included")] = None,
     seed: Annotated[int | None, typer.Option(help="another seed is another world")] = None,
-    fault: Annotated[list[str] | None, typer.Option(help="such as status:code=503,times=2,match=QC; repeatable")] = None,
+    fault: Annotated[
+        list[str] | None, typer.Option(help="such as status:code=503,times=2,match=QC; repeatable")
+    ] = None,
     state: Annotated[Path | None, typer.Option(help="file in which the world goes on after a restart")] = None,
 ) -> None:
     """A WorkStudio to develop against: an invented world that moves on from call to call, faults on request."""

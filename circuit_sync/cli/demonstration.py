@@ -8,7 +8,7 @@ from circuit_sync.settings import load_settings
 
 
 def run_demo(*, verbose: bool) -> int:
-    """Circuits of every enabled status, the aggregates they need, the latest weekday's snapshot; then what is in the database."""
+    """Circuits of every enabled status, the aggregates they need, the latest snapshot; then what the database holds."""
     settings = load_settings()
     server = settings.workstudio_base_url or "the bundled simulator (an invented WorkStudio)"
     database = "the configured PostgreSQL" if settings.circuit_sync_database_url else "an embedded PostgreSQL"
@@ -18,6 +18,8 @@ def run_demo(*, verbose: bool) -> int:
         with looking() as session:
             show_overview(session)
     if status == 0:
-        terminal.say("Done. Go on with `make dev`: the Dagster UI on http://127.0.0.1:3000 shows these runs, their partitions and")
-        terminal.say("what each did; schedules and sensors keep the database up to date while it runs.")
+        terminal.say(
+            "Done. Go on with `make dev`: the Dagster UI on http://127.0.0.1:3000 shows these runs, their partitions"
+        )
+        terminal.say("and what each did; schedules and sensors keep the database up to date while it runs.")
     return status

@@ -25,7 +25,9 @@ def run_dev(port: int) -> int:
     _check_port(port)
     with prepared_environment(load_settings()):
         workspace = project_dir() / "workspace.yaml"
-        terminal.note(f"Dagster on http://{HOST}:{port}; schedules and sensors are on. Ctrl-C ends it and all it started")
+        terminal.note(
+            f"Dagster on http://{HOST}:{port}; schedules and sensors are on. Ctrl-C ends it and all it started"
+        )
         command = [sys.executable, "-m", "dagster", "dev", "-h", HOST, "-p", str(port), "-w", str(workspace)]
         return _run_as_a_tree(command)
 
@@ -37,14 +39,16 @@ def _check_port(port: int) -> None:
             trial.bind((HOST, port))
         except (OSError, OverflowError) as error:
             reason = "is in use" if isinstance(error, OSError) and error.errno else "is no port"
-            raise UsageError(f"port {port} on {HOST} {reason}: end what listens there, or choose another with --port") from None
+            raise UsageError(
+                f"port {port} on {HOST} {reason}: end what listens there, or choose another with --port"
+            ) from None
 
 
 def _run_as_a_tree(command: list[str]) -> int:
-    """Runs ``command`` in a session of its own, passes signals on to it, and ends whatever is left of the session after it.
+    """Runs ``command`` in a session of its own, passes signals on to it, and ends whatever is left of it after it.
 
-    The first signal asks Dagster to end its servers and runs in order; from a terminal, Ctrl-C reaches only us. Our handlers
-    also undo that a shell's ``&`` makes children ignore SIGINT, which would orphan Dagster's.
+    The first signal asks Dagster to end its servers and runs in order; from a terminal, Ctrl-C reaches only us. As we
+    handle both signals, children do not inherit that a shell's ``&`` ignores SIGINT, which would orphan Dagster's.
     """
     received: list[int] = []
 
@@ -53,7 +57,7 @@ def _run_as_a_tree(command: list[str]) -> int:
         with suppress(ProcessLookupError):
             os.kill(child.pid, signal.SIGINT)
 
-    with subprocess.Popen(command, start_new_session=True) as child:
+    with subprocess.Popen(command, start_new_session=True) as child:  # noqa: S603  our own arguments
         before = {number: signal.signal(number, pass_on) for number in (signal.SIGINT, signal.SIGTERM)}
         try:
             _wait(lambda: child.poll() is not None, until=lambda: bool(received))

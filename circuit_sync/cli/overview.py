@@ -1,14 +1,53 @@
 """What is in the database: for ``status`` and ``demo``."""
 
-from dataclasses import fields
+from collections.abc import Mapping, Sequence
+from typing import Any
 
 from circuit_sync.cli import terminal
+from circuit_sync.domain.statuses import STATUS_CODES
 from circuit_sync.sync.overview import overview
 from circuit_sync.sync.session import Session
 
+_WORDS = {"circuit_list": "circuits"}
+_COUNTS = ("processed", "created", "updated", "unchanged", "rejected", "aggregates")
+
 
 def show_overview(session: Session) -> None:
-    """One table for each part of the overview that holds anything."""
+    """One table for each part of the overview that holds anything. Times are Eastern Time."""
     found = overview(session)
-    for part in fields(found):
-        terminal.table(part.name.replace("_", " "), getattr(found, part.name))
+    terminal.table("circuits by status and stage", found.circuits_by_status)
+    terminal.table("units and permissions by region", found.units_by_region, total=True)
+    terminal.table("circuits that need units", found.due)
+    terminal.table("last good sync of each status", _without_empty_columns(found.last_good_syncs))
+    terminal.table("sync log", [_sync(line) for line in found.latest_syncs])
+    _messages(found.latest_syncs)
+    terminal.table("rows rejected by the latest syncs", found.rejected)
+    terminal.table("departed circuits", found.departed)
+    terminal.table("planners who are no user's", found.unlinked)
+
+
+def _sync(line: Mapping[str, Any]) -> dict[str, Any]:
+    statuses = line["statuses"]
+    return {
+        "id": line["id"],
+        "what": _WORDS.get(line["sync_type"], line["sync_type"]),
+        "statuses": "all" if statuses == ",".join(STATUS_CODES) else statuses,
+        "result": line["sync_status"],
+        "trigger": line["trigger"],
+        "started": line["started_at"],
+        "seconds": line["seconds"],
+        "did": ", ".join(f"{line[name]} {name}" for name in _COUNTS if line[name]),
+    }
+
+
+def _messages(lines: Sequence[Mapping[str, Any]]) -> None:
+    told = [line for line in lines if line["message"]]
+    for line in told:
+        terminal.say(f"sync {line['id']}: {line['message']}")
+    if told:
+        terminal.say()
+
+
+def _without_empty_columns(lines: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]:
+    names = [name for name in lines[0] if any(line[name] is not None for line in lines)] if lines else []
+    return [{name: line[name] for name in names} for line in lines]

@@ -8,42 +8,49 @@ from circuit_sync.orchestration.execution import Outcome
 
 Records = Sequence[Mapping[str, Any]]
 
-CIRCUIT_COUNTS = (
-    "rows_received",
-    "processed",
-    "created",
-    "updated",
-    "unchanged",
-    "rows_rejected",
-    "rows_duplicate",
-)
+CIRCUIT_COUNTS = {
+    "received": "rows_received",
+    "processed": "processed",
+    "created": "created",
+    "updated": "updated",
+    "unchanged": "unchanged",
+    "rejected": "rows_rejected",
+    "duplicate": "rows_duplicate",
+}
 AGGREGATE_COUNTS = ("work_orders", "circuits", "stored", "unchanged", "failed", "units")
 FEW = 10
 
 
 def show_circuits(statuses: Sequence[str], outcome: Outcome) -> None:
     """Counts by status, then what was rejected."""
-    terminal.table(_title("circuits", outcome), _by_partition("status", statuses, outcome, CIRCUIT_COUNTS), total=len(statuses) > 1)
+    terminal.table(
+        _title("circuits", outcome), _by_partition("status", statuses, outcome, CIRCUIT_COUNTS), total=len(statuses) > 1
+    )
     _show_rest(outcome)
 
 
 def show_aggregates(statuses: Sequence[str], outcome: Outcome) -> None:
-    """Counts by status, why the circuits were chosen, then what failed."""
-    terminal.table(_title("aggregates", outcome), _by_partition("status", statuses, outcome, AGGREGATE_COUNTS), total=len(statuses) > 1)
+    """What was done for all statuses together, then what failed."""
+    told = _shared(outcome)
+    counts = {name: told.get(name, 0) for name in AGGREGATE_COUNTS}
+    terminal.table(_title("aggregates", outcome), [{"statuses": ", ".join(statuses)} | counts])
     _show_rest(outcome)
 
 
 def show_work_orders(outcome: Outcome) -> None:
     """The same, for single work orders."""
-    terminal.table(_title("aggregates", outcome), _shared(outcome).get("per_status", []))
+    told = _shared(outcome)
+    terminal.table(_title("aggregates", outcome), [{name: told.get(name, 0) for name in AGGREGATE_COUNTS}])
     _show_rest(outcome)
 
 
 def show_snapshots(dates: Sequence[str], outcome: Outcome) -> None:
     """Counts by date."""
-    records = _by_partition("date", dates, outcome, ("snapshots",))
+    records = _by_partition("date", dates, outcome, {"snapshots": "snapshots"})
     if len(records) > 2 * FEW:
-        terminal.table(f"{_title('snapshots', outcome)} (the last {2 * FEW} of {len(records)} dates)", records[-2 * FEW :])
+        terminal.table(
+            f"{_title('snapshots', outcome)} (the last {2 * FEW} of {len(records)} dates)", records[-2 * FEW :]
+        )
     else:
         terminal.table(_title("snapshots", outcome), records)
     _show_rest(outcome)
@@ -82,6 +89,9 @@ def _shared(outcome: Outcome) -> Mapping[str, Any]:
 
 
 def _by_partition(
-    heading: str, partitions: Sequence[str], outcome: Outcome, names: Sequence[str]
+    heading: str, partitions: Sequence[str], outcome: Outcome, names: Mapping[str, str]
 ) -> list[dict[str, Any]]:
-    return [{heading: key} | {name: outcome.told.get(key, {}).get(name, 0) for name in names} for key in partitions]
+    return [
+        {heading: key} | {shown: outcome.told.get(key, {}).get(name, 0) for shown, name in names.items()}
+        for key in partitions
+    ]

@@ -9,6 +9,7 @@ import typer
 
 from circuit_sync.cli import terminal
 from circuit_sync.cli.results import show_aggregates, show_circuits, show_preview, show_snapshots, show_work_orders
+from circuit_sync.definitions import defs
 from circuit_sync.domain.eastern import eastern_date, latest_weekday
 from circuit_sync.orchestration.execution import Outcome, persistent_instance, run_job
 from circuit_sync.orchestration.local import prepared_environment
@@ -91,9 +92,9 @@ class Runner:
 
     def _run(self, title: str, job: str, partitions: Sequence[str], config: Config) -> Outcome:
         if self._verbose:
-            return run_job(self._instance, job, partitions=partitions, run_config=config)
-        with terminal.progress(title) as say:
-            return run_job(self._instance, job, partitions=partitions, run_config=config, say=say)
+            return run_job(defs, self._instance, job, partitions=partitions, run_config=config)
+        with terminal.progress(title) as listener:
+            return run_job(defs, self._instance, job, partitions=partitions, run_config=config, listener=listener)
 
 
 def _asset_config(asset: str, config: Config | None) -> Config:
@@ -102,7 +103,9 @@ def _asset_config(asset: str, config: Config | None) -> Config:
 
 def _exit_status(outcome: Outcome) -> int:
     if outcome.ended_by is not None:
-        terminal.complain(f"ended by {outcome.ended_by.name}: run {outcome.run_id} is cancelled, its sync log is closed")
+        terminal.complain(
+            f"ended by {outcome.ended_by.name}: run {outcome.run_id} is cancelled, its sync log is closed"
+        )
         raise typer.Exit(128 + outcome.ended_by)
     if outcome.succeeded:
         return 0

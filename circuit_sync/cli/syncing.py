@@ -1,3 +1,4 @@
+# ruff: noqa: PLC0415  each command imports what it needs when it runs: help is not to wait for Dagster
 """``circuit-sync sync …``: each command is a run of a Dagster job in this process, which the UI shows."""
 
 from collections.abc import Callable
@@ -16,7 +17,9 @@ if TYPE_CHECKING:
 app = typer.Typer(help="Bring the database up to date.", no_args_is_help=True)
 
 Verbose = Annotated[bool, typer.Option("--verbose", "-v", help="Dagster's own log instead of a progress line")]
-StatusOption = Annotated[list[str] | None, typer.Option("--status", help="ACTIV, QC, REWRK or CLOSE; repeatable. Default: all enabled")]
+StatusOption = Annotated[
+    list[str] | None, typer.Option("--status", help="ACTIV, QC, REWRK or CLOSE; repeatable. Default: all enabled")
+]
 Force = Annotated[bool, typer.Option("--force", help="overwrite what a person edited")]
 
 
@@ -69,9 +72,13 @@ def aggregates(
 
 @app.command()
 def snapshots(
-    day: Annotated[str | None, typer.Option("--date", metavar="D", help="one date, YYYY-MM-DD. Default: the latest weekday")] = None,
+    day: Annotated[
+        str | None, typer.Option("--date", metavar="D", help="one date, YYYY-MM-DD. Default: the latest weekday")
+    ] = None,
     first: Annotated[str | None, typer.Option("--from", metavar="D", help="the first of several dates")] = None,
-    last: Annotated[str | None, typer.Option("--to", metavar="D", help="the last of several dates. Default: today")] = None,
+    last: Annotated[
+        str | None, typer.Option("--to", metavar="D", help="the last of several dates. Default: today")
+    ] = None,
     verbose: Verbose = False,
 ) -> None:
     """The snapshots of weekdays, taken anew from history."""
@@ -98,9 +105,7 @@ def everything(verbose: Verbose = False) -> None:
     _run(settings, work, verbose=verbose)
 
 
-def _run(
-    settings: Settings, work: "Callable[[Runner], int]", *, verbose: bool, calls_workstudio: bool = True
-) -> None:
+def _run(settings: Settings, work: "Callable[[Runner], int]", *, verbose: bool, calls_workstudio: bool = True) -> None:
     from circuit_sync.cli.runs import at_work
 
     with at_work(settings, verbose=verbose, calls_workstudio=calls_workstudio) as runner:

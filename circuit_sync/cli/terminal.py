@@ -1,13 +1,15 @@
 """What reaches the terminal: tables on standard output, progress and complaints on standard error."""
 
 import sys
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from datetime import datetime
 from typing import Any
 
+from rich import box
 from rich.console import Console
 from rich.markup import escape
+from rich.status import Status
 from rich.table import Table
 from rich.text import Text
 
@@ -41,15 +43,41 @@ def say(line: str = "") -> None:
     out.print(escape(line), soft_wrap=True)
 
 
+class Progress:
+    """The latest step on one line of a terminal; where standard error is none, a line for each step."""
+
+    def __init__(self, title: str, status: Status | None) -> None:
+        self._title = title
+        self._status = status
+        self._line = ""
+
+    def line(self, text: str) -> None:
+        """A step."""
+        self._line = text
+        if self._status is None:
+            err.print(f"  {escape(text)}", soft_wrap=True)
+        else:
+            self._show(text)
+
+    def tick(self, done: int, total: int) -> None:
+        """How far the step is."""
+        self._show(f"{done} of {total} · {self._line}")
+
+    def _show(self, text: str) -> None:
+        if self._status is not None:
+            line = f"{self._title} · {text}"
+            self._status.update(escape(line[: max(20, err.width - 4)]))
+
+
 @contextmanager
-def progress(title: str) -> Iterator[Callable[[str], None]]:
-    """A line on standard error that shows the latest step; where that is no terminal, a line for each step."""
-    if not err.is_terminal:
+def progress(title: str) -> Iterator[Progress]:
+    """Shows what goes on meanwhile, on standard error."""
+    if err.is_terminal:
+        with err.status(escape(title)) as status:
+            yield Progress(title, status)
+    else:
         err.print(escape(title), soft_wrap=True)
-        yield lambda line: err.print(f"  {escape(line)}", soft_wrap=True)
-        return
-    with err.status(escape(title)) as status:
-        yield lambda line: status.update(f"{escape(title)} · {escape(line)}")
+        yield Progress(title, None)
 
 
 def table(title: str, records: Sequence[Mapping[str, Any]], *, total: bool = False) -> None:
@@ -57,7 +85,8 @@ def table(title: str, records: Sequence[Mapping[str, Any]], *, total: bool = Fal
     if not records:
         return
     columns = list(dict.fromkeys(name for record in records for name in record))
-    shown = Table(title=title, title_justify="left", title_style="bold", show_footer=total, header_style="dim")
+    out.print(Text(title, style="bold"), soft_wrap=True)
+    shown = Table(box=box.SIMPLE_HEAD, show_footer=total, header_style="dim", pad_edge=False)
     for place, name in enumerate(columns):
         numeric = all(_is_number(record.get(name)) for record in records)
         footer = _sum(records, name) if numeric else "all" if place == 0 else ""
@@ -65,7 +94,6 @@ def table(title: str, records: Sequence[Mapping[str, Any]], *, total: bool = Fal
     for record in records:
         shown.add_row(*(Text(_cell(record.get(name))) for name in columns))
     out.print(shown)
-    out.print()
 
 
 def difference(changes: Sequence[Mapping[str, Any]]) -> None:

@@ -18,7 +18,7 @@ from datetime import datetime
 from sqlalchemy import Connection, text
 
 from circuit_sync.database.stages import add_ui_states, move_stages
-from circuit_sync.domain.circuits import FREE_TEXT_COLUMNS
+from circuit_sync.domain.circuits import API_DATA_COLUMNS, FREE_TEXT_COLUMNS
 
 FIELDS = (
     "work_order",
@@ -133,19 +133,20 @@ def _difference(field: str) -> str:
     return f"CASE WHEN {test} THEN {pair} END"
 
 
-_FREE_TEXT = ", ".join(f"'{column}'" for column in sorted(FREE_TEXT_COLUMNS))
+
+def _data_difference(column: str) -> str:
+    """SQL: the same for a column kept in ``api_data``; of free text only that it changed."""
+    old, new = f"c.api_data -> '{column}'", f"s.api_data -> '{column}'"
+    if column in FREE_TEXT_COLUMNS:
+        pair = '{"changed": true}'
+        return f"""CASE WHEN {old} IS DISTINCT FROM {new} THEN '"api_data.{column}":{pair}' END"""
+    return f"""CASE WHEN {old} IS DISTINCT FROM {new} THEN '"api_data.{column}":{{"old":'
+               || coalesce(({old})::text, 'null') || ',"new":' || coalesce(({new})::text, 'null') || '}}' END"""
+
 
 _DATA_DIFFERENCE = f"""
-    CASE WHEN c.api_data IS DISTINCT FROM s.api_data THEN (
-        SELECT string_agg(
-            to_json('api_data.' || key)::text || ':' || CASE
-                WHEN key IN ({_FREE_TEXT}) THEN '{{"changed": true}}'
-                ELSE '{{"old":' || coalesce(old.value::text, 'null')
-                     || ',"new":' || coalesce(new.value::text, 'null') || '}}' END,
-            ',' ORDER BY key)
-        FROM jsonb_each(c.api_data) AS old FULL JOIN jsonb_each(s.api_data) AS new USING (key)
-        WHERE old.value IS DISTINCT FROM new.value)
-    END
+    CASE WHEN c.api_data IS DISTINCT FROM s.api_data
+         THEN nullif(concat_ws(',', {", ".join(map(_data_difference, API_DATA_COLUMNS))}), '') END
 """
 
 _RETURN_DIFFERENCE = """
@@ -189,17 +190,13 @@ _CREATE = text(f"""
 """)
 
 _TIE_SPLITS = text("""
-    WITH mains AS (
-        SELECT DISTINCT ON (m.work_order) m.work_order, m.id
-        FROM circuits AS m
-        WHERE m.extension = '@'
-          AND m.work_order IN (SELECT work_order FROM staged_circuits WHERE sync_log_id = :sync)
-        ORDER BY m.work_order, (m.departed_at IS NOT NULL), m.id)
     UPDATE circuits AS c
     SET parent_circuit_id = wanted.parent
-    FROM (SELECT k.id, CASE WHEN k.extension <> '@' THEN mains.id END AS parent
-          FROM circuits AS k LEFT JOIN mains ON mains.work_order = k.work_order
-          WHERE k.work_order IN (SELECT work_order FROM staged_circuits WHERE sync_log_id = :sync)) AS wanted
+    FROM (SELECT DISTINCT ON (k.id) k.id, m.id AS parent
+          FROM circuits AS k
+          LEFT JOIN circuits AS m ON m.work_order = k.work_order AND m.extension = '@' AND k.extension <> '@'
+          WHERE k.extension <> '@' OR k.parent_circuit_id IS NOT NULL
+          ORDER BY k.id, (m.departed_at IS NOT NULL), m.id) AS wanted
     WHERE c.id = wanted.id AND c.parent_circuit_id IS DISTINCT FROM wanted.parent
 """)
 
@@ -237,6 +234,6 @@ def write_circuits(connection: Connection, sync_id: int, now: datetime) -> None:
     connection.execute(_LIST_CHANGES, parameters)
     connection.execute(_REWRITE, parameters)
     connection.execute(_CREATE, parameters)
-    connection.execute(_TIE_SPLITS, parameters)
+    connection.execute(_TIE_SPLITS)
     add_ui_states(connection, now)
     move_stages(connection, now)

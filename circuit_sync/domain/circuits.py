@@ -23,6 +23,21 @@ from circuit_sync.domain.values import (
 )
 
 MAIN_EXTENSION = "@"
+API_DATA_COLUMNS = (
+    "VEGJOB_LINENAME",
+    "VEGJOB_CIRCCOMNTS",
+    "VEGJOB_COSTMETHOD",
+    "VEGJOB_GF",
+    "VEGJOB_FORESTER",
+    "SS_ASSIGNEDTO",
+    "WSREQ_VERSION",
+    "WSREQ_SYNCHVERSN",
+    "UNITCOUNTS_LENGTHWRK",
+    "UNITCOUNTS_NUMTREES",
+    "VEGJOB_SERVCOMP",
+    "VEGJOB_OPCO",
+)
+"""Columns of the view without a field of their own: kept as ``api_data``."""
 FREE_TEXT_COLUMNS = frozenset({"VEGJOB_CIRCCOMNTS"})
 """Columns of ``api_data`` that people write freely in: a change of one is named, never shown."""
 _MISSHAPEN = "the row is shorter or longer than the heading"

@@ -1,5 +1,7 @@
 """The asset ``circuit_aggregates``: totals over planned units, one partition per status of the circuits."""
 
+from typing import Any
+
 import dagster as dg
 from pydantic import Field
 
@@ -75,10 +77,11 @@ def _aggregate_sync_config(config: AggregateSyncConfig) -> dict[str, object]:
     backfill_policy=dg.BackfillPolicy.single_run(),
     config=_aggregate_sync_config,
     description=(
-        "Totals over the planned units of each circuit that needs them (feet, acres, trees, permissions, units by type and "
-        "by forester), one row per circuit and date, with a roll-up for split work orders. The units are never stored."
+        "Totals over the planned units of each circuit that needs them (feet, acres, trees, permissions, units by type "
+        "and by forester), one row per circuit and date, with a roll-up for split work orders. The units are never "
+        "stored."
     ),
 )
-def circuit_aggregates(circuits: None) -> None:
+def circuit_aggregates(circuits: None) -> Any:
     """Open and choose, fetch and store, complete."""
     return complete_aggregate_sync(fetch_and_store_aggregates(open_aggregate_sync(circuits)))

@@ -1,5 +1,7 @@
 """The asset ``circuits``: one partition per status, from three ops that each call one use case."""
 
+from typing import Any
+
 import dagster as dg
 from pydantic import Field
 
@@ -16,11 +18,15 @@ class CircuitSyncConfig(dg.Config):
     """How a circuit sync runs, beyond its partitions."""
 
     force: bool = Field(False, description="overwrite the fields that a person edited")
-    accept_departures: bool = Field(False, description="believe an answer with fewer than half of the circuits held before")
+    accept_departures: bool = Field(
+        False, description="believe an answer with fewer than half of the circuits held before"
+    )
     triggered_by: str | None = Field(None, description="the user who asks for it, by e-mail or WorkStudio name")
 
 
-@dg.op(description="Opens the sync log, emits sync.started and asks WorkStudio whether it is well. Returns the log's id")
+@dg.op(
+    description="Opens the sync log, emits sync.started and asks WorkStudio whether it is well. Returns the log's id"
+)
 def open_circuit_sync(
     context: dg.AssetExecutionContext, config: CircuitSyncConfig, workplace: dg.ResourceParam[Workplace]
 ) -> int:
@@ -50,11 +56,10 @@ def fetch_circuits(context: dg.AssetExecutionContext, workplace: dg.ResourcePara
 def store_circuits(context: dg.AssetExecutionContext, workplace: dg.ResourceParam[Workplace], sync_id: int) -> None:
     with workplace.session(context.log.info) as session:
         result = use_case.store_circuits(session, sync_id)
-    context.add_asset_metadata(of_the_sync(result))
     for status in context.partition_keys:
-        counts = result.per_status.get(status, {})
-        told = metadata.counted(counts)
-        context.add_asset_metadata(told | {metadata.ROW_COUNT: counts.get("processed", 0)}, partition_key=status)
+        counts = metadata.counted(result.per_status[status])
+        rows = {metadata.ROW_COUNT: counts["processed"]}
+        context.add_asset_metadata(counts | rows | of_the_sync(result), partition_key=status)
 
 
 def of_the_sync(result: CircuitSyncResult) -> metadata.Metadata:
@@ -77,10 +82,11 @@ def _circuit_sync_config(config: CircuitSyncConfig) -> dict[str, object]:
     backfill_policy=dg.BackfillPolicy.single_run(),
     config=_circuit_sync_config,
     description=(
-        "The circuits of each status as WorkStudio lists them, upserted by `job_guid` with their workflow stage, planners, "
-        "history and events. All statuses of a run are fetched before anything is stored, and stored in one transaction."
+        "The circuits of each status as WorkStudio lists them, upserted by `job_guid` with their workflow stage, "
+        "planners, history and events. All statuses of a run are fetched before anything is stored, and stored in one "
+        "transaction."
     ),
 )
-def circuits() -> None:
+def circuits() -> Any:
     """Open, fetch, store."""
     return store_circuits(fetch_circuits(open_circuit_sync()))

@@ -17,8 +17,8 @@ FINISHED_WELL = ("completed", "warning")
 class Cursor:
     """How far the sync log has been read.
 
-    Syncs finish in another order than they begin: ``seen`` holds those beyond ``after`` that were read while an older one was
-    still under way. ``waiting`` holds what is to be started as soon as it can be, with the sync that asked for it.
+    Syncs finish in another order than they begin: ``seen`` holds those beyond ``after`` that were read while an older
+    one was still under way. ``waiting`` holds what is to be started as soon as it can be, with the sync that asked.
     """
 
     after: int = 0
@@ -80,8 +80,8 @@ def aggregates_to_start(
 ) -> Decision:
     """Aggregates of the statuses whose circuits were synced and need units.
 
-    ``due``: circuits that need units by status. ``busy``: statuses an unfinished aggregate run works on, and which run; they
-    are looked at again next time, as that run may have chosen its circuits before they changed.
+    ``due``: circuits that need units by status. ``busy``: statuses an unfinished aggregate run works on, and which run;
+    they are looked at again next time, as that run may have chosen its circuits before they changed.
     """
     new, read = read_log(cursor, finished, under_way)
     waiting = dict(cursor.waiting)

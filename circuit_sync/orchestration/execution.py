@@ -1,7 +1,8 @@
 """Runs a job in this process, on the persistent instance: the command line's way into Dagster.
 
-``JobDefinition.execute_in_process`` makes runs that belong to no code location: the UI shows them, but neither under their job
-nor by their location's filters, and cannot run them again. So the run is created here with the origin that the workspace gives.
+``JobDefinition.execute_in_process`` makes runs that belong to no code location: the UI shows them, but neither under
+their job nor by their location's filters, and cannot run them again. So the run is created here with the origin that
+the workspace gives.
 """
 
 import signal
@@ -19,12 +20,11 @@ from dagster._core.remote_origin import RemoteJobOrigin, RemoteRepositoryOrigin
 from dagster._core.workspace.load_target import WorkspaceFileTarget
 from dagster._utils.interrupts import capture_interrupts
 
-from circuit_sync.definitions import defs
 from circuit_sync.orchestration.failures import blames_input
 from circuit_sync.orchestration.local import project_dir
 from circuit_sync.orchestration.metadata import Metadata, plain
 from circuit_sync.orchestration.partitions import partition_tags
-from circuit_sync.orchestration.progress import RUN_CONFIG, listening
+from circuit_sync.orchestration.progress import RUN_CONFIG, Listener, listening
 
 NO_OUTPUT_CAPTURE = {
     "compute_logs": {
@@ -53,36 +53,37 @@ class Outcome:
 
 @contextmanager
 def persistent_instance() -> Iterator[dg.DagsterInstance]:
-    """The instance of ``dagster.yaml``. Output is not captured: it would take the terminal away from the progress line."""
+    """The instance of ``dagster.yaml``. Output is not captured: that would take the terminal from the progress line."""
     ref = InstanceRef.from_dir(str(project_dir()), overrides=NO_OUTPUT_CAPTURE)
     with dg.DagsterInstance.from_ref(ref) as instance:
         yield instance
 
 
 def run_job(
+    defs: dg.Definitions,
     instance: dg.DagsterInstance,
     job_name: str,
     *,
     partitions: Sequence[str] = (),
     run_config: Mapping[str, Any] | None = None,
-    say: Callable[[str], None] | None = None,
+    listener: Listener | None = None,
 ) -> Outcome:
-    """Runs the job over ``partitions``, neighbours in their order, and waits. ``say`` gets each line that a step logs.
+    """Runs the job over ``partitions``, neighbours in their order, and waits; ``listener`` hears what its steps log.
 
     SIGINT and SIGTERM cancel the run as the UI's button does, so that the step can close its sync log.
     """
     job = defs.resolve_job_def(job_name)
-    with _recorded_signals() as received, capture_interrupts(), listening(say):
+    with _recorded_signals() as received, capture_interrupts(), listening(listener):
         run = instance.create_run_for_job(
             job,
-            run_config={**(run_config or {}), **(RUN_CONFIG if say else {})},
+            run_config={**(run_config or {}), **(RUN_CONFIG if listener else {})},
             tags=partition_tags(partitions) if partitions else {},
-            remote_job_origin=_origin(job_name),
+            remote_job_origin=_origin(defs, job_name),
         )
         events = []
         try:
             for event in execute_run_iterator(InMemoryJob(job), run, instance):
-                events.append(event)  # noqa: PERF402  kept also if the iteration is interrupted
+                events.append(event)
         finally:
             _close(instance, run.run_id)
         ended = instance.get_run_by_id(run.run_id)
@@ -90,7 +91,7 @@ def run_job(
         return Outcome(run.run_id, ended.status.value, *_failure(events), _told(events), received())
 
 
-def _origin(job_name: str) -> RemoteJobOrigin:
+def _origin(defs: dg.Definitions, job_name: str) -> RemoteJobOrigin:
     """The job as the UI knows it: by the location in ``workspace.yaml``."""
     target = WorkspaceFileTarget([str(project_dir() / "workspace.yaml")])
     location = target.create_origins()[0]

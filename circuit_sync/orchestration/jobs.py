@@ -1,7 +1,5 @@
 """The jobs: one per asset, and two plain ones whose runs are no materialisations."""
 
-from collections.abc import Mapping
-
 import dagster as dg
 from pydantic import Field
 
@@ -42,7 +40,10 @@ class PreviewConfig(dg.Config):
     triggered_by: str | None = Field(None, description="the user who asks for it, by e-mail or WorkStudio name")
 
 
-@dg.op(description="Fetches and compares; shows what a sync would create, change, withhold and mark departed", out=dg.Out(dg.Nothing))
+@dg.op(
+    description="Fetches and compares; shows what a sync would create, change, withhold and mark departed",
+    out=dg.Out(dg.Nothing),
+)
 def compare_circuits(
     context: dg.OpExecutionContext, config: PreviewConfig, workplace: dg.ResourceParam[Workplace]
 ) -> None:
@@ -54,7 +55,10 @@ def compare_circuits(
             **started_by(context.run),
         )
         result = circuit_use_case.preview_circuits(session, request)
-    context.add_output_metadata(circuits_told(result) | {"changes": metadata.table(result.changes, most=MOST_CHANGES)} | _per_status(result.per_status))
+    told = circuits_told(result)
+    told["changes"] = metadata.table(result.changes, most=MOST_CHANGES)
+    told["per_status"] = metadata.table([{"status": code} | dict(counts) for code, counts in result.per_status.items()])
+    context.add_output_metadata(told)
 
 
 @dg.job(description="Shows what a circuit sync would do; stores nothing")
@@ -85,20 +89,14 @@ def open_work_orders(
 
 
 @dg.op(description="Fetches their planned units, stores the totals and closes the sync log", out=dg.Out(dg.Nothing))
-def store_work_orders(
-    context: dg.OpExecutionContext, workplace: dg.ResourceParam[Workplace], sync_id: int
-) -> None:
+def store_work_orders(context: dg.OpExecutionContext, workplace: dg.ResourceParam[Workplace], sync_id: int) -> None:
     with workplace.session(context.log.info) as session:
         aggregate_use_case.fetch_and_store_aggregates(session, sync_id)
         result = aggregate_use_case.complete_aggregate_sync(session, sync_id)
-    context.add_output_metadata(aggregates_told(result) | _per_status(result.per_status))
+    context.add_output_metadata(aggregates_told(result))
 
 
 @dg.job(description="Fetches the planned units of single work orders; turns no partition green")
 def sync_work_orders() -> None:
     """Open, store."""
     store_work_orders(open_work_orders())
-
-
-def _per_status(counts: Mapping[str, Mapping[str, int]]) -> metadata.Metadata:
-    return metadata.tables(per_status=[{"status": status} | dict(numbers) for status, numbers in counts.items()])

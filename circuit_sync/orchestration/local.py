@@ -69,7 +69,7 @@ def url_in_use(settings: Settings) -> Iterator[str]:
 def prepared_environment(settings: Settings, *, calls_workstudio: bool = True) -> Iterator[Settings]:
     """Everything that a run of Dagster needs, here and in child processes; yields the settings that hold meanwhile.
 
-    Raises ``UsageError`` if a database is configured and no WorkStudio: invented data must never get into a real database.
+    Raises ``UsageError`` if a database is configured and no WorkStudio: invented data never gets into a real database.
     """
     with ExitStack() as stack:
         wanted = {"CIRCUIT_SYNC_STATE_DIR": str(settings.circuit_sync_state_dir.resolve())}
@@ -105,8 +105,8 @@ def _workstudio(settings: Settings) -> Iterator[dict[str, str]]:
 
 def _server_missing() -> UsageError:
     return UsageError(
-        "WORKSTUDIO_BASE_URL is not set, but CIRCUIT_SYNC_DATABASE_URL is: name the WorkStudio that fills this database "
-        "(the simulator is used only if neither is set)"
+        "WORKSTUDIO_BASE_URL is not set, but CIRCUIT_SYNC_DATABASE_URL is: name the WorkStudio that fills this "
+        "database (the simulator is used only if neither is set)"
     )
 
 
@@ -118,7 +118,9 @@ def simulator(state: Path) -> Iterator[str]:
     """
     state.parent.mkdir(parents=True, exist_ok=True)
     command = [sys.executable, "-m", "circuit_sync.workstudio.simulator", "--port", "0", "--state", str(state)]
-    with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, start_new_session=True) as child:
+    with subprocess.Popen(  # noqa: S603  our own arguments
+        command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, start_new_session=True
+    ) as child:
         try:
             assert child.stdout is not None
             ready = child.stdout.readline()

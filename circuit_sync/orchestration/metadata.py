@@ -42,7 +42,9 @@ def table(records: Sequence[Mapping[str, Any]], *, most: int = MOST_RECORDS) -> 
 def plain(metadata: Mapping[str, dg.MetadataValue[Any]]) -> Metadata:
     """Metadata as plain values again: tables as lists of dictionaries."""
     return {
-        name: [dict(record.data) for record in value.records] if isinstance(value, dg.TableMetadataValue) else value.value
+        name: [dict(record.data) for record in value.records]
+        if isinstance(value, dg.TableMetadataValue)
+        else value.value
         for name, value in metadata.items()
     }
 

@@ -1,7 +1,7 @@
 """Partitions: circuits and their aggregates by status, snapshots by weekday; and the ranges that one run can take.
 
-A single run of Dagster takes a range of partitions, written into its tags: {ACTIV, CLOSE} out of four statuses is no range
-and becomes two runs.
+A single run of Dagster takes a range of partitions, written into its tags: {ACTIV, CLOSE} out of four statuses is no
+range and becomes two runs.
 """
 
 from collections.abc import Iterable, Mapping, Sequence
@@ -20,8 +20,8 @@ RANGE_END_TAG = "dagster/asset_partition_range_end"
 
 statuses = dg.StaticPartitionsDefinition(list(STATUS_CODES))
 
-# A date's key exists from its midnight in Eastern Time on (end_offset=1). Friday's time window runs on to Monday: what is
-# computed for a partition goes by its key, never by its window.
+# A date's key exists from its midnight in Eastern Time on (end_offset=1). Friday's time window runs on to Monday: what
+# is computed for a partition goes by its key, never by its window.
 weekdays = dg.TimeWindowPartitionsDefinition(
     start=load_settings().circuit_sync_first_snapshot.isoformat(),
     fmt="%Y-%m-%d",
@@ -73,13 +73,15 @@ def covers_date(tags: Mapping[str, str], day: date) -> bool:
 
 
 def weekday_keys(first: date, last: date, today: date) -> list[str]:
-    """The keys of the partitions from ``first`` to ``last``; ``UsageError`` if there are none or one does not exist yet."""
+    """The keys of the partitions from ``first`` to ``last``; ``UsageError`` if there are none, or one is to come."""
     begin = load_settings().circuit_sync_first_snapshot
     span = first.isoformat() if first == last else f"{first} to {last}"
     if last < first:
         raise UsageError(f"{span}: the first date is later than the last")
     if first < begin or last > today:
-        raise UsageError(f"no snapshot for {span}: dates from {begin} (CIRCUIT_SYNC_FIRST_SNAPSHOT) to today, {today}, are allowed")
+        raise UsageError(
+            f"no snapshot for {span}: dates from {begin} (CIRCUIT_SYNC_FIRST_SNAPSHOT) to today, {today}, are allowed"
+        )
     keys = [day.isoformat() for day in weekdays_between(first, last)]
     if not keys:
         raise UsageError(f"no snapshot for {span}: snapshots are of weekdays, Monday to Friday")

@@ -1,14 +1,24 @@
 """A logger that hands a run's lines to the command line instead of the console."""
 
 import logging
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from typing import Any
+from typing import Any, Protocol
 
 import dagster as dg
 
 RUN_CONFIG: Mapping[str, Any] = {"loggers": {"progress": {}}}
 _LOGGER = "circuit_sync.progress"
+
+
+class Listener(Protocol):
+    """Who watches a run of this process."""
+
+    def line(self, text: str) -> None:
+        """A line that a step logs."""
+
+    def tick(self, done: int, total: int) -> None:
+        """How far a step is."""
 
 
 @dg.logger({}, description="Lines for the command line's progress display; silent where nobody listens")
@@ -20,17 +30,10 @@ def progress_logger(_context: dg.InitLoggerContext) -> logging.Logger:
     return logger
 
 
-def tell_progress(done: int, total: int) -> None:
-    """Says how far a step is; heard by the command line only, as the event log would fill with it."""
-    logger = logging.getLogger(_LOGGER)
-    if logger.handlers:
-        logger.info("%d of %d", done, total)
-
-
 @contextmanager
-def listening(say: Callable[[str], None] | None) -> Iterator[None]:
-    """Meanwhile ``say`` gets every line that a step of a run in this process logs."""
-    handler = _Lines(say) if say else logging.NullHandler()
+def listening(listener: Listener | None) -> Iterator[None]:
+    """Meanwhile ``listener`` hears of the runs in this process."""
+    handler = _Lines(listener) if listener else logging.NullHandler()
     logger = logging.getLogger(_LOGGER)
     logger.addHandler(handler)
     try:
@@ -39,16 +42,22 @@ def listening(say: Callable[[str], None] | None) -> Iterator[None]:
         logger.removeHandler(handler)
 
 
+def tell_progress(done: int, total: int) -> None:
+    """For listeners only: the event log would fill with it."""
+    for handler in logging.getLogger(_LOGGER).handlers:
+        if isinstance(handler, _Lines):
+            handler.listener.tick(done, total)
+
+
 class _Lines(logging.Handler):
     """Hands on the line as the step wrote it, without run id and step name; none for Dagster's own events."""
 
-    def __init__(self, say: Callable[[str], None]) -> None:
+    def __init__(self, listener: Listener) -> None:
         super().__init__(logging.INFO)
-        self._say = say
+        self.listener = listener
 
     def emit(self, record: logging.LogRecord) -> None:
-        told = getattr(record, "dagster_meta", None)
-        if told is None:
-            self._say(record.getMessage())
-        elif told.get("dagster_event") is None and isinstance(text := told.get("orig_message"), str):
-            self._say(text)
+        told = getattr(record, "dagster_meta", None) or {}
+        ours = record.levelno == logging.INFO and told.get("dagster_event") is None
+        if ours and isinstance(text := told.get("orig_message"), str):
+            self.listener.line(text)

@@ -1,7 +1,7 @@
 """The workplace of a run: its database, WorkStudio, and the lock that says the run is alive.
 
-No resource takes configuration: what is secret comes from the settings when a step first needs it, so that it is in no run
-configuration, no event and no repr.
+No resource takes configuration: what is secret comes from the settings when a step first needs it, so that it is in no
+run configuration, no event and no repr.
 """
 
 from collections.abc import Callable, Iterator
@@ -15,6 +15,7 @@ from circuit_sync.database.migrate import upgrade
 from circuit_sync.domain.errors import UsageError
 from circuit_sync.orchestration.failures import one_line
 from circuit_sync.orchestration.local import server_name
+from circuit_sync.orchestration.progress import tell_progress
 from circuit_sync.settings import Settings, load_settings
 from circuit_sync.sync.session import Session
 from circuit_sync.workstudio.server import Credential, Server
@@ -31,7 +32,7 @@ class Workplace:
 
     @contextmanager
     def session(self, log: Callable[[str], object], *, calls_workstudio: bool = True) -> Iterator[Session]:
-        """The run's session, for one step, whose log gets its lines; an error of ours leaves it as a failure of one line."""
+        """The run's session, for one step, whose log gets its lines; an error of ours becomes a failure of one line."""
         self._log = log
         with one_line():
             if self._session is None:
@@ -46,7 +47,7 @@ class Workplace:
         upgrade(database)
         if self._run_id is not None:
             self._stack.enter_context(run_lock(database, self._run_id))
-        session = Session(database, server, credential, server_name(settings), log=self._say)
+        session = Session(database, server, credential, server_name(settings), log=self._say, progress=tell_progress)
         self._stack.callback(session.leave_store)
         return session
 
@@ -54,7 +55,9 @@ class Workplace:
         self._log(line)
 
 
-@dg.resource(description="The database and WorkStudio as the settings name them, and the lock that says this run is alive")
+@dg.resource(
+    description="The database and WorkStudio as the settings name them, and the lock that says this run is alive"
+)
 def workplace(context: dg.InitResourceContext) -> Iterator[Workplace]:
     """Opened lazily, so that what is wrong with a setting fails the step that needs it, in one line."""
     with ExitStack() as stack:
@@ -72,5 +75,7 @@ def looking() -> Iterator[Session]:
 def database_url(settings: Settings) -> str:
     """The configured database; ``UsageError`` if there is none, which our own commands see to."""
     if settings.circuit_sync_database_url is None:
-        raise UsageError("CIRCUIT_SYNC_DATABASE_URL is not set: set it, or start with `circuit-sync dev`, which brings a server")
+        raise UsageError(
+            "CIRCUIT_SYNC_DATABASE_URL is not set: set it, or start with `circuit-sync dev`, which brings a server"
+        )
     return settings.circuit_sync_database_url.get_secret_value()

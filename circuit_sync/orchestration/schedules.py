@@ -1,7 +1,7 @@
 """The weekday schedules, in Eastern Time through both clock changes.
 
-A tick whose previous run of the same schedule is unfinished skips and says which run it waits for. After the daemon was down,
-only the latest missed tick runs: nothing is done twice.
+A tick whose previous run of the same schedule is unfinished skips and says which run it waits for. After the daemon was
+down, only the latest missed tick runs: nothing is done twice.
 """
 
 from collections.abc import Sequence
@@ -26,7 +26,9 @@ def _tick(context: dg.ScheduleEvaluationContext, schedule: str, ranges: Sequence
     """One run per range of partitions, unless the previous run of the schedule is unfinished."""
     unfinished = unfinished_of_schedule(context.instance, schedule)
     if unfinished is not None:
-        return dg.SkipReason(f"the previous run {unfinished.run_id} of this schedule is not finished: {unfinished.status.value}")
+        return dg.SkipReason(
+            f"the previous run {unfinished.run_id} of this schedule is not finished: {unfinished.status.value}"
+        )
     tags = {TRIGGER_TAG: SCHEDULED}
     return [dg.RunRequest(tags=tags | partition_tags(keys)) for keys in ranges]
 
@@ -40,7 +42,7 @@ def _circuits(context: dg.ScheduleEvaluationContext, schedule: str, wanted: Sequ
 
 
 def snapshot_dates(today: date, first: date) -> list[str]:
-    """Today's partition, and once more the previous weekday's, which is final by now; neighbours among the partitions."""
+    """Today's partition, and once more the previous weekday's, which is final by now; the two are neighbours."""
     return [day.isoformat() for day in (previous_weekday(today), today) if day >= first]
 
 

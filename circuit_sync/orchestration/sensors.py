@@ -89,7 +89,9 @@ def close_abandoned_syncs(context: dg.SensorEvaluationContext) -> dg.SkipReason:
         closed = [_fail(context, run) for run in dead]
         for sync in abandoned_syncs(syncs, alive, _now(), GRACE):
             closed += _close(session, sync["id"], sync["dagster_run_id"])
-    return dg.SkipReason("; ".join(closed) or f"nothing is abandoned: {len(found)} runs in progress, {len(syncs)} syncs started")
+    return dg.SkipReason(
+        "; ".join(closed) or f"nothing is abandoned: {len(found)} runs in progress, {len(syncs)} syncs started"
+    )
 
 
 def _runs_in_progress(context: dg.SensorEvaluationContext) -> list[RunUnderWay]:

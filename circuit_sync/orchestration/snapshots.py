@@ -1,6 +1,7 @@
 """The asset ``daily_snapshots``: the state of every open circuit at the end of each weekday."""
 
 from datetime import date
+from typing import Any
 
 import dagster as dg
 
@@ -27,9 +28,7 @@ def open_snapshots(context: dg.AssetExecutionContext, workplace: dg.ResourcePara
     description="Computes the state at the end of each date from history and replaces the partitions as a whole",
     out=dg.Out(dg.Nothing),
 )
-def take_snapshots(
-    context: dg.AssetExecutionContext, workplace: dg.ResourceParam[Workplace], sync_id: int
-) -> None:
+def take_snapshots(context: dg.AssetExecutionContext, workplace: dg.ResourceParam[Workplace], sync_id: int) -> None:
     with workplace.session(context.log.info, calls_workstudio=False) as session:
         result = use_case.take_snapshots(session, sync_id)
     of_the_sync = metadata.shared(result)
@@ -53,10 +52,10 @@ def take_snapshots(
     owners=owners(),
     backfill_policy=dg.BackfillPolicy.single_run(),
     description=(
-        "The state of every circuit not closed, at the end of each weekday (now, for today): computed from history, so that "
-        "a backfill yields what was true then. A date before history begins has no rows, and says so."
+        "The state of every circuit not closed, at the end of each weekday (now, for today): computed from history, so "
+        "that a backfill yields what was true then. A date before history begins has no rows, and says so."
     ),
 )
-def daily_snapshots(circuits: None, circuit_aggregates: None) -> None:
+def daily_snapshots(circuits: None, circuit_aggregates: None) -> Any:
     """Open, compute and store."""
     return take_snapshots(open_snapshots(circuits=circuits, circuit_aggregates=circuit_aggregates))

@@ -26,7 +26,9 @@ def started_by(run: dg.DagsterRun) -> StartedBy:
     tags = run.tags
     trigger = tags.get(TRIGGER_TAG, MANUAL)
     if trigger not in (SCHEDULED, WORKFLOW_EVENT, MANUAL):
-        raise UsageError(f"tag {TRIGGER_TAG}: {trigger!r} is unknown; allowed are {SCHEDULED}, {WORKFLOW_EVENT}, {MANUAL}")
+        raise UsageError(
+            f"tag {TRIGGER_TAG}: {trigger!r} is unknown; allowed are {SCHEDULED}, {WORKFLOW_EVENT}, {MANUAL}"
+        )
     retry_of = tags.get(RETRY_OF_TAG)
     if retry_of is not None and not retry_of.isdecimal():
         raise UsageError(f"tag {RETRY_OF_TAG}: {retry_of!r} is no sync log id; a whole number is allowed")

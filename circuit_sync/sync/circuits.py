@@ -12,7 +12,13 @@ from circuit_sync.database.connection import Connection
 from circuit_sync.database.history import record_history
 from circuit_sync.database.planners import link_planners
 from circuit_sync.database.snapshots import snapshot_status_changes
-from circuit_sync.database.staging import STAGED_COLUMNS, discard_orphans, discard_staged, stage_circuits
+from circuit_sync.database.staging import (
+    STAGED_COLUMNS,
+    analyze_staged,
+    discard_orphans,
+    discard_staged,
+    stage_circuits,
+)
 from circuit_sync.database.sync_logs import SyncLog
 from circuit_sync.domain.circuits import CircuitAnswer, settle_duplicates, transform_collection
 from circuit_sync.domain.eastern import eastern_date
@@ -179,6 +185,7 @@ def call_counts(statistics: CallStatistics) -> dict[str, float]:
 def _stage(connection: Connection, sync_id: int, fetched: _Fetched) -> None:
     for answer in fetched.answers:
         stage_circuits(connection, sync_id, answer.status, _staged_values(answer.circuits))
+    analyze_staged(connection)
     rejected = [row.as_dict() for answer in fetched.answers for row in answer.rejected]
     answers = {
         answer.status: {

@@ -99,9 +99,13 @@ class Server:
         return str(httpx.URL(self.base_url).copy_with(path="/"))
 
     def trusted_certificates(self) -> ssl.SSLContext | bool:
-        """What TLS is verified against: the configured bundle, else the public authorities. Never nothing."""
+        """What TLS is verified against: the configured bundle, else the public authorities. Never nothing.
+
+        A plain ``http://`` server needs no authorities, and reading them takes longer than many a call; should TLS
+        be spoken all the same, no certificate would do.
+        """
         if self.ca_bundle is None:
-            return True
+            return self.base_url.startswith("https:") or ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
         try:
             if self.ca_bundle.is_dir():
                 return ssl.create_default_context(capath=self.ca_bundle)

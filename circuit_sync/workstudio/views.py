@@ -7,6 +7,7 @@ Whatever is not listed never leaves the reader: geometry, and the free text of p
 from collections.abc import Mapping
 from dataclasses import dataclass
 
+from circuit_sync.domain.circuits import API_DATA_COLUMNS
 from circuit_sync.workstudio.errors import one_line
 
 CIRCUIT_FIELDS = {
@@ -27,20 +28,6 @@ CIRCUIT_FIELDS = {
     "SS_EDITDATE": "api_modified_at",
     "SS_TAKENBY": "taken_by",
 }
-API_DATA_COLUMNS = (
-    "VEGJOB_LINENAME",
-    "VEGJOB_CIRCCOMNTS",
-    "VEGJOB_COSTMETHOD",
-    "VEGJOB_GF",
-    "VEGJOB_FORESTER",
-    "SS_ASSIGNEDTO",
-    "WSREQ_VERSION",
-    "WSREQ_SYNCHVERSN",
-    "UNITCOUNTS_LENGTHWRK",
-    "UNITCOUNTS_NUMTREES",
-    "VEGJOB_SERVCOMP",
-    "VEGJOB_OPCO",
-)
 UNIT_FIELDS = {
     "SSUNITS_OBJECTID": "object_id",
     "SS_WO": "work_order",

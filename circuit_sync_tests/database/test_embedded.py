@@ -86,7 +86,7 @@ def server_pid(state: Path) -> int:
 
 
 def runs(pid: int) -> bool:
-    with suppress(ProcessLookupError):
+    with suppress(ProcessLookupError, FileNotFoundError):
         os.kill(pid, 0)
         return b"postgres" in Path(f"/proc/{pid}/cmdline").read_bytes() if Path("/proc").is_dir() else True
     return False
@@ -226,10 +226,12 @@ def test_data_survive_a_crash_and_a_stale_pid_file_that_names_a_living_process(s
     os.kill(pid, signal.SIGKILL)
     killed.kill()
     killed.communicate()
-    until(lambda: not runs(pid))
-    pid_file.write_text(noted.replace(str(pid), str(os.getppid()), 1))
-    with embedded_server(state) as again:
-        assert answer(again, "select answer from kept") == 42
+    with subprocess.Popen(["/bin/sleep", "60"]) as stranger:
+        pid_file.write_text(noted.replace(str(pid), str(stranger.pid), 1))
+        with embedded_server(state) as again:
+            assert answer(again, "select answer from kept") == 42
+        assert stranger.poll() is None
+        stranger.kill()
 
 
 def test_creation_that_was_killed_begins_anew(state: Path) -> None:

@@ -2,16 +2,11 @@ from typing import Any
 
 import pytest
 
+from circuit_sync.domain.circuits import API_DATA_COLUMNS
 from circuit_sync.workstudio.answers import decode
 from circuit_sync.workstudio.ddotable import Table, read_table
 from circuit_sync.workstudio.errors import MalformedAnswer
-from circuit_sync.workstudio.views import (
-    API_DATA_COLUMNS,
-    CIRCUIT_FIELDS,
-    CIRCUITS,
-    PLANNED_UNITS,
-    UNIT_FIELDS,
-)
+from circuit_sync.workstudio.views import CIRCUIT_FIELDS, CIRCUITS, PLANNED_UNITS, UNIT_FIELDS
 
 from .scripted_server import table
 
