@@ -17,6 +17,7 @@ from circuit_sync.database.staging import (
     analyze_staged,
     discard_orphans,
     discard_staged,
+    expect_whole_tables,
     stage_circuits,
 )
 from circuit_sync.database.sync_logs import SyncLog
@@ -212,6 +213,7 @@ def _store(connection: Connection, session: Session, sync_id: int, *, most: int)
     log = sync_logs.read(connection, sync_id)
     now = session.now()
     answers = {status: log.context["answers"][status] for status in log.context["statuses"]}
+    expect_whole_tables(connection)
     new_regions = circuit_store.add_regions(connection, sync_id)
     circuit_store.lock_differing(connection, sync_id, absent={status: a["absent"] for status, a in answers.items()})
     if not log.context["force"]:
