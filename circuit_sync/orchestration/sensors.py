@@ -23,7 +23,8 @@ from circuit_sync.sync.due import latest_finished_syncs, statuses_needing_aggreg
 from circuit_sync.sync.recovery import close_abandoned, open_syncs
 from circuit_sync.sync.session import Session
 
-# A dead run is found at most GRACE + LOOK_EVERY + the daemon's own 5 s after it died: within a minute.
+# A dead run is found at most GRACE + LOOK_EVERY + the daemon's own 5 s after it died, its sync log earlier: within a
+# minute. A run that died while starting takes as long as `run_monitoring.start_timeout_seconds` in dagster.yaml says.
 GRACE = timedelta(seconds=20)
 LOOK_EVERY = 20
 
@@ -87,7 +88,7 @@ def close_abandoned_syncs(context: dg.SensorEvaluationContext) -> dg.SkipReason:
 
         dead = dead_runs(found, alive, _now(), grace=GRACE, start_timeout=start_timeout)
         closed = [_fail(context, run) for run in dead]
-        for sync in abandoned_syncs(syncs, alive, _now(), GRACE):
+        for sync in abandoned_syncs(syncs):
             closed += _close(session, sync["id"], sync["dagster_run_id"])
     return dg.SkipReason(
         "; ".join(closed) or f"nothing is abandoned: {len(found)} runs in progress, {len(syncs)} syncs started"

@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime
 
 from circuit_sync.database.connection import Database
-from circuit_sync.database.locks import PaceLock, store_lock
+from circuit_sync.database.locks import pace_lock, store_lock
 from circuit_sync.domain.errors import UsageError
 from circuit_sync.workstudio.client import WorkStudio
 from circuit_sync.workstudio.pace import Pace
@@ -52,8 +52,12 @@ class Session:
             raise UsageError(
                 "WorkStudio is not configured: set WORKSTUDIO_BASE_URL and the service account (see .env.example)"
             )
-        pace = Pace(self.server.calls_before_delay, self.server.rate_limit_delay, lock=PaceLock(self.database))
-        with pace, WorkStudio(self.server, self.service_credential, pace=pace, log=self.log, now=self.now) as client:
+        calls, delay = self.server.calls_before_delay, self.server.rate_limit_delay
+        with (
+            pace_lock(self.database) as lock,
+            Pace(calls, delay, lock=lock) as pace,
+            WorkStudio(self.server, self.service_credential, pace=pace, log=self.log, now=self.now) as client,
+        ):
             yield client
 
     def hold_store(self) -> None:
