@@ -64,7 +64,7 @@ def analyze_staged(connection: Connection) -> None:
 def expect_whole_tables(connection: Connection) -> None:
     """Keeps the planner of this transaction from joining row by row.
 
-    Its statements join whole tables that were filled a moment ago; where the statistics lag behind, the planner takes 20,000
+    Its statements join whole tables filled a moment ago; where the statistics lag behind, the planner takes 20,000
     rows for a few and joins them by nested loops, in minutes instead of milliseconds.
     """
     connection.execute(_JOIN_BY_HASH)

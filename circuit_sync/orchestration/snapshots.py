@@ -34,11 +34,10 @@ def take_snapshots(context: dg.AssetExecutionContext, workplace: dg.ResourcePara
     of_the_sync = metadata.shared(result)
     if result.history_since is not None:
         of_the_sync["history_since"] = result.history_since.isoformat()
-    context.add_asset_metadata(of_the_sync)
     for day in context.partition_keys:
-        counts = result.per_date.get(day, {})
-        told = metadata.counted(counts)
-        context.add_asset_metadata(told | {metadata.ROW_COUNT: counts.get("snapshots", 0)}, partition_key=day)
+        counts = metadata.counted(result.per_date.get(day, {"snapshots": 0}))
+        rows = {metadata.ROW_COUNT: counts["snapshots"]}
+        context.add_asset_metadata(counts | rows | of_the_sync, partition_key=day)
 
 
 @dg.graph_asset(
