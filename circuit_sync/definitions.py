@@ -4,6 +4,7 @@ import dagster as dg
 
 from circuit_sync.orchestration import schedules, sensors
 from circuit_sync.orchestration.aggregates import circuit_aggregates
+from circuit_sync.orchestration.checks import asset_checks
 from circuit_sync.orchestration.circuits import circuits
 from circuit_sync.orchestration.jobs import (
     create_daily_snapshots,
@@ -18,6 +19,7 @@ from circuit_sync.orchestration.snapshots import daily_snapshots
 
 defs = dg.Definitions(
     assets=[circuits, circuit_aggregates, daily_snapshots],
+    asset_checks=asset_checks,
     jobs=[sync_circuits, sync_circuit_aggregates, create_daily_snapshots, preview_circuits, sync_work_orders],
     schedules=[
         schedules.sync_circuits_activ_morning,

@@ -19,19 +19,39 @@ _LATEST_UNITS = ", ".join(f"coalesce(a.{name}, 0)" for name in _UNITS)
 
 _REPLACE = text("DELETE FROM circuit_snapshots WHERE snapshot_type = 'daily' AND snapshot_date = ANY(:dates)")
 
+_DATES = "CAST(:dates AS date[])"
+_UNTILS = "CAST(:untils AS timestamptz[])"
+
 _TAKE = text(f"""
+    WITH states AS (
+        SELECT h.*, number
+        FROM circuit_history AS h, LATERAL generate_series(
+            1 + width_bucket(h.valid_from - interval '1 microsecond', {_UNTILS}),
+            coalesce(width_bucket(h.valid_to - interval '1 microsecond', {_UNTILS}), cardinality({_UNTILS}))) AS number
+        WHERE h.api_status <> 'CLOSE' AND NOT h.is_excluded AND h.departed_at IS NULL),
+    known AS (
+        SELECT a.*, lead(aggregate_date) OVER (PARTITION BY circuit_id ORDER BY aggregate_date) AS replaced
+        FROM circuits AS c, LATERAL (
+            SELECT circuit_id, aggregate_date, {", ".join(_UNITS)} FROM circuit_aggregates
+            WHERE circuit_id = c.id AND NOT is_rollup AND aggregate_date <= ({_DATES})[cardinality({_DATES})]
+              AND aggregate_date >= coalesce(
+                  (SELECT max(aggregate_date) FROM circuit_aggregates
+                   WHERE circuit_id = c.id AND NOT is_rollup AND aggregate_date <= ({_DATES})[1]),
+                  '-infinity')) AS a),
+    units AS (
+        SELECT known.*, number
+        FROM known, LATERAL generate_series(
+            1 + width_bucket(aggregate_date - 1, {_DATES}),
+            coalesce(width_bucket(replaced - 1, {_DATES}), cardinality({_DATES}))) AS number)
     INSERT INTO circuit_snapshots ({_COLUMNS})
-    SELECT h.circuit_id, d.day, 'daily', {_qualified("h", _STATE)}, {_qualified("h", _PROGRESS)}, {_LATEST_UNITS},
-    d.until, :now
-    FROM unnest(CAST(:dates AS date[]), CAST(:untils AS timestamptz[])) AS d (day, until)
-    JOIN circuit_history AS h ON h.valid_from <= d.until AND (h.valid_to IS NULL OR h.valid_to > d.until)
-    LEFT JOIN LATERAL (
-        SELECT * FROM circuit_aggregates
-        WHERE circuit_id = h.circuit_id AND aggregate_date <= d.day AND NOT is_rollup
-        ORDER BY aggregate_date DESC LIMIT 1) AS a ON true
-    WHERE h.api_status <> 'CLOSE' AND NOT h.is_excluded AND h.departed_at IS NULL
-    ORDER BY d.day, h.circuit_id
+    SELECT h.circuit_id, ({_DATES})[number], 'daily', {_qualified("h", _STATE)}, {_qualified("h", _PROGRESS)},
+           {_LATEST_UNITS}, ({_UNTILS})[number], :now
+    FROM states AS h LEFT JOIN units AS a USING (circuit_id, number)
 """)
+"""Both what lasts from one instant to another (a state) and from one date to another (the totals of units) is spread over
+the numbers of the dates that end meanwhile, and joined by number: a year costs hardly more than the writing of its rows.
+``width_bucket`` counts the dates (or their ends) up to a bound; those before it are counted from just below.
+"""
 
 _COUNT = text("""
     SELECT snapshot_date, count(*) AS rows FROM circuit_snapshots

@@ -78,7 +78,7 @@ def run_job(
             job,
             run_config={**(run_config or {}), **(RUN_CONFIG if listener else {})},
             tags=partition_tags(partitions) if partitions else {},
-            remote_job_origin=_origin(defs, job_name),
+            remote_job_origin=origin_of(defs, job_name),
         )
         events = []
         try:
@@ -91,7 +91,7 @@ def run_job(
         return Outcome(run.run_id, ended.status.value, *_failure(events), _told(events), received())
 
 
-def _origin(defs: dg.Definitions, job_name: str) -> RemoteJobOrigin:
+def origin_of(defs: dg.Definitions, job_name: str) -> RemoteJobOrigin:
     """The job as the UI knows it: by the location in ``workspace.yaml``."""
     target = WorkspaceFileTarget([str(project_dir() / "workspace.yaml")])
     location = target.create_origins()[0]

@@ -19,7 +19,7 @@ from circuit_sync.workstudio.simulator.server import Simulator
 from circuit_sync.workstudio.simulator.world import World
 
 
-def run(  # noqa: PLR0917
+def run(
     port: int,
     circuits: int,
     seed: int,

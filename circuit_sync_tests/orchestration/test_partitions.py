@@ -1,0 +1,72 @@
+from datetime import date, datetime
+from zoneinfo import ZoneInfo
+
+import dagster as dg
+import pytest
+
+from circuit_sync.domain.errors import UsageError
+from circuit_sync.orchestration.partitions import (
+    covers_date,
+    partition_tags,
+    status_ranges,
+    statuses_of,
+    weekday_keys,
+    weekdays,
+)
+
+EASTERN = ZoneInfo("America/New_York")
+
+
+@pytest.mark.parametrize(
+    ("wanted", "ranges"),
+    [
+        (["ACTIV", "QC", "REWRK", "CLOSE"], [["ACTIV", "QC", "REWRK", "CLOSE"]]),
+        (["CLOSE", "ACTIV"], [["ACTIV"], ["CLOSE"]]),
+        (["QC", "CLOSE", "REWRK"], [["QC", "REWRK", "CLOSE"]]),
+        (["ACTIV", "QC", "CLOSE"], [["ACTIV", "QC"], ["CLOSE"]]),
+        ([], []),
+    ],
+)
+def test_statuses_side_by_side_make_one_range(wanted: list[str], ranges: list[list[str]]) -> None:
+    assert status_ranges(wanted) == ranges
+
+
+def test_tags_of_a_run_tell_its_partitions_again() -> None:
+    assert statuses_of(partition_tags(["QC"])) == {"QC"}
+    assert statuses_of(partition_tags(["QC", "REWRK", "CLOSE"])) == {"QC", "REWRK", "CLOSE"}
+    assert statuses_of({}) == {"ACTIV", "QC", "REWRK", "CLOSE"}
+    assert covers_date(partition_tags(["2026-03-06", "2026-03-09"]), date(2026, 3, 9))
+    assert not covers_date(partition_tags(["2026-03-06"]), date(2026, 3, 9))
+
+
+@pytest.mark.parametrize(
+    ("now", "latest"),
+    [
+        (datetime(2026, 3, 9, 0, 0, tzinfo=EASTERN), "2026-03-09"),
+        (datetime(2026, 3, 8, 23, 59, tzinfo=EASTERN), "2026-03-06"),
+        (datetime(2026, 11, 2, 0, 0, tzinfo=EASTERN), "2026-11-02"),
+        (datetime(2026, 11, 1, 12, 0, tzinfo=EASTERN), "2026-10-30"),
+    ],
+)
+def test_todays_partition_exists_from_midnight_eastern_time_on_weekdays_only(now: datetime, latest: str) -> None:
+    with dg.partition_loading_context(effective_dt=now):
+        assert weekdays.get_partition_keys()[-1] == latest
+
+
+def test_a_span_of_dates_holds_its_weekdays() -> None:
+    keys = weekday_keys(date(2026, 3, 5), date(2026, 3, 10), today=date(2026, 3, 10))
+    assert keys == ["2026-03-05", "2026-03-06", "2026-03-09", "2026-03-10"]
+
+
+@pytest.mark.parametrize(
+    ("first", "last", "complaint"),
+    [
+        (date(2026, 3, 7), date(2026, 3, 8), "Monday to Friday"),
+        (date(2026, 3, 10), date(2026, 3, 11), "to today, 2026-03-10, are allowed"),
+        (date(2025, 12, 31), date(2026, 1, 2), "CIRCUIT_SYNC_FIRST_SNAPSHOT"),
+        (date(2026, 3, 10), date(2026, 3, 9), "later than the last"),
+    ],
+)
+def test_dates_without_a_partition_are_refused_in_one_line(first: date, last: date, complaint: str) -> None:
+    with pytest.raises(UsageError, match=complaint):
+        weekday_keys(first, last, today=date(2026, 3, 10))
