@@ -16,23 +16,24 @@ from circuit_sync.orchestration.local import prepared_environment, project_dir
 from circuit_sync.settings import load_settings
 
 HOST = "127.0.0.1"
-_STOP_SECONDS = 30
+STOP_SECONDS = 30
 _POLL_SECONDS = 0.1
 
 
 def run_dev(port: int) -> int:
     """Serves until SIGINT or SIGTERM, or until Dagster ends by itself; returns the exit status."""
-    _check_port(port)
+    check_port(port)
     with prepared_environment(load_settings()):
         workspace = project_dir() / "workspace.yaml"
         terminal.note(
             f"Dagster on http://{HOST}:{port}; schedules and sensors are on. Ctrl-C ends it and all it started"
         )
         command = [sys.executable, "-m", "dagster", "dev", "-h", HOST, "-p", str(port), "-w", str(workspace)]
-        return _run_as_a_tree(command)
+        return run_as_a_tree(command)
 
 
-def _check_port(port: int) -> None:
+def check_port(port: int) -> None:
+    """Raises ``UsageError`` if nothing can listen there."""
     with socket.socket() as trial:
         trial.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         try:
@@ -44,7 +45,7 @@ def _check_port(port: int) -> None:
             ) from None
 
 
-def _run_as_a_tree(command: list[str]) -> int:
+def run_as_a_tree(command: list[str]) -> int:
     """Runs ``command`` in a session of its own, passes signals on to it, and ends whatever is left of it after it.
 
     The first signal asks Dagster to end its servers and runs in order; from a terminal, Ctrl-C reaches only us. As we
@@ -70,7 +71,7 @@ def _run_as_a_tree(command: list[str]) -> int:
 
 
 def _deadline() -> Callable[[], bool]:
-    end = time.monotonic() + _STOP_SECONDS
+    end = time.monotonic() + STOP_SECONDS
     return lambda: time.monotonic() > end
 
 

@@ -49,15 +49,20 @@ _LATEST = """
 
 _UNRECONCILED = text(f"""
     SELECT c.work_order, c.extension, a.is_rollup, a.aggregate_date AS date
-    FROM ({_LATEST}) AS a JOIN circuits AS c ON c.id = a.circuit_id
+    FROM ({_LATEST}) AS a
+    JOIN circuits AS c ON c.id = a.circuit_id
+    CROSS JOIN LATERAL (
+        SELECT coalesce(sum((value ->> 'unit_count')::int), 0) AS units,
+               coalesce(sum((value ->> 'linear_ft')::numeric), 0) AS linear_ft,
+               coalesce(sum((value ->> 'acres')::numeric), 0) AS acres,
+               coalesce(sum((value ->> 'trees')::int), 0) AS trees
+        FROM jsonb_each(a.planner_distribution)) AS p
     WHERE a.total_units <> (SELECT coalesce(sum(value::int), 0) FROM jsonb_each_text(a.unit_counts_by_type))
        OR a.total_units <> (SELECT coalesce(sum(value::int), 0) FROM jsonb_each_text(a.permission_counts))
        OR a.total_linear_ft <> (SELECT coalesce(sum(value::numeric), 0) FROM jsonb_each_text(a.linear_ft_by_type))
        OR a.total_acres <> (SELECT coalesce(sum(value::numeric), 0) FROM jsonb_each_text(a.acres_by_type))
-       OR (a.total_units, a.total_linear_ft, a.total_acres, a.total_trees) IS DISTINCT FROM (
-           SELECT coalesce(sum((value ->> 'unit_count')::int), 0), coalesce(sum((value ->> 'linear_ft')::numeric), 0),
-                  coalesce(sum((value ->> 'acres')::numeric), 0), coalesce(sum((value ->> 'trees')::int), 0)
-           FROM jsonb_each(a.planner_distribution))
+       OR (a.total_units, a.total_linear_ft, a.total_acres, a.total_trees)
+          IS DISTINCT FROM (p.units, p.linear_ft, p.acres, p.trees)
     ORDER BY c.work_order, c.extension
 """)
 

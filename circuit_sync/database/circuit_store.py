@@ -4,7 +4,7 @@ A circuit's row lock guards its links, its UI state and its history too: whoever
 circuit first,
 in the order of ids. Temporary tables carry what changed from one statement to the next:
 
-``differing``   circuit_id, job_guid: stored circuits that the answer differs from, locked
+``differing``   circuit_id, job_guid, is_edited: stored circuits that the answer differs from, locked
 ``withheld``    circuit_id, field, kept, offered: values of the API that a person's edit held back
 ``changes``     circuit_id, changed (field → {old, new}), old_status, new_status: circuits whose row is rewritten
 ``created``     circuit_id
@@ -69,11 +69,15 @@ _TEMPORARY_TABLES = [
 
 _ADD_REGIONS = text("""
     INSERT INTO regions (name, code)
-    SELECT DISTINCT ON (lower(s.region)) s.region, upper(s.region)
-    FROM staged_circuits AS s
-    WHERE s.sync_log_id = :sync AND s.region IS NOT NULL
-      AND NOT EXISTS (SELECT 1 FROM regions WHERE lower(name) = lower(s.region))
-    ORDER BY lower(s.region), s.region
+    SELECT name, CASE WHEN row_number() OVER (PARTITION BY upper(name) ORDER BY name) = 1
+                           AND NOT EXISTS (SELECT 1 FROM regions WHERE code = upper(new.name))
+                      THEN upper(name) ELSE upper(name) || ' ' || md5(name) END
+    FROM (SELECT DISTINCT ON (lower(s.region)) s.region AS name
+          FROM staged_circuits AS s
+          WHERE s.sync_log_id = :sync AND s.region IS NOT NULL
+            AND NOT EXISTS (SELECT 1 FROM regions WHERE lower(name) = lower(s.region))
+          ORDER BY lower(s.region), s.region) AS new
+    ORDER BY name
     RETURNING name
 """)
 
@@ -86,6 +90,12 @@ _KEEP_UNKNOWN = {
     for field in FIELDS
 }
 
+_KEEP_UNKNOWN_DATA = text("""
+    UPDATE staged_circuits AS s SET api_data = c.api_data || s.api_data
+    FROM circuits AS c
+    WHERE s.sync_log_id = :sync AND s.answer_status = :status AND c.job_guid = s.job_guid
+""")
+
 _LOCK_DIFFERING = text(f"""
     CREATE TEMPORARY TABLE differing ON COMMIT DROP AS
     SELECT c.id AS circuit_id, s.job_guid, c.user_modified_fields NOT IN ('{{}}', '[]') AS is_edited
@@ -93,7 +103,7 @@ _LOCK_DIFFERING = text(f"""
     WHERE s.sync_log_id = :sync
       AND (c.departed_at IS NOT NULL OR ({_STORED}) IS DISTINCT FROM ({_OFFERED}))
     ORDER BY c.id
-    FOR UPDATE OF c
+    FOR NO KEY UPDATE OF c
 """)
 
 _EDITED_ROWS = """
@@ -208,14 +218,24 @@ def add_regions(connection: Connection, sync_id: int) -> list[str]:
 def lock_differing(connection: Connection, sync_id: int, *, absent: Mapping[str, Iterable[str]]) -> None:
     """Locks the stored circuits that differ from what was staged.
 
-    ``absent``: for each status the fields that its answer had no column for: of these the stored value stays.
+    ``absent``: for each status the fields, and the columns of ``api_data``, that its answer had no column for: of these
+    the stored value stays.
     """
     for statement in _TEMPORARY_TABLES:
         connection.execute(statement)
-    for status, fields in absent.items():
-        for field in fields:
-            connection.execute(_KEEP_UNKNOWN[field], {"sync": sync_id, "status": status})
+    _keep_unknown(connection, sync_id, absent)
     connection.execute(_LOCK_DIFFERING, {"sync": sync_id})
+    # Whoever held a row until it was locked may have changed what it holds.
+    _keep_unknown(connection, sync_id, absent)
+
+
+def _keep_unknown(connection: Connection, sync_id: int, absent: Mapping[str, Iterable[str]]) -> None:
+    for status, names in absent.items():
+        parameters = {"sync": sync_id, "status": status}
+        for field in sorted(_KEEP_UNKNOWN.keys() & set(names)):
+            connection.execute(_KEEP_UNKNOWN[field], parameters)
+        if not set(names).isdisjoint(API_DATA_COLUMNS):
+            connection.execute(_KEEP_UNKNOWN_DATA, parameters)
 
 
 def keep_edits(connection: Connection, sync_id: int) -> None:

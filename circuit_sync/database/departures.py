@@ -24,7 +24,7 @@ _MISSING = text("""
 
 _DEPART = text("""
     WITH locked AS (
-        SELECT id FROM circuits WHERE id = ANY(:circuits) AND departed_at IS NULL ORDER BY id FOR UPDATE),
+        SELECT id FROM circuits WHERE id = ANY(:circuits) AND departed_at IS NULL ORDER BY id FOR NO KEY UPDATE),
     gone AS (
         UPDATE circuits AS c SET departed_at = :now FROM locked WHERE c.id = locked.id RETURNING c.id, c.api_status)
     INSERT INTO departed SELECT id, api_status FROM gone

@@ -20,9 +20,11 @@ _STATE = ", ".join(f"u.{column}" if column == "workflow_stage" else f"c.{column}
 _RECORDED = ", ".join(f"h.{column}" for column in _STATE_COLUMNS)
 _NAMES = ", ".join(_STATE_COLUMNS)
 
+_ONE_AT_A_TIME = text("SELECT pg_advisory_xact_lock(hashtextextended('circuit_sync history', 0))")
+
 _LIST_MOVED = text(f"""
     CREATE TEMPORARY TABLE moved ON COMMIT DROP AS
-    SELECT c.id AS circuit_id, {_STATE}
+    SELECT c.id AS circuit_id, greatest(CAST(:now AS timestamptz), h.valid_from) AS moved_at, {_STATE}
     FROM circuits AS c
     JOIN circuit_ui_states AS u ON u.circuit_id = c.id
     LEFT JOIN circuit_history AS h ON h.circuit_id = c.id AND h.valid_to IS NULL
@@ -30,13 +32,13 @@ _LIST_MOVED = text(f"""
 """)
 
 _CLOSE = text("""
-    UPDATE circuit_history AS h SET valid_to = :now
+    UPDATE circuit_history AS h SET valid_to = moved_at
     FROM moved WHERE h.circuit_id = moved.circuit_id AND h.valid_to IS NULL
 """)
 
 _OPEN = text(f"""
     INSERT INTO circuit_history (circuit_id, valid_from, {_NAMES})
-    SELECT circuit_id, :now, {_NAMES} FROM moved
+    SELECT circuit_id, moved_at, {_NAMES} FROM moved
     ON CONFLICT (circuit_id, valid_from) DO UPDATE
     SET valid_to = NULL, {", ".join(f"{column} = excluded.{column}" for column in _STATE_COLUMNS)}
 """)
@@ -48,9 +50,10 @@ def record_history(connection: Connection, now: datetime) -> None:
     """Writes a row for every circuit whose state differs from its newest history row; an unchanged one gets none.
 
     It compares all circuits, so that a change made by another program is dated by the next sync or snapshot at the
-    latest.
+    latest. One transaction at a time does so, up to its end; what one dated later than ``now`` stays in its order.
     """
-    connection.execute(_LIST_MOVED)
-    connection.execute(_CLOSE, {"now": now})
-    connection.execute(_OPEN, {"now": now})
+    connection.execute(_ONE_AT_A_TIME)
+    connection.execute(_LIST_MOVED, {"now": now})
+    connection.execute(_CLOSE)
+    connection.execute(_OPEN)
     connection.execute(_FORGET)

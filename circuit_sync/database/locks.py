@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager
 
 from sqlalchemy import Connection, text
+from sqlalchemy.exc import DBAPIError
 
 from circuit_sync.database.connection import Database
 from circuit_sync.domain.errors import PassingError
@@ -17,6 +18,7 @@ STORE_WAIT_SECONDS = 600
 
 _TRY = text("SELECT pg_try_advisory_lock(hashtextextended(:name, 0))")
 _TAKE = text("SELECT pg_advisory_lock(hashtextextended(:name, 0))")
+_CONFIRM = text("SELECT 1")
 _LEAVE = text("SELECT pg_advisory_unlock(hashtextextended(:name, 0))")
 _IS_HELD = text("""
     SELECT EXISTS (
@@ -48,16 +50,26 @@ def is_run_alive(database: Database, run_id: str) -> bool:
 @contextmanager
 def store_lock(
     database: Database, *, say: Callable[[str], None], wait_seconds: float = STORE_WAIT_SECONDS
-) -> Iterator[None]:
+) -> Iterator[Callable[[], None]]:
     """One run at a time fetches and stores circuits; a second one waits, and says so.
 
-    Raises ``PassingError`` when the wait is over.
+    Gives a function that raises ``PassingError`` if the lock went with its connection. Raises ``PassingError`` when the
+    wait is over.
     """
     with database.session() as connection:
         if not connection.scalar(_TRY, {"name": STORE}):
             say(f"waiting for another circuit sync to finish (at most {wait_seconds / 60:g} minutes)")
             _wait(connection, wait_seconds)
-        yield
+
+        def confirm() -> None:
+            try:
+                connection.execute(_CONFIRM)
+            except DBAPIError:
+                raise PassingError(
+                    "the connection that kept other circuit syncs waiting was lost: nothing was stored; sync again"
+                ) from None
+
+        yield confirm
 
 
 def _wait(connection: Connection, seconds: float) -> None:

@@ -36,6 +36,7 @@ STAGED_COLUMNS = (
 
 _ANALYZE = text("ANALYZE staged_circuits (sync_log_id, job_guid, answer_status)")
 _JOIN_BY_HASH = text("SET LOCAL enable_nestloop = off")
+_COUNT = text("SELECT count(*) FROM staged_circuits WHERE sync_log_id = :sync")
 _DISCARD = text("DELETE FROM staged_circuits WHERE sync_log_id = :sync")
 _DISCARD_ORPHANS = [
     text(f"""
@@ -68,6 +69,11 @@ def expect_whole_tables(connection: Connection) -> None:
     rows for a few and joins them by nested loops, in minutes instead of milliseconds.
     """
     connection.execute(_JOIN_BY_HASH)
+
+
+def count_staged(connection: Connection, sync_id: int) -> int:
+    """How many rows lie staged: fewer than were put there after a crash of the server, which empties the table."""
+    return int(connection.scalar(_COUNT, {"sync": sync_id}) or 0)
 
 
 def discard_staged(connection: Connection, sync_id: int) -> None:

@@ -21,20 +21,28 @@ _COUNT_RETURNED = text("SELECT count(*) FROM changes WHERE changed ? 'departed_a
 _CHANGES_SHOWN = text("""
     SELECT c.work_order, c.extension, w.what, w.field, w.old, w.new
     FROM (
-        SELECT circuit_id, 1 AS place, 'created' AS what, '' AS field, NULL AS old, NULL AS new FROM created
+        SELECT circuit_id, 1 AS place, 'departed' AS what, '' AS field, NULL AS old, NULL AS new FROM departed
         UNION ALL
-        SELECT circuit_id, 2, 'changed', d.key,
+        SELECT circuit_id, 2, 'withheld', field, kept #>> '{}', offered #>> '{}' FROM withheld
+        UNION ALL
+        SELECT circuit_id, 3, 'stage', 'workflow_stage', old_stage, new_stage FROM stage_changes
+        UNION ALL
+        SELECT circuit_id, 4, 'changed', d.key,
                coalesce(d.value ->> 'old', ''),
                CASE WHEN d.value ? 'new' THEN coalesce(d.value ->> 'new', '') ELSE '(not shown)' END
         FROM changes, jsonb_each(changed) AS d
         UNION ALL
-        SELECT circuit_id, 3, 'stage', 'workflow_stage', old_stage, new_stage FROM stage_changes
-        UNION ALL
-        SELECT circuit_id, 4, 'withheld', field, kept #>> '{}', offered #>> '{}' FROM withheld
-        UNION ALL
-        SELECT circuit_id, 5, 'departed', '', NULL, NULL FROM departed
+        SELECT circuit_id, 5, 'created', '', NULL, NULL FROM created
     ) AS w JOIN circuits AS c ON c.id = w.circuit_id
     ORDER BY w.place, c.work_order, c.extension, w.field
+    LIMIT :most
+""")
+
+
+_WITHHELD = text("""
+    SELECT c.work_order, c.extension, w.field, w.kept, w.offered
+    FROM withheld AS w JOIN circuits AS c ON c.id = w.circuit_id
+    ORDER BY c.work_order, c.extension, c.id, w.field
     LIMIT :most
 """)
 
@@ -65,5 +73,13 @@ def count_returned(connection: Connection) -> int:
 
 
 def changes_shown(connection: Connection, most: int) -> list[dict[str, Any]]:
-    """What changes, field by field, at most ``most`` lines: work_order, extension, what, field, old, new."""
+    """What changes, field by field, at most ``most`` lines: work_order, extension, what, field, old, new.
+
+    What an operator should not miss comes first: departures, then withheld values, stages, other changes, new circuits.
+    """
     return [dict(row._mapping) for row in connection.execute(_CHANGES_SHOWN, {"most": most})]
+
+
+def withheld_values(connection: Connection, most: int) -> list[dict[str, Any]]:
+    """The API's values that a person's edit held back: work_order, extension, field, kept, offered."""
+    return [dict(row._mapping) for row in connection.execute(_WITHHELD, {"most": most})]

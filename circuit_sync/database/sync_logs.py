@@ -9,13 +9,11 @@ from sqlalchemy import Connection, Row, func, literal, or_, select, text, update
 from sqlalchemy.dialects.postgresql import insert
 
 from circuit_sync.database.tables import sync_logs, users
-from circuit_sync.domain.errors import CircuitSyncError, UsageError
+from circuit_sync.domain.errors import PassingError, UsageError
 
 
-class SyncAlreadyClosed(CircuitSyncError):
+class SyncAlreadyClosed(PassingError):
     """Somebody else closed this sync's log first: its run was taken for dead."""
-
-    passing = True
 
 
 @dataclass(frozen=True)

@@ -70,7 +70,8 @@ class CircuitAnswer:
 
     ``circuits`` has a row for each accepted row of the answer and the columns of ``CIRCUIT_COLUMNS``; ``received``
     counts the
-    answer's rows; ``absent`` names the fields whose column the view did not send: nothing is known of them.
+    answer's rows; ``absent`` names the fields, and the columns of ``api_data``, that the view did not send: nothing is
+    known of them.
     """
 
     status: str
@@ -149,9 +150,10 @@ def transform_collection(
     ``frame``: one row per row of the answer (index: its number from 0), columns named by our fields where a field
     exists and by
     the API's name where the value is kept in ``api_data``; values raw. ``columns`` maps fields to the API's names, for
-    reports. ``misshapen`` numbers the rows that do not fit the heading; ``absent`` names the fields without a column.
+    reports. ``misshapen`` numbers the rows that do not fit the heading; ``absent`` names the frame's columns that the view
+    did not send.
     """
-    kept = [name for name in frame.columns if name not in CLEANERS]
+    kept = [name for name in frame.columns if name not in CLEANERS and name not in absent]
     faults: dict[int, tuple[str, str]] = {}
     clean = {
         field: _clean_column(frame, field, clean, columns.get(field, field), faults)
@@ -180,7 +182,7 @@ def transform_collection(
         circuits=circuits,
         rejected=(*rejected, *(RejectedRow(status, number + 1, "", _MISSHAPEN) for number in misshapen)),
         received=len(frame) + len(misshapen),
-        absent=tuple(field for field in CLEANERS if field in absent),
+        absent=tuple(absent),
     )
 
 
@@ -191,13 +193,13 @@ def extract_planners(circuits: pd.DataFrame) -> list[str]:
 
 
 def settle_duplicates(answers: Sequence[CircuitAnswer]) -> tuple[list[CircuitAnswer], list[str]]:
-    """Leaves each circuit in one answer: the newest edit wins, then the later status, then the later row.
+    """Leaves each circuit in one answer: the newest edit wins, then the later status, whatever the order of rows.
 
     Returns the answers without the losing rows, and the ``job_guid`` of each of those.
     """
     rows = pd.concat(
         [
-            answer.circuits[["job_guid", "api_modified_at", "row"]].assign(answer=place)
+            answer.circuits[["job_guid", "api_modified_at", "content_hash", "row"]].assign(answer=place)
             for place, answer in enumerate(answers)
         ],
         ignore_index=True,
@@ -205,7 +207,7 @@ def settle_duplicates(answers: Sequence[CircuitAnswer]) -> tuple[list[CircuitAns
     if not rows["job_guid"].duplicated().any():
         return list(answers), []
     rows["edited"] = pd.to_datetime(rows["api_modified_at"], utc=True)
-    order = rows.sort_values(["edited", "answer", "row"], na_position="first")
+    order = rows.sort_values(["edited", "answer", "content_hash", "row"], na_position="first")
     losing = order[order["job_guid"].duplicated(keep="last")]
     settled = []
     for place, answer in enumerate(answers):

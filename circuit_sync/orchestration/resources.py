@@ -6,6 +6,7 @@ run configuration, no event and no repr.
 
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
+from dataclasses import replace
 
 import dagster as dg
 
@@ -35,19 +36,20 @@ class Workplace:
         """The run's session, for one step, whose log gets its lines; an error of ours becomes a failure of one line."""
         self._log = log
         with one_line():
-            if self._session is None:
-                self._session = self._open(load_settings(), calls_workstudio=calls_workstudio)
-            yield self._session
+            settings = load_settings()
+            session = self._session or self._open(settings)
+            if calls_workstudio and session.server is None:
+                server, credential = Server.from_settings(settings), Credential.from_settings(settings)
+                session = replace(session, server=server, service_credential=credential)
+            self._session = session
+            yield session
 
-    def _open(self, settings: Settings, *, calls_workstudio: bool) -> Session:
-        server, credential = None, None
-        if calls_workstudio:
-            server, credential = Server.from_settings(settings), Credential.from_settings(settings)
+    def _open(self, settings: Settings) -> Session:
         database = self._stack.enter_context(Database(database_url(settings)))
         upgrade(database)
         if self._run_id is not None:
             self._stack.enter_context(run_lock(database, self._run_id))
-        session = Session(database, server, credential, server_name(settings), log=self._say, progress=tell_progress)
+        session = Session(database, identity=server_name(settings), log=self._say, progress=tell_progress)
         self._stack.callback(session.leave_store)
         return session
 
@@ -61,7 +63,7 @@ class Workplace:
 def workplace(context: dg.InitResourceContext) -> Iterator[Workplace]:
     """Opened lazily, so that what is wrong with a setting fails the step that needs it, in one line."""
     with ExitStack() as stack:
-        yield Workplace(context.run_id, stack)
+        yield Workplace(context.run.run_id if context.run else None, stack)
 
 
 @contextmanager

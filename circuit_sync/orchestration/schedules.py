@@ -30,7 +30,8 @@ def _tick(context: dg.ScheduleEvaluationContext, schedule: str, ranges: Sequence
             f"the previous run {unfinished.run_id} of this schedule is not finished: {unfinished.status.value}"
         )
     tags = {TRIGGER_TAG: SCHEDULED}
-    return [dg.RunRequest(tags=tags | partition_tags(keys)) for keys in ranges]
+    at = f"{context.scheduled_execution_time:%Y-%m-%dT%H:%M%z}"
+    return [dg.RunRequest(run_key=f"{at} {keys[0]}", tags=tags | partition_tags(keys)) for keys in ranges]
 
 
 def _circuits(context: dg.ScheduleEvaluationContext, schedule: str, wanted: Sequence[str]) -> Tick:

@@ -15,6 +15,7 @@ from circuit_sync.database.snapshots import snapshot_status_changes
 from circuit_sync.database.staging import (
     STAGED_COLUMNS,
     analyze_staged,
+    count_staged,
     discard_orphans,
     discard_staged,
     expect_whole_tables,
@@ -23,7 +24,7 @@ from circuit_sync.database.staging import (
 from circuit_sync.database.sync_logs import SyncLog
 from circuit_sync.domain.circuits import CircuitAnswer, settle_duplicates, transform_collection
 from circuit_sync.domain.eastern import eastern_date
-from circuit_sync.domain.errors import UsageError
+from circuit_sync.domain.errors import PassingError, UsageError
 from circuit_sync.domain.statuses import parse_statuses
 from circuit_sync.events.catalogue import SyncCompleted, SyncStarted
 from circuit_sync.events.outbox import emit, emit_circuit_changes
@@ -37,6 +38,7 @@ from circuit_sync.workstudio.views import CIRCUIT_FIELDS
 CHANGES_SHOWN = 50
 CHANGES_PREVIEWED = 1000
 REJECTED_LISTED = 1000
+WITHHELD_LISTED = 1000
 _API_NAMES = {field: column for column, field in CIRCUIT_FIELDS.items()}
 _STAGED_FIELDS = ("row", *STAGED_COLUMNS[4:])
 
@@ -106,6 +108,7 @@ def store_circuits(session: Session, sync_id: int) -> CircuitSyncResult:
     """Stores what was staged and completes the log, in one transaction."""
     with closing_on_failure(session, sync_id):
         begun = time.monotonic()
+        session.confirm_store()
         with session.database.transaction() as connection:
             result = _store(connection, session, sync_id, most=CHANGES_SHOWN)
         session.leave_store()
@@ -120,11 +123,17 @@ def store_circuits(session: Session, sync_id: int) -> CircuitSyncResult:
 
 def preview_circuits(session: Session, request: CircuitSyncRequest) -> CircuitSyncResult:
     """What ``request`` would store: the same path, rolled back. Leaves no sync log and no event."""
-    fetched = _fetch(session, parse_statuses(request.statuses))
     with session.database.rehearsal() as connection:
-        log = _open_log(connection, session, request)
-        _stage(connection, log.id, fetched)
-        return _store(connection, session, log.id, most=CHANGES_PREVIEWED)
+        statuses = _open_log(connection, session, request).context["statuses"]
+    fetched = _fetch(session, statuses)
+    session.hold_store()
+    try:
+        with session.database.rehearsal() as connection:
+            log = _open_log(connection, session, request)
+            _stage(connection, log.id, fetched)
+            return _store(connection, session, log.id, most=CHANGES_PREVIEWED)
+    finally:
+        session.leave_store()
 
 
 @dataclass(frozen=True)
@@ -191,6 +200,7 @@ def _stage(connection: Connection, sync_id: int, fetched: _Fetched) -> None:
     answers = {
         answer.status: {
             "received": answer.received,
+            "accepted": len(answer.circuits),
             "rejected": len(answer.rejected),
             "absent": list(answer.absent),
         }
@@ -213,6 +223,8 @@ def _store(connection: Connection, session: Session, sync_id: int, *, most: int)
     log = sync_logs.read(connection, sync_id)
     now = session.now()
     answers = {status: log.context["answers"][status] for status in log.context["statuses"]}
+    if count_staged(connection, sync_id) != sum(answer["accepted"] for answer in answers.values()):
+        raise PassingError(f"what sync {sync_id} fetched is gone, as after a crash of the database: sync again")
     expect_whole_tables(connection)
     new_regions = circuit_store.add_regions(connection, sync_id)
     circuit_store.lock_differing(connection, sync_id, absent={status: a["absent"] for status, a in answers.items()})
@@ -255,7 +267,7 @@ def _store(connection: Connection, session: Session, sync_id: int, *, most: int)
             "new_regions": new_regions,
             "per_status": per_status,
         },
-        {},
+        {"withheld": stored_changes.withheld_values(connection, WITHHELD_LISTED)},
     )
     _complete(connection, session, result)
     discard_staged(connection, sync_id)
@@ -269,11 +281,10 @@ def _per_status(
     per_status = {}
     for status, answer in answers.items():
         counts = dict(stored.get(status, nothing))
-        duplicate = answer["received"] - answer["rejected"] - counts["processed"]
         per_status[status] = counts | {
             "rows_received": answer["received"],
             "rows_rejected": answer["rejected"],
-            "rows_duplicate": duplicate,
+            "rows_duplicate": answer["received"] - answer["rejected"] - answer["accepted"],
         }
     return per_status
 

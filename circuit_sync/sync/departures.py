@@ -1,4 +1,4 @@
-"""Nothing vanishes: a circuit missing from its status' answer is marked; a shrunken answer is not believed at once."""
+"""Nothing vanishes: a circuit missing from its status' answer is marked; a doubtful answer is not believed at once."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -15,30 +15,47 @@ ANSWERS_THAT_AGREE = 3
 
 @dataclass(frozen=True)
 class Departures:
-    """``shrunken``: for each disbelieved status the ids of the circuits it lacks; ``warnings``: a line for each."""
+    """``shrunken``: for each status whose answer is doubted the ids of the circuits it lacks; ``warnings``: why."""
 
     shrunken: Mapping[str, list[int]]
     warnings: Sequence[str]
 
 
 def settle_departures(connection: Connection, log: SyncLog, now: datetime) -> Departures:
-    """Marks the circuits that left their status; of a shrunken answer only those that three answers in a row lack."""
+    """Marks the circuits that left their status; of a doubtful answer only those that three answers in a row lack.
+
+    An answer is doubtful that has shrunken, or has a row of which nobody can tell whose it was.
+    """
     answers: Mapping[str, Mapping[str, Any]] = log.context["answers"]
+    rejected = log.error_details.get("rejected", ())
     held = circuits_held(connection, log.id, list(answers))
-    shrunken: dict[str, list[int]] = {}
+    doubted: dict[str, list[int]] = {}
     warnings = []
     for status in log.context["statuses"]:
-        answer = answers[status]
-        missing = _without_rejected(missing_circuits(connection, log.id, status), log.error_details.get("rejected", ()))
+        missing = _without_rejected(missing_circuits(connection, log.id, status), rejected)
         was_held, moved = held.get(status, (0, 0))
-        if missing and is_shrunken(held=was_held - moved, received=answer["received"]):
-            shrunken[status] = missing
+        doubt = _doubt(status, answers[status], was_held - moved, rejected)
+        if missing and doubt:
+            doubted[status] = missing
             if not log.context["accept_departures"]:
                 earlier = shrunken_before(connection, log.id, status, ANSWERS_THAT_AGREE - 1)
-                warnings.append(_warning(status, was_held - moved, answer["received"], len(earlier) + 1))
+                warnings.append(_warning(doubt, len(earlier) + 1))
                 missing = _lacked_by_all(missing, earlier)
         mark_departed(connection, missing, now)
-    return Departures(shrunken, warnings)
+    return Departures(doubted, warnings)
+
+
+def _doubt(
+    status: str, answer: Mapping[str, Any], held: int, rejected: Sequence[Mapping[str, Any]]
+) -> str | None:
+    """Why an answer is not believed when it lacks circuits; a repeated row is one circuit, a rejected row one too."""
+    came = answer["accepted"] + answer["rejected"]
+    if is_shrunken(held=held, received=came):
+        return f"{status}: only {came} of {held} circuits came"
+    told = sum(1 for row in rejected if row["status"] == status and (row["job_guid"] or row["work_order"]))
+    if untold := answer["rejected"] - told:
+        return f"{status}: {untold} row{'s' * (untold > 1)} of the answer cannot be told"
+    return None
 
 
 def _without_rejected(missing: Sequence[Mapping[str, Any]], rejected: Sequence[Mapping[str, Any]]) -> list[int]:
@@ -48,7 +65,8 @@ def _without_rejected(missing: Sequence[Mapping[str, Any]], rejected: Sequence[M
     return [
         circuit["id"]
         for circuit in missing
-        if circuit["job_guid"] not in guids and (circuit["work_order"], circuit["extension"]) not in places
+        if circuit["job_guid"] not in guids
+        and places.isdisjoint(((circuit["work_order"], circuit["extension"]), (circuit["work_order"], None)))
     ]
 
 
@@ -58,12 +76,10 @@ def _lacked_by_all(missing: Sequence[int], earlier: Sequence[Sequence[int]]) -> 
     return [circuit for circuit in missing if all(circuit in lacked for lacked in earlier)]
 
 
-def _warning(status: str, held: int, received: int, in_a_row: int) -> str:
+def _warning(doubt: str, in_a_row: int) -> str:
     if in_a_row >= ANSWERS_THAT_AGREE:
-        return (
-            f"{status}: {received} of {held} circuits came, for the third time in a row; the missing ones are departed"
-        )
+        return f"{doubt}, for the third time in a row: what all three lacked is departed"
     return (
-        f"{status}: only {received} of {held} circuits came, so nobody is marked departed (answer {in_a_row} of "
-        f"{ANSWERS_THAT_AGREE}); if they are really gone, sync with --accept-departures"
+        f"{doubt}, so nobody is marked departed (answer {in_a_row} of {ANSWERS_THAT_AGREE}); if the missing circuits are "
+        "really gone, sync with --accept-departures"
     )

@@ -44,6 +44,7 @@ class Session:
     log: Callable[[str], None] = _silent
     progress: Callable[[int, int], None] = _unseen
     _store: ExitStack = field(default_factory=ExitStack, repr=False)
+    _confirmations: list[Callable[[], None]] = field(default_factory=list, repr=False)
 
     @contextmanager
     def workstudio(self) -> Iterator[WorkStudio]:
@@ -63,8 +64,14 @@ class Session:
     def hold_store(self) -> None:
         """Makes this run the one that fetches and stores circuits, until ``leave_store`` or the end of the process."""
         self.leave_store()
-        self._store.enter_context(store_lock(self.database, say=self.log))
+        self._confirmations.append(self._store.enter_context(store_lock(self.database, say=self.log)))
+
+    def confirm_store(self) -> None:
+        """Raises ``PassingError`` if the hold on the store was lost: another run may have stored a newer answer."""
+        for confirm in self._confirmations:
+            confirm()
 
     def leave_store(self) -> None:
         """Lets the next run fetch and store circuits."""
+        self._confirmations.clear()
         self._store.close()

@@ -129,4 +129,10 @@ def test_sensors_run_by_themselves() -> None:
 
 
 def _steps(job_name: str) -> list[str]:
-    return [step.key for step in create_execution_plan(defs.resolve_job_def(job_name)).get_all_steps_in_topo_order()]
+    """The steps of a job, its asset checks left out."""
+    config = (
+        {"ops": {"open_work_orders": {"config": {"work_orders": ["2026-1"]}}}} if job_name == "sync_work_orders" else {}
+    )
+    plan = create_execution_plan(defs.resolve_job_def(job_name), run_config=config)
+    steps = (step.key for step in plan.get_all_steps_in_topo_order())
+    return [step for step in steps if not step.startswith(("circuits_", "circuit_aggregates_"))]

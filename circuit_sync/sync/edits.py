@@ -1,0 +1,170 @@
+"""What a person changes of a circuit: it wins over WorkStudio until it is given back.
+
+``circuits.user_modified_fields`` holds ``{field: {"by": user id, "at": instant, "api_value": value}}``, where
+``api_value`` is what the field held before the first person's edit: WorkStudio's value, or our default for a field that
+WorkStudio does not know. Giving a field back puts that value in its place at once; the next sync brings what
+WorkStudio says by then.
+"""
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import date
+from decimal import Decimal
+from typing import Any
+
+from circuit_sync.database import edits
+from circuit_sync.database.connection import Connection
+from circuit_sync.database.history import record_history
+from circuit_sync.database.planners import link_planners
+from circuit_sync.database.sync_logs import resolve_user
+from circuit_sync.domain.circuits import CLEANERS, FREE_TEXT_COLUMNS, MAIN_EXTENSION
+from circuit_sync.domain.errors import UsageError
+from circuit_sync.domain.statuses import WORKFLOW_STAGES
+from circuit_sync.domain.values import BadValue
+from circuit_sync.events.catalogue import CircuitUpdated, CircuitWorkflowChanged
+from circuit_sync.events.outbox import emit
+from circuit_sync.sync.people import region_id
+from circuit_sync.sync.session import Session
+
+WORKSTUDIOS_OWN = ("api_status", "job_guid", "work_order", "extension", "api_modified_at")
+"""Fields that only WorkStudio sets: identity, status, and when it was edited there."""
+_SWITCHES = {"true": True, "yes": True, "1": True, "false": False, "no": False, "0": False}
+
+
+def _switch(value: Any) -> bool:
+    answer = _SWITCHES.get(str(value).strip().lower())
+    if answer is None:
+        raise BadValue("neither yes nor no")
+    return answer
+
+
+_PARSERS: dict[str, Callable[[Any], Any]] = {
+    **{name: clean for name, clean in CLEANERS.items() if name not in WORKSTUDIOS_OWN},
+    "is_excluded": _switch,
+    "planned_units_sync_enabled": _switch,
+}
+EDITABLE_FIELDS = tuple(_PARSERS)
+
+
+@dataclass(frozen=True)
+class EditedCircuit:
+    """What an edit did. ``changed``: field → {old, new}; ``stage``: the stages it moved from and to, if it did."""
+
+    work_order: str
+    extension: str
+    changed: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
+    stage: tuple[str, str] | None = None
+
+
+@dataclass(frozen=True)
+class CircuitInFull:
+    """A circuit for people's eyes, without free text. Each part is a list of lines with the same keys."""
+
+    work_order: str
+    extension: str
+    fields: Sequence[Mapping[str, Any]]
+    edits: Sequence[Mapping[str, Any]]
+    links: Sequence[Mapping[str, Any]]
+    aggregates: Sequence[Mapping[str, Any]]
+
+
+def edit_circuit(
+    session: Session,
+    work_order: str,
+    extension: str | None = None,
+    *,
+    person: str,
+    values: Mapping[str, str] | None = None,
+    give_back: Sequence[str] = (),
+) -> EditedCircuit:
+    """Sets fields of a circuit (``values``, as people write them) or gives them back to WorkStudio.
+
+    ``person`` names a user. A field set to what it holds already is withheld from syncs too. Raises ``UsageError``.
+    """
+    wanted = {name: _parsed(name, text) for name, text in (values or {}).items()}
+    for name in give_back:
+        _check_editable(name)
+        if name in wanted:
+            raise UsageError(f"{name} cannot be both set and given back")
+    with session.database.transaction() as connection:
+        now = session.now()
+        user = resolve_user(connection, person)
+        circuit = edits.lock_circuit(connection, _find(connection, work_order, extension)["id"], now)
+        marks = _marks(circuit["user_modified_fields"])
+        for name in wanted:
+            before = marks.get(name, {}).get("api_value", _plain(circuit[name]))
+            marks[name] = {"by": user, "at": now.isoformat(), "api_value": before}
+        for name in give_back:
+            if name not in marks:
+                raise UsageError(f"nobody has set {name} of {_name(circuit)}: there is nothing to give back")
+            mark = marks.pop(name)
+            if "api_value" in mark:
+                wanted[name] = _parsed(name, mark["api_value"])
+        new = {name: value for name, value in wanted.items() if circuit[name] != value}
+        columns = {
+            ("region_id" if name == "region" else name): _column(connection, name, value) for name, value in new.items()
+        }
+        edits.write_edit(connection, circuit["id"], columns, marks, now)
+        return _settle(connection, session, circuit, new)
+
+
+def set_stage(session: Session, work_order: str, extension: str | None, stage: str, *, person: str) -> EditedCircuit:
+    """Sets the workflow stage of a circuit in a person's name; it stays until the circuit's API status changes next."""
+    wanted = stage.strip().lower()
+    if wanted not in WORKFLOW_STAGES:
+        raise UsageError(f"unknown stage {stage!r}: allowed are {', '.join(WORKFLOW_STAGES)}")
+    with session.database.transaction() as connection:
+        now = session.now()
+        user = resolve_user(connection, person)
+        assert user is not None
+        circuit = edits.lock_circuit(connection, _find(connection, work_order, extension)["id"], now)
+        # The e-mail is one person's alone, and never the word that marks the sync.
+        email = edits.user_emails(connection, [user])[user]
+        edits.write_stage(connection, circuit["id"], wanted, email, now)
+        record_history(connection, now)
+        old = circuit["workflow_stage"]
+        if old == wanted:
+            return EditedCircuit(circuit["work_order"], circuit["extension"])
+        emit(connection, [CircuitWorkflowChanged(circuit["id"], None, old, wanted, email)], now)
+    return EditedCircuit(circuit["work_order"], circuit["extension"], stage=(old, wanted))
+
+
+def show_circuit(session: Session, work_order: str, extension: str | None = None) -> CircuitInFull:
+    """Everything about one circuit that is no free text."""
+    with session.database.transaction() as connection:
+        found = _find(connection, work_order, extension)
+        circuit = edits.read_circuit(connection, found["id"])
+        marks = _marks(circuit["user_modified_fields"])
+        names = edits.user_names(connection, [m["by"] for m in marks.values() if isinstance(m.get("by"), int)])
+        return CircuitInFull(
+            found["work_order"],
+            found["extension"],
+            fields=_fields(circuit),
+            edits=[
+                {
+                    "field": name,
+                    "value": _plain(circuit.get(name)),
+                    "by": names.get(mark.get("by"), mark.get("by")),
+                    "at": mark.get("at"),
+                    "WorkStudio's value then": mark.get("api_value"),
+                }
+                for name, mark in sorted(marks.items())
+            ],
+            links=edits.links(connection, found["id"]),
+            aggregates=edits.latest_aggregates(connection, found["id"]),
+        )
+
+
+def _settle(connection: Connection, session: Session, circuit: Mapping[str, Any], new: Mapping[str, Any]) -> EditedCircuit:
+    """What follows from new values: links, stage, history, events."""
+    now = session.now()
+    if "taken_by" in new:
+        link_planners(connection, now)
+    moved = edits.settle_stage(connection, circuit["id"], now) if "percent_complete" in new else None
+    record_history(connection, now)
+    changed = {name: {"old": _plain(circuit[name]), "new": _plain(value)} for name, value in new.items()}
+    if changed:
+        emit(connection, [CircuitUpdated(circuit["id"], None, changed)], now)
+    if moved:
+        emit(connection, [CircuitWorkflowChanged(circuit["id"], None, *moved, "sync")], now)
+    return EditedCircuit(circuit["work_order"], circuit["extension"], changed, moved)

@@ -1,0 +1,125 @@
+"""The asset checks against a real database, and their judgements by themselves."""
+
+from datetime import date
+
+import pytest
+from sqlalchemy import text
+
+from circuit_sync.domain import findings
+from circuit_sync.sync.aggregates import (
+    AggregateSyncRequest,
+    complete_aggregate_sync,
+    fetch_and_store_aggregates,
+    open_aggregate_sync,
+)
+from circuit_sync.sync.checks import AGGREGATE_CHECKS, CIRCUIT_CHECKS, run_check
+from circuit_sync.sync.circuits import CircuitSyncRequest, fetch_circuits, open_circuit_sync, store_circuits
+from circuit_sync.sync.session import Session
+from circuit_sync.workstudio.simulator import Simulator, circuits_table, units_table
+
+
+def _sync_circuits(session: Session, *rows: dict[str, object], simulator: Simulator) -> None:
+    simulator.answer("ACTIV", circuits_table(list(rows)))
+    sync_id = open_circuit_sync(session, CircuitSyncRequest(["ACTIV"]))
+    fetch_circuits(session, sync_id)
+    store_circuits(session, sync_id)
+
+
+def _sync_units(session: Session) -> None:
+    sync_id = open_aggregate_sync(session, AggregateSyncRequest())
+    fetch_and_store_aggregates(session, sync_id)
+    complete_aggregate_sync(session, sync_id)
+
+
+def _failed(session: Session, checks: dict[str, object]) -> dict[str, str]:
+    found = {name: run_check(session, check) for name, check in checks.items()}
+    return {name: finding.message for name, finding in found.items() if not finding.passed}
+
+
+def test_an_empty_database_passes_every_check(session: Session):
+    assert _failed(session, {**CIRCUIT_CHECKS, **AGGREGATE_CHECKS}) == {}
+
+
+def test_circuit_checks_name_what_is_wrong(session: Session, simulator: Simulator):
+    _sync_circuits(
+        session,
+        {"SS_WO": "2026-0001", "REGION": None, "SS_TAKENBY": ""},
+        {"SS_WO": "2026-0002", "SS_EXT": "A", "REGION": "Lehigh", "SS_TAKENBY": "CONTRACTOR\\nobody"},
+        {"SS_WO": "2026-0003", "REGION": "Lehigh", "VEGJOB_LENGTH": "junk"},
+        simulator=simulator,
+    )
+
+    assert _failed(session, CIRCUIT_CHECKS) == {
+        "no_unknown_region": "1 circuits without a region",
+        "few_rejected_rows": "ACTIV: 33.3%",
+        "planners_are_linked": "1 planners are no user's: circuit-sync planners link NAME USER",
+        "splits_have_their_main_assessment": "1 splits whose main assessment is in no answer",
+    }
+
+
+def test_a_region_that_a_later_sync_brings_is_reported(session: Session, simulator: Simulator):
+    _sync_circuits(session, {"SS_WO": "2026-0001", "REGION": "Lehigh"}, simulator=simulator)
+    _sync_circuits(session, {"SS_WO": "2026-0001", "REGION": "Lehihg"}, simulator=simulator)
+
+    assert _failed(session, CIRCUIT_CHECKS)["no_unknown_region"] == "new in the last week: Lehihg"
+
+
+def test_aggregates_that_do_not_add_up_or_differ_from_workstudio_are_found(session: Session, simulator: Simulator):
+    _sync_circuits(session, {"SS_WO": "2026-0001", "UNITCOUNTS_NUMTREES": 7}, simulator=simulator)
+    unit = {"SS_WO": "2026-0001", "VEGUNIT_UNIT": "REM612", "JOBVEGETATIONUNITS_NUMTREES": 3}
+    simulator.answer("2026-0001", units_table([unit]))
+    _sync_units(session)
+
+    assert _failed(session, AGGREGATE_CHECKS) == {
+        "workstudio_counts_agree": "1 circuits have another number of trees in WorkStudio's own count"
+    }
+
+    with session.database.transaction() as connection:
+        connection.execute(text("UPDATE circuit_aggregates SET total_units = total_units + 1"))
+
+    assert _failed(session, AGGREGATE_CHECKS)["totals_reconcile"] == "1 aggregates do not add up"
+
+
+def _counted(*numbers: int) -> list[dict[str, object]]:
+    return [
+        {"status": "QC", "place": place, "counts": {"processed": number}} for place, number in enumerate(numbers, 1)
+    ]
+
+
+@pytest.mark.parametrize(
+    ("numbers", "passed", "severity"),
+    [
+        ((100,), True, "warning"),
+        ((100, 99, 101), True, "warning"),
+        ((70, 100, 100), False, "warning"),
+        ((40, 100), False, "error"),
+    ],
+)
+def test_a_status_count_is_judged_by_its_recent_past(numbers: tuple[int, ...], passed: bool, severity: str):
+    finding = findings.judge_counts(_counted(*numbers))
+
+    assert (finding.passed, finding.severity) == (passed, severity)
+
+
+@pytest.mark.parametrize(
+    ("done", "failed", "passed", "severity"),
+    [(10, 0, True, "warning"), (9, 1, False, "warning"), (7, 3, False, "error")],
+)
+def test_failed_work_orders_are_judged_by_their_share(done: int, failed: int, passed: bool, severity: str):
+    finding = findings.judge_failures({"done": done, "failed": failed, "sync_id": 1})
+
+    assert (finding.passed, finding.severity) == (passed, severity)
+
+
+@pytest.mark.parametrize(
+    ("synced", "passed", "severity"),
+    [
+        (date(2026, 11, 20), True, "warning"),  # Friday, seen on Monday: one weekday
+        (date(2026, 11, 19), False, "warning"),
+        (date(2026, 11, 13), False, "error"),
+    ],
+)
+def test_the_age_of_an_aggregate_is_counted_in_weekdays(synced: date, passed: bool, severity: str):
+    finding = findings.judge_age("2026-0001 @", synced, date(2026, 11, 23))
+
+    assert (finding.passed, finding.severity) == (passed, severity)

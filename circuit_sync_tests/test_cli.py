@@ -1,0 +1,193 @@
+"""The command line: exit status, one line for a mistake, tables of what was done."""
+
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import dagster as dg
+import psycopg
+import pytest
+
+from circuit_sync.cli import main
+from circuit_sync.orchestration.execution import persistent_instance
+from circuit_sync.orchestration.local import prepared_environment
+from circuit_sync.settings import load_settings
+from circuit_sync.workstudio.simulator import Fault, Simulator, environment
+
+Command = Callable[..., tuple[int, str, str]]
+
+
+@pytest.fixture
+def configured(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path, database_url: str, simulator: Simulator
+) -> Iterator[dict[str, str]]:
+    """The environment of a command whose database and WorkStudio are configured."""
+    wanted = environment(simulator.base_url) | {
+        "CIRCUIT_SYNC_DATABASE_URL": database_url,
+        "CIRCUIT_SYNC_STATE_DIR": str(tmp_path / "state"),
+        "WORKSTUDIO_RATE_LIMIT_DELAY": "0",
+        "WORKSTUDIO_MAX_ATTEMPTS": "1",
+    }
+    monkeypatch.chdir(tmp_path)
+    for name, value in wanted.items():
+        monkeypatch.setenv(name, value)
+    return dict(os.environ)
+
+
+@pytest.fixture
+def circuit_sync(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> Iterator[Command]:
+    """Runs a command in this process; returns exit status, standard output and standard error."""
+    handlers = {number: signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)}
+
+    def run(*arguments: str) -> tuple[int, str, str]:
+        monkeypatch.setattr(sys, "argv", ["circuit-sync", *arguments])
+        capsys.readouterr()
+        with pytest.raises(SystemExit) as ended:
+            main()
+        output = capsys.readouterr()
+        return int(ended.value.code or 0), output.out, output.err
+
+    yield run
+    for number, handler in handlers.items():
+        signal.signal(number, handler)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "complaint"),
+    [
+        (["sync", "circuits", "--status", "OPEN"], "unknown status 'OPEN': allowed are ACTIV, QC, REWRK, CLOSE"),
+        (["sync", "circuits", "--everything"], "No such option: --everything"),
+        (["sync", "aggregates", "--status", "QC", "--work-order", "2025-1"], "exclude each other"),
+        (["sync", "snapshots", "--date", "yesterday"], "'yesterday' is no date: it looks like 2026-03-31"),
+        (["sync", "snapshots", "--date", "2026-03-07"], "Monday to Friday"),
+        (["sync", "snapshots", "--to", "2026-03-06"], "--to needs --from"),
+        (["sync", "snapshots", "--date", "2026-03-06", "--to", "2026-03-06"], "--date excludes"),
+        (["sync", "everything"], "No such command"),
+        (["db", "serve"], "CIRCUIT_SYNC_DATABASE_URL names a server of yours"),
+        (["dev", "--port", "70000"], "port 70000"),
+    ],
+)
+def test_a_mistake_gets_one_line_and_exit_status_2(
+    configured: dict[str, str], circuit_sync: Command, arguments: list[str], complaint: str
+) -> None:
+    status, out, err = circuit_sync(*arguments)
+    assert status == 2
+    assert complaint in err
+    assert err.count("\n") == 1
+    assert out == ""
+
+
+def test_a_wrong_setting_gets_one_line_that_names_it(
+    configured: dict[str, str], circuit_sync: Command, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("WORKSTUDIO_TIMEOUT", "soon")
+    status, _, err = circuit_sync("status")
+    assert status == 2
+    assert "WORKSTUDIO_TIMEOUT" in err
+    assert err.count("\n") == 1
+
+
+def test_a_sync_prints_its_counts_and_is_a_run_of_its_job_in_the_ui(
+    configured: dict[str, str], circuit_sync: Command, database_url: str
+) -> None:
+    status, out, err = circuit_sync("sync", "circuits", "--status", "qc", "--status", "activ")
+    assert status == 0, err
+    assert [line.split()[0] for line in out.splitlines() if line.startswith((" ACTIV", " QC", " all"))] == [
+        "ACTIV",
+        "QC",
+        "all",
+    ]
+    with psycopg.connect(database_url) as connection:
+        (run_id,) = connection.execute("SELECT dagster_run_id FROM sync_logs").fetchone() or (None,)
+        tables = connection.execute("SELECT count(*) FROM pg_tables WHERE schemaname = 'public' AND tablename = 'runs'")
+        assert tables.fetchone() == (0,), "Dagster keeps to its own schema"
+    with prepared_environment(load_settings()), persistent_instance() as instance:
+        run = instance.get_run_by_id(str(run_id))
+    assert run is not None
+    assert run.job_name == "sync_circuits"
+    assert run.status is dg.DagsterRunStatus.SUCCESS
+    assert run.tags["dagster/asset_partition_range_start"] == "ACTIV"
+    assert run.remote_job_origin is not None
+    assert run.remote_job_origin.location_name == "circuit_sync"
+
+
+def test_sync_all_does_the_three_in_their_order_and_status_shows_them(
+    configured: dict[str, str], circuit_sync: Command, database_url: str
+) -> None:
+    status, out, err = circuit_sync("sync", "all")
+    assert status == 0, err
+    assert out.index("circuits: sync 1") < out.index("aggregates: sync 2") < out.index("snapshots: sync 3")
+    status, out, _ = circuit_sync("status")
+    assert status == 0
+    assert "circuits by status and stage" in out
+    assert "sync log" in out
+
+
+def test_a_preview_shows_lines_and_stores_nothing(
+    configured: dict[str, str], circuit_sync: Command, database_url: str
+) -> None:
+    status, out, err = circuit_sync("sync", "circuits", "--status", "QC", "--preview")
+    assert status == 0, err
+    assert "preview: nothing was stored" in out
+    assert any(line.startswith("+ ") and line.endswith("created") for line in out.splitlines())
+    with psycopg.connect(database_url) as connection:
+        assert connection.execute("SELECT count(*) FROM circuits").fetchone() == (0,)
+
+
+def test_a_failed_sync_tells_its_reason_in_one_line_and_exit_status_1(
+    configured: dict[str, str], circuit_sync: Command, simulator: Simulator
+) -> None:
+    simulator.add_fault(Fault("status", code=401))
+    status, _, err = circuit_sync("sync", "circuits", "--status", "QC")
+    assert status == 1
+    (line,) = [line for line in err.splitlines() if line.startswith("error:")]
+    assert "401" in line
+
+
+def test_an_unknown_user_is_wrong_use(configured: dict[str, str], circuit_sync: Command) -> None:
+    status, _, err = circuit_sync("sync", "circuits", "--status", "QC", "--as", "nobody")
+    assert status == 2
+    assert "no user named 'nobody'" in err
+
+
+def test_the_url_in_use_is_printed(configured: dict[str, str], circuit_sync: Command, database_url: str) -> None:
+    assert circuit_sync("db", "url") == (0, database_url + "\n", "")
+    assert circuit_sync("db", "url", "--dagster")[1].startswith("postgresql+psycopg2://")
+
+
+def test_another_workstudio_may_adopt_the_database(configured: dict[str, str], circuit_sync: Command) -> None:
+    status, out, _ = circuit_sync("db", "adopt")
+    assert status == 0
+    assert out.startswith("the database now belongs to http://127.0.0.1")
+
+
+@pytest.mark.parametrize(("number", "status"), [(signal.SIGTERM, 143), (signal.SIGINT, 130)])
+def test_a_signal_cancels_the_run_and_closes_the_log(
+    configured: dict[str, str], simulator: Simulator, database_url: str, number: signal.Signals, status: int
+) -> None:
+    simulator.add_fault(Fault("delay", match="circuits", seconds=30))
+    command = [sys.executable, "-m", "circuit_sync.cli", "sync", "circuits", "--status", "QC"]
+    with subprocess.Popen(command, env=configured, stderr=subprocess.PIPE, text=True) as child:
+        deadline = time.monotonic() + 60
+        while not any(call.view == "circuits" for call in simulator.calls) and time.monotonic() < deadline:
+            time.sleep(0.05)
+        child.send_signal(number)
+        assert child.wait(30) == status
+        assert child.stderr is not None
+        assert "Traceback" not in child.stderr.read()
+    with psycopg.connect(database_url) as connection:
+        (log,) = connection.execute("SELECT sync_status, completed_at IS NOT NULL FROM sync_logs").fetchall()
+    assert log == ("failed", True)
+
+
+def test_help_does_not_wait_for_dagster_or_pandas() -> None:
+    program = (
+        "import sys; from circuit_sync.cli import app; "
+        "heavy = {'dagster', 'pandas', 'sqlalchemy'} & set(sys.modules); sys.exit(str(heavy) if heavy else 0)"
+    )
+    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr

@@ -1,0 +1,53 @@
+"""``dev`` ends the whole tree of processes that it started."""
+
+import signal
+import socket
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+
+from circuit_sync.cli.development import HOST, check_port
+from circuit_sync.domain.errors import UsageError
+
+TREE = """
+import signal, subprocess, sys, time
+from pathlib import Path
+stubborn = "import signal, time; signal.signal(signal.SIGTERM, signal.SIG_IGN); print(flush=True); time.sleep(600)"
+child = subprocess.Popen([sys.executable, "-c", stubborn], stdout=subprocess.PIPE)
+child.stdout.readline()
+Path(sys.argv[1]).write_text(str(child.pid))
+time.sleep(600)
+"""
+
+DEV = """
+import sys
+from circuit_sync.cli import development
+development.STOP_SECONDS = 0.5
+sys.exit(development.run_as_a_tree([sys.executable, "-c", sys.argv[1], sys.argv[2]]))
+"""
+
+
+@pytest.mark.parametrize(("number", "status"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
+def test_a_signal_ends_children_and_grandchildren(tmp_path: Path, number: signal.Signals, status: int) -> None:
+    note = tmp_path / "grandchild"
+    # As a shell's & does: the child begins with SIGINT ignored.
+    command = ["sh", "-c", 'trap "" INT; exec "$@"', "sh", sys.executable, "-c", DEV, TREE, str(note)]
+    with subprocess.Popen(command) as dev:
+        deadline = time.monotonic() + 30
+        while not (note.exists() and note.read_text()) and time.monotonic() < deadline:
+            time.sleep(0.02)
+        dev.send_signal(number)
+        assert dev.wait(20) == status
+    state = Path(f"/proc/{note.read_text()}/stat")
+    assert not state.exists() or state.read_text().split()[2] == "Z"
+
+
+def test_a_port_in_use_is_told_before_anything_starts() -> None:
+    with socket.socket() as taken:
+        taken.bind((HOST, 0))
+        taken.listen()
+        with pytest.raises(UsageError, match="is in use"):
+            check_port(taken.getsockname()[1])
