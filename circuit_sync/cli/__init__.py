@@ -11,7 +11,7 @@ from typing import Annotated
 
 import typer
 
-from circuit_sync.cli import administration, syncing
+from circuit_sync.cli import administration, circuits, credentials, people, syncing
 from circuit_sync.cli.terminal import complain
 from circuit_sync.domain.errors import CircuitSyncError, UsageError
 
@@ -24,6 +24,10 @@ app = typer.Typer(
 )
 app.add_typer(syncing.app, name="sync")
 app.add_typer(administration.database_app, name="db")
+app.add_typer(people.users_app, name="users")
+app.add_typer(people.planners_app, name="planners")
+app.add_typer(circuits.app, name="circuits")
+app.add_typer(credentials.app, name="credentials")
 app.command()(administration.status)
 app.command()(administration.simulator)
 

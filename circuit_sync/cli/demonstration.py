@@ -12,8 +12,8 @@ def run_demo(*, verbose: bool) -> int:
     settings = load_settings()
     server = settings.workstudio_base_url or "the bundled simulator (an invented WorkStudio)"
     database = "the configured PostgreSQL" if settings.circuit_sync_database_url else "an embedded PostgreSQL"
-    terminal.note(f"one whole sync from {server} into {database}, each step a Dagster run")
     with at_work(settings, verbose=verbose) as runner:
+        terminal.note(f"one whole sync from {server} into {database}, each step a Dagster run")
         status = runner.everything(settings.workstudio_statuses)
         with looking() as session:
             show_overview(session)

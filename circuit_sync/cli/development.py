@@ -28,7 +28,8 @@ def run_dev(port: int) -> int:
         terminal.note(
             f"Dagster on http://{HOST}:{port}; schedules and sensors are on. Ctrl-C ends it and all it started"
         )
-        command = [sys.executable, "-m", "dagster", "dev", "-h", HOST, "-p", str(port), "-w", str(workspace)]
+        quietly = ["-W", "ignore:Function `dev_command` is superseded"]
+        command = [sys.executable, *quietly, "-m", "dagster", "dev", "-h", HOST, "-p", str(port), "-w", str(workspace)]
         return run_as_a_tree(command)
 
 

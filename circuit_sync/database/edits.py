@@ -1,12 +1,12 @@
 """One circuit under a person's hands: found, locked, edited, shown."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from datetime import datetime
 from typing import Any
 
 from sqlalchemy import Connection, text, update
 
-from circuit_sync.database.stages import get_or_create_ui_state, move_stages
+from circuit_sync.database.stages import add_ui_states, move_stages
 from circuit_sync.database.tables import circuits
 
 _FIND = text("""
@@ -18,23 +18,24 @@ _FIND = text("""
 _LOCK = text("SELECT id FROM circuits WHERE id = :circuit FOR UPDATE")
 
 _READ = text("""
-    SELECT c.*, r.name AS region, m.work_order || ' ' || m.extension AS parent
+    SELECT c.*, r.name AS region, m.work_order || ' ' || m.extension AS split_of,
+           u.workflow_stage, u.stage_changed_at, u.stage_changed_by
     FROM circuits AS c
+    LEFT JOIN circuit_ui_states AS u ON u.circuit_id = c.id
     LEFT JOIN regions AS r ON r.id = c.region_id
     LEFT JOIN circuits AS m ON m.id = c.parent_circuit_id
     WHERE c.id = :circuit
 """)
 
-_LIST_AS_CHANGED = [
-    text("""
-        CREATE TEMPORARY TABLE changes ON COMMIT DROP AS
-        SELECT id AS circuit_id, api_status AS old_status, api_status AS new_status FROM circuits WHERE id = :circuit
-    """),
-    text("""
-        CREATE TEMPORARY TABLE stage_changes (circuit_id bigint, old_stage text, new_stage text, changed_by text)
-        ON COMMIT DROP
-    """),
-]
+_LIST_AS_CHANGED = text("""
+    CREATE TEMPORARY TABLE changes ON COMMIT DROP AS
+    SELECT id AS circuit_id, api_status AS old_status, api_status AS new_status FROM circuits WHERE id = :circuit
+""")
+
+_LIST_STAGES = text("""
+    CREATE TEMPORARY TABLE stage_changes (circuit_id bigint, old_stage text, new_stage text, changed_by text)
+    ON COMMIT DROP
+""")
 
 _STAGE_MOVED = text("SELECT old_stage, new_stage FROM stage_changes")
 
@@ -60,8 +61,6 @@ _LATEST_AGGREGATES = text("""
     ORDER BY is_rollup, aggregate_date DESC
 """)
 
-_NAMES = text("SELECT id, name FROM users WHERE id = ANY(:users)")
-
 
 def find_circuits(connection: Connection, name: str) -> list[dict[str, Any]]:
     """The circuits of a work order, or the one of a ``job_guid``: id, job_guid, work_order, extension, departed_at."""
@@ -71,12 +70,12 @@ def find_circuits(connection: Connection, name: str) -> list[dict[str, Any]]:
 def lock_circuit(connection: Connection, circuit_id: int, now: datetime) -> dict[str, Any]:
     """Locks a circuit against syncs and other people until the transaction ends, then reads it as it is now."""
     connection.execute(_LOCK, {"circuit": circuit_id})
-    stage = get_or_create_ui_state(connection, circuit_id, now)
-    return read_circuit(connection, circuit_id) | stage
+    add_ui_states(connection, now)
+    return read_circuit(connection, circuit_id)
 
 
 def read_circuit(connection: Connection, circuit_id: int) -> dict[str, Any]:
-    """Every column of a circuit, its region by name, and its ``parent`` as work order and extension."""
+    """Every column of a circuit and its UI state, ``region`` by name, ``split_of`` by work order and extension."""
     return dict(connection.execute(_READ, {"circuit": circuit_id}).one()._mapping)
 
 
@@ -96,8 +95,8 @@ def settle_stage(connection: Connection, circuit_id: int, now: datetime) -> tupl
 
     Once in a transaction.
     """
-    for statement in _LIST_AS_CHANGED:
-        connection.execute(statement, {"circuit": circuit_id} if ":circuit" in statement.text else {})
+    connection.execute(_LIST_AS_CHANGED, {"circuit": circuit_id})
+    connection.execute(_LIST_STAGES)
     move_stages(connection, now)
     moved = connection.execute(_STAGE_MOVED).first()
     return (moved.old_stage, moved.new_stage) if moved else None
@@ -116,8 +115,3 @@ def links(connection: Connection, circuit_id: int) -> list[dict[str, Any]]:
 def latest_aggregates(connection: Connection, circuit_id: int) -> list[dict[str, Any]]:
     """The latest aggregate of a circuit, and the latest roll-up if it has splits. Feet, acres, trees."""
     return [dict(row._mapping) for row in connection.execute(_LATEST_AGGREGATES, {"circuit": circuit_id})]
-
-
-def user_names(connection: Connection, user_ids: Sequence[int]) -> dict[int, str]:
-    """User id → name."""
-    return {row.id: row.name for row in connection.execute(_NAMES, {"users": list(user_ids)})}

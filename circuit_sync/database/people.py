@@ -22,6 +22,8 @@ _ADD_USER = text("""
     RETURNING id
 """)
 
+_USERS_BY_ID = text("SELECT id, name, email, ws_username FROM users WHERE id = ANY(:users)")
+
 _USER_WITH_EMAIL = text("SELECT id, name, email, ws_username FROM users WHERE lower(email) = lower(:email)")
 
 _USER_OF_PLANNER = text("""
@@ -32,7 +34,9 @@ _USER_OF_PLANNER = text("""
     WHERE lower(p.ws_username) = lower(:planner)
 """)
 
-_ADD_USER_REGIONS = text("INSERT INTO user_regions (user_id, region_id) SELECT :user, unnest(CAST(:regions AS bigint[]))")
+_ADD_USER_REGIONS = text(
+    "INSERT INTO user_regions (user_id, region_id) SELECT :user, unnest(CAST(:regions AS bigint[]))"
+)
 
 _REGIONS = text("SELECT id, name FROM regions ORDER BY name")
 
@@ -78,6 +82,11 @@ def add_user(
         {"name": name, "email": email, "role": role, "ws_username": ws_username, "ws_user_guid": ws_user_guid},
     )
     return user
+
+
+def users_by_id(connection: Connection, user_ids: Sequence[int]) -> dict[int, dict[str, Any]]:
+    """User id → id, name, email, ws_username."""
+    return {row.id: dict(row._mapping) for row in connection.execute(_USERS_BY_ID, {"users": list(user_ids)})}
 
 
 def user_with_email(connection: Connection, email: str) -> dict[str, Any] | None:

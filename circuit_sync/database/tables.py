@@ -131,6 +131,18 @@ user_ws_credentials = Table(
     Column("verified_at", INSTANT),
 )
 
+user_tokens = Table(
+    "user_tokens",
+    metadata,
+    _id(),
+    Column("user_id", ForeignKey("users.id", ondelete="CASCADE"), nullable=False),
+    Column("token_hash", Text, nullable=False, unique=True, comment="SHA-256 of the token, which is kept nowhere"),
+    Column("created_at", INSTANT, nullable=False, server_default=NOW),
+    Column("revoked_at", INSTANT),
+    Column("last_used_at", INSTANT),
+    Index("ix_user_tokens_user_id", "user_id"),
+)
+
 unlinked_planners = Table(
     "unlinked_planners",
     metadata,

@@ -1,6 +1,8 @@
 """The outbox: an event is a row written in the transaction of what it tells of, followed by NOTIFY.
 
-So none is lost with a process that dies, and none tells of what was rolled back.
+So none is lost with a process that dies, and none tells of what was rolled back. Ids become visible in their order:
+who has seen an id has seen, or can read, every lower one. A lock that is held to the end of the transaction sees to
+it, so events are the last that a transaction writes.
 """
 
 from collections.abc import Sequence
@@ -12,6 +14,8 @@ from sqlalchemy import Connection, text
 from circuit_sync.events.catalogue import DASHBOARD, CircuitUpdated, CircuitWorkflowChanged, Event
 
 NOTIFY_CHANNEL = "circuit_sync_events"
+
+_IN_ORDER = text("SELECT pg_advisory_xact_lock(hashtextextended('circuit_sync events', 0))")
 
 _NOTIFY = text(f"SELECT pg_notify('{NOTIFY_CHANNEL}', '')")
 
@@ -46,6 +50,7 @@ def emit(connection: Connection, events: Sequence[Event], now: datetime) -> None
     """Writes ``events`` within the connection's transaction; listeners wake when it commits."""
     if not events:
         return
+    connection.execute(_IN_ORDER)
     connection.execute(
         _WRITE,
         [
@@ -71,6 +76,7 @@ def emit_circuit_changes(connection: Connection, sync_id: int, now: datetime) ->
     sync may change every circuit.
     """
     parameters = {"sync": sync_id, "now": now}
+    connection.execute(_IN_ORDER)
     connection.execute(_WRITE_CIRCUITS_UPDATED, parameters)
     connection.execute(_WRITE_STAGES_CHANGED, parameters)
     connection.execute(_NOTIFY)

@@ -8,13 +8,14 @@ WorkStudio says by then.
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
-from datetime import date
+from datetime import date, datetime
 from decimal import Decimal
 from typing import Any
 
 from circuit_sync.database import edits
 from circuit_sync.database.connection import Connection
 from circuit_sync.database.history import record_history
+from circuit_sync.database.people import users_by_id
 from circuit_sync.database.planners import link_planners
 from circuit_sync.database.sync_logs import resolve_user
 from circuit_sync.domain.circuits import CLEANERS, FREE_TEXT_COLUMNS, MAIN_EXTENSION
@@ -28,6 +29,7 @@ from circuit_sync.sync.session import Session
 
 WORKSTUDIOS_OWN = ("api_status", "job_guid", "work_order", "extension", "api_modified_at")
 """Fields that only WorkStudio sets: identity, status, and when it was edited there."""
+_NOT_SHOWN = {"id", "region_id", "parent_circuit_id", "api_data", "content_hash", "user_modified_fields"}
 _SWITCHES = {"true": True, "yes": True, "1": True, "false": False, "no": False, "0": False}
 
 
@@ -105,7 +107,7 @@ def edit_circuit(
             ("region_id" if name == "region" else name): _column(connection, name, value) for name, value in new.items()
         }
         edits.write_edit(connection, circuit["id"], columns, marks, now)
-        return _settle(connection, session, circuit, new)
+        return _settle(connection, circuit, new, now)
 
 
 def set_stage(session: Session, work_order: str, extension: str | None, stage: str, *, person: str) -> EditedCircuit:
@@ -119,7 +121,7 @@ def set_stage(session: Session, work_order: str, extension: str | None, stage: s
         assert user is not None
         circuit = edits.lock_circuit(connection, _find(connection, work_order, extension)["id"], now)
         # The e-mail is one person's alone, and never the word that marks the sync.
-        email = edits.user_emails(connection, [user])[user]
+        email = users_by_id(connection, [user])[user]["email"]
         edits.write_stage(connection, circuit["id"], wanted, email, now)
         record_history(connection, now)
         old = circuit["workflow_stage"]
@@ -134,30 +136,18 @@ def show_circuit(session: Session, work_order: str, extension: str | None = None
     with session.database.transaction() as connection:
         found = _find(connection, work_order, extension)
         circuit = edits.read_circuit(connection, found["id"])
-        marks = _marks(circuit["user_modified_fields"])
-        names = edits.user_names(connection, [m["by"] for m in marks.values() if isinstance(m.get("by"), int)])
         return CircuitInFull(
             found["work_order"],
             found["extension"],
-            fields=_fields(circuit),
-            edits=[
-                {
-                    "field": name,
-                    "value": _plain(circuit.get(name)),
-                    "by": names.get(mark.get("by"), mark.get("by")),
-                    "at": mark.get("at"),
-                    "WorkStudio's value then": mark.get("api_value"),
-                }
-                for name, mark in sorted(marks.items())
-            ],
+            fields=_shown_fields(circuit),
+            edits=_shown_edits(connection, circuit),
             links=edits.links(connection, found["id"]),
             aggregates=edits.latest_aggregates(connection, found["id"]),
         )
 
 
-def _settle(connection: Connection, session: Session, circuit: Mapping[str, Any], new: Mapping[str, Any]) -> EditedCircuit:
+def _settle(connection: Connection, circuit: Mapping[str, Any], new: Mapping[str, Any], now: datetime) -> EditedCircuit:
     """What follows from new values: links, stage, history, events."""
-    now = session.now()
     if "taken_by" in new:
         link_planners(connection, now)
     moved = edits.settle_stage(connection, circuit["id"], now) if "percent_complete" in new else None
@@ -168,3 +158,91 @@ def _settle(connection: Connection, session: Session, circuit: Mapping[str, Any]
     if moved:
         emit(connection, [CircuitWorkflowChanged(circuit["id"], None, *moved, "sync")], now)
     return EditedCircuit(circuit["work_order"], circuit["extension"], changed, moved)
+
+
+def _find(connection: Connection, work_order: str, extension: str | None) -> dict[str, Any]:
+    """The one circuit that is meant: of several under one name, the one that has not departed."""
+    found = edits.find_circuits(connection, work_order.strip())
+    if not found:
+        raise UsageError(
+            f"no circuit has the work order {work_order!r}: sync its circuits first, or look at its number"
+        )
+    wanted = (extension or MAIN_EXTENSION).strip().upper()
+    meant = [line for line in found if line["extension"].upper() == wanted or line["job_guid"] == work_order.strip()]
+    if not meant:
+        extensions = ", ".join(dict.fromkeys(line["extension"] for line in found))
+        raise UsageError(f"{work_order} has no extension {wanted}: there are {extensions}")
+    present = [line for line in meant if line["departed_at"] is None]
+    if len(present) > 1:
+        guids = ", ".join(line["job_guid"] for line in present)
+        raise UsageError(f"{len(present)} circuits are named {_name(present[0])}: give one of their GUIDs, {guids}")
+    return (present or meant)[0]
+
+
+def _parsed(name: str, value: Any) -> Any:
+    """The value as a sync would store it; what the cleaners of an answer drop silently is told to a person."""
+    _check_editable(name)
+    try:
+        clean = _PARSERS[name](value)
+    except BadValue as bad:
+        raise UsageError(f"{name}: {value!r}: {bad}") from None
+    if clean is None and str(value or "").strip():
+        hint = "a planner looks like CONTRACTOR\\user" if name == "taken_by" else "a date is 2010-01-01 or later"
+        raise UsageError(f"{name}: {value!r} means nothing to WorkStudio: {hint}; leave it empty for none")
+    return clean
+
+
+def _check_editable(name: str) -> None:
+    if name in WORKSTUDIOS_OWN:
+        raise UsageError(f"{name} is WorkStudio's alone: a person may set {', '.join(EDITABLE_FIELDS)}")
+    if name not in _PARSERS:
+        raise UsageError(f"unknown field {name!r}: a person may set {', '.join(EDITABLE_FIELDS)}")
+
+
+def _column(connection: Connection, name: str, value: Any) -> Any:
+    return region_id(connection, value) if name == "region" and value is not None else value
+
+
+def _marks(edited: Any) -> dict[str, dict[str, Any]]:
+    """Who changed what, by field; also where another program left a list of names, or the column's name."""
+    entries = edited.items() if isinstance(edited, dict) else [(name, {}) for name in edited]
+    return {"region" if name == "region_id" else name: mark if isinstance(mark, dict) else {} for name, mark in entries}
+
+
+def _plain(value: Any) -> Any:
+    """The value as JSON has it."""
+    if isinstance(value, Decimal):
+        return float(value)
+    return value.isoformat() if isinstance(value, date) else value
+
+
+def _name(circuit: Mapping[str, Any]) -> str:
+    return f"{circuit['work_order']} {circuit['extension']}"
+
+
+def _shown_fields(circuit: Mapping[str, Any]) -> list[dict[str, Any]]:
+    shown = {name: value for name, value in circuit.items() if name not in _NOT_SHOWN}
+    shown |= {name: value for name, value in circuit["api_data"].items() if name not in FREE_TEXT_COLUMNS}
+    return [{"field": name, "value": value} for name, value in shown.items() if value is not None]
+
+
+def _shown_edits(connection: Connection, circuit: Mapping[str, Any]) -> list[dict[str, Any]]:
+    marks = _marks(circuit["user_modified_fields"])
+    people = users_by_id(connection, [mark["by"] for mark in marks.values() if isinstance(mark.get("by"), int)])
+    return [
+        {
+            "field": name,
+            "value": circuit.get(name),
+            "by": people[mark["by"]]["name"] if mark.get("by") in people else mark.get("by"),
+            "at": _instant(mark.get("at")),
+            "WorkStudio's then": mark.get("api_value"),
+        }
+        for name, mark in sorted(marks.items())
+    ]
+
+
+def _instant(text: Any) -> Any:
+    try:
+        return datetime.fromisoformat(text)
+    except (TypeError, ValueError):
+        return text

@@ -31,14 +31,16 @@ class SecretKeys:
                 fernets.append(Fernet(key))
             except ValueError:
                 raise UsageError(
-                    f"{SETTING}: key {place} of {len(keys)} is no Fernet key (44 characters); make one with: {MAKE_A_KEY}"
+                    f"{SETTING}: key {place} of {len(keys)} is no Fernet key; make one with: {MAKE_A_KEY}"
                 ) from None
         return cls(tuple(fernets))
 
     def required(self) -> Self:
         """These keys; ``UsageError`` if there is none."""
         if not self:
-            raise UsageError(f"{SETTING} is not set: passwords are stored encrypted only; make a key with: {MAKE_A_KEY}")
+            raise UsageError(
+                f"{SETTING} is not set: passwords are stored encrypted only; make a key with: {MAKE_A_KEY}"
+            )
         return self
 
     def encrypt(self, secret: str) -> str:
@@ -63,7 +65,7 @@ class SecretKeys:
 
     def _misfit(self) -> CannotDecrypt:
         return CannotDecrypt(
-            f"no key of {SETTING} ({len(self._fernets)} set) fits: add the key it was encrypted with behind the others, "
+            f"no key of {SETTING} ({len(self._fernets)} set) fits: add the one it was encrypted with behind them, "
             "or store the password anew (circuit-sync credentials set)"
         )
 
