@@ -5,6 +5,7 @@ that may be
 secret never appear in it.
 """
 
+import re
 from datetime import date
 from pathlib import Path
 from typing import Annotated, Any
@@ -30,6 +31,7 @@ class Settings(BaseSettings):
     circuit_sync_first_snapshot: date = date(2026, 1, 1)
     circuit_sync_webhooks: CommaSeparated = ()
     circuit_sync_event_retention_days: int = Field(90, ge=1)
+    circuit_sync_gateway_origins: CommaSeparated = ()
     circuit_sync_owners: CommaSeparated = ()
     circuit_sync_bundled_simulator: bool = Field(
         False, description="set by `dev` and `demo` for the processes they start"
@@ -53,6 +55,7 @@ class Settings(BaseSettings):
     @field_validator(
         "circuit_sync_retry_delays",
         "circuit_sync_webhooks",
+        "circuit_sync_gateway_origins",
         "circuit_sync_owners",
         "workstudio_statuses",
         mode="before",
@@ -70,6 +73,13 @@ class Settings(BaseSettings):
             return parse_statuses(value)
         except UsageError as error:
             raise ValueError(str(error)) from error
+
+    @field_validator("circuit_sync_gateway_origins")
+    @classmethod
+    def _web_origins(cls, value: tuple[str, ...]) -> tuple[str, ...]:
+        if not all(re.fullmatch(r"https?://[^/\s*]+", origin) for origin in value):
+            raise ValueError("each must be an origin such as https://progress.example.com, without a path")
+        return value
 
     @field_validator("workstudio_base_url")
     @classmethod

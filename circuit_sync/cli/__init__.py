@@ -11,7 +11,7 @@ from typing import Annotated
 
 import typer
 
-from circuit_sync.cli import administration, circuits, credentials, people, syncing
+from circuit_sync.cli import administration, circuits, credentials, events, people, syncing, tokens
 from circuit_sync.cli.terminal import complain
 from circuit_sync.domain.errors import CircuitSyncError, UsageError
 
@@ -24,12 +24,15 @@ app = typer.Typer(
 )
 app.add_typer(syncing.app, name="sync")
 app.add_typer(administration.database_app, name="db")
+people.users_app.command()(tokens.token)
 app.add_typer(people.users_app, name="users")
 app.add_typer(people.planners_app, name="planners")
 app.add_typer(circuits.app, name="circuits")
 app.add_typer(credentials.app, name="credentials")
 app.command()(administration.status)
 app.command()(administration.simulator)
+app.add_typer(events.events_app, name="events")
+app.command()(events.gateway)
 
 
 @app.command()
@@ -41,11 +44,14 @@ def demo(verbose: syncing.Verbose = False) -> None:
 
 
 @app.command()
-def dev(port: Annotated[int, typer.Option("--port", "-p", help="where the UI listens")] = 3000) -> None:
+def dev(
+    port: Annotated[int, typer.Option("--port", "-p", help="where the UI listens")] = 3000,
+    gateway_port: Annotated[int, typer.Option("--gateway-port", help="where the live page is served")] = 3001,
+) -> None:
     """The Dagster UI with its daemon: schedules and sensors on, against the configured WorkStudio or the simulator."""
     from circuit_sync.cli.development import run_dev
 
-    raise typer.Exit(run_dev(port))
+    raise typer.Exit(run_dev(port, gateway_port))
 
 
 def main() -> None:

@@ -41,9 +41,7 @@ def store(
 
 @app.command()
 def verify(
-    user: Annotated[
-        list[str] | None, typer.Argument(metavar="USER", help="default: all who have an account")
-    ] = None,
+    user: Annotated[list[str] | None, typer.Argument(metavar="USER", help="default: all who have an account")] = None,
 ) -> None:
     """Sign in to WorkStudio with each account, and mark whether it works."""
     from circuit_sync.sync.accounts import VALID, verify_accounts

@@ -1,4 +1,4 @@
-"""``circuit-sync dev``: the Dagster UI and daemon as one child, and nothing left running behind it."""
+"""``circuit-sync dev``: Dagster's UI and daemon as one child, the gateway as another, and nothing left behind them."""
 
 import os
 import signal
@@ -6,8 +6,8 @@ import socket
 import subprocess
 import sys
 import time
-from collections.abc import Callable
-from contextlib import suppress
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
 from types import FrameType
 
 from circuit_sync.cli import terminal
@@ -20,20 +20,37 @@ STOP_SECONDS = 30
 _POLL_SECONDS = 0.1
 
 
-def run_dev(port: int) -> int:
+def run_dev(port: int, gateway_port: int) -> int:
     """Serves until SIGINT or SIGTERM, or until Dagster ends by itself; returns the exit status."""
     check_port(port)
-    with prepared_environment(load_settings()):
+    check_port(gateway_port, "--gateway-port")
+    with prepared_environment(load_settings()), _gateway(gateway_port):
         workspace = project_dir() / "workspace.yaml"
         terminal.note(
             f"Dagster on http://{HOST}:{port}; schedules and sensors are on. Ctrl-C ends it and all it started"
         )
+        terminal.note(f"the live page on http://{HOST}:{gateway_port}; `circuit-sync users token EMAIL` lets you in")
         quietly = ["-W", "ignore:Function `dev_command` is superseded"]
         command = [sys.executable, *quietly, "-m", "dagster", "dev", "-h", HOST, "-p", str(port), "-w", str(workspace)]
         return run_as_a_tree(command)
 
 
-def check_port(port: int) -> None:
+@contextmanager
+def _gateway(port: int) -> Iterator[None]:
+    """The gateway, out of reach of the terminal's Ctrl-C, for as long as the context lasts."""
+    command = [sys.executable, "-m", "circuit_sync.cli", "gateway", "--host", HOST, "--port", str(port)]
+    with subprocess.Popen(command, start_new_session=True) as child:  # noqa: S603  our own arguments
+        try:
+            yield
+        finally:
+            child.terminate()
+            try:
+                child.wait(STOP_SECONDS)
+            except subprocess.TimeoutExpired:
+                child.kill()
+
+
+def check_port(port: int, option: str = "--port") -> None:
     """Raises ``UsageError`` if nothing can listen there."""
     with socket.socket() as trial:
         trial.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
@@ -42,7 +59,7 @@ def check_port(port: int) -> None:
         except (OSError, OverflowError) as error:
             reason = "is in use" if isinstance(error, OSError) and error.errno else "is no port"
             raise UsageError(
-                f"port {port} on {HOST} {reason}: end what listens there, or choose another with --port"
+                f"port {port} on {HOST} {reason}: end what listens there, or choose another with {option}"
             ) from None
 
 

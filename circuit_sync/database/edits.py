@@ -15,7 +15,7 @@ _FIND = text("""
     ORDER BY extension, departed_at NULLS FIRST, id DESC
 """)
 
-_LOCK = text("SELECT id FROM circuits WHERE id = :circuit FOR UPDATE")
+_LOCK = text("SELECT id FROM circuits WHERE id = :circuit FOR NO KEY UPDATE")
 
 _READ = text("""
     SELECT c.*, r.name AS region, m.work_order || ' ' || m.extension AS split_of,

@@ -85,7 +85,9 @@ class _Breakdown:
         width = max(1, len(name.texts))
         groups, pairs = pd.factorize(owner * width + name.codes)
         owners, names = np.divmod(pairs, width)
-        return cls(owners, Coded(names, name.texts), {key: _added(groups, m, len(pairs)) for key, m in measures.items()})
+        return cls(
+            owners, Coded(names, name.texts), {key: _added(groups, m, len(pairs)) for key, m in measures.items()}
+        )
 
     def given_to(self, owner: Integers) -> "_Breakdown":
         """The same for other owners: ``owner`` has one for each of ours, or -1."""

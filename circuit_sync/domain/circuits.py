@@ -18,6 +18,7 @@ from circuit_sync.domain.values import (
     clean_guid,
     clean_instant,
     clean_json,
+    clean_name,
     clean_number,
     clean_text,
 )
@@ -81,8 +82,8 @@ class CircuitAnswer:
     absent: tuple[str, ...]
 
 
-def _text_of(value: Any) -> str:
-    text = clean_text(value)
+def _name_of(value: Any) -> str:
+    text = clean_name(value)
     if text is None:
         raise BadValue("is empty but required")
     return text
@@ -96,11 +97,11 @@ def _guid_of(value: Any) -> str:
 
 
 def _extension_of(value: Any) -> str:
-    return clean_text(value) or MAIN_EXTENSION
+    return clean_name(value) or MAIN_EXTENSION
 
 
 def _status_of(value: Any) -> str:
-    text = _text_of(value)
+    text = _name_of(value)
     try:
         return parse_status(text)
     except UsageError:
@@ -109,7 +110,7 @@ def _status_of(value: Any) -> str:
 
 def planner_of(value: Any) -> str | None:
     r"""The planner's user name, ``CONTRACTOR\user``; without the backslash it is no planner."""
-    text = clean_text(value)
+    text = clean_name(value)
     return text if text and "\\" in text else None
 
 
@@ -118,9 +119,9 @@ _percent = partial(clean_number, places=2, low=Decimal(0), high=Decimal(100))
 
 CLEANERS: dict[str, Callable[[Any], Any]] = {
     "job_guid": _guid_of,
-    "work_order": _text_of,
+    "work_order": _name_of,
     "extension": _extension_of,
-    "region": clean_text,
+    "region": clean_name,
     "title": clean_text,
     "job_type": clean_text,
     "cycle_type": clean_text,
@@ -188,8 +189,10 @@ def transform_collection(
 
 def extract_planners(circuits: pd.DataFrame) -> list[str]:
     """The distinct planners that ``circuits`` (column ``taken_by``) name, in order, compared without case."""
-    names = {str(name).lower(): str(name) for name in reversed(circuits["taken_by"].dropna().tolist())}
-    return list(reversed(names.values()))
+    names: dict[str, str] = {}
+    for name in circuits["taken_by"].dropna():
+        names.setdefault(name.lower(), name)
+    return list(names.values())
 
 
 def settle_duplicates(answers: Sequence[CircuitAnswer]) -> tuple[list[CircuitAnswer], list[str]]:

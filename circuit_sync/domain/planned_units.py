@@ -26,7 +26,11 @@ PENDING = "Pending"
 UNKNOWN = "Unknown"
 MEASUREMENTS = {"linear_ft": "linear_ft", "acres": "acres", "trees": "tree_count"}
 """The measures of a unit, and the kind of unit types that each counts for; the kind ``none`` has no measure."""
-_LARGEST_SUMS = {"linear_ft": int(LARGEST_MEASURE * SCALE), "acres": int(LARGEST_MEASURE * SCALE), "trees": LARGEST_COUNT}
+_LARGEST_SUMS = {
+    "linear_ft": int(LARGEST_MEASURE * SCALE),
+    "acres": int(LARGEST_MEASURE * SCALE),
+    "trees": LARGEST_COUNT,
+}
 _TEXT_TYPES = frozenset({str, type(None)})
 _NUMBER_TYPES = frozenset({int, float})
 
@@ -250,4 +254,6 @@ def _rejected(work_order: Coded, faults: Mapping[int, str]) -> list[dict[str, An
 
 def _unknown_types(unit: Coded, measurements: Mapping[str, str]) -> dict[str, int]:
     numbers = np.bincount(unit.codes, minlength=len(unit.texts)).tolist()
-    return {text: number for text, number in zip(unit.texts, numbers, strict=True) if number and text not in measurements}
+    return {
+        text: number for text, number in zip(unit.texts, numbers, strict=True) if number and text not in measurements
+    }

@@ -12,6 +12,8 @@ from decimal import ROUND_HALF_UP, Decimal
 from typing import Any
 
 EARLIEST_DATE = date(2010, 1, 1)
+LONGEST_NAME = 200
+"""Characters of a text that is looked up by: an index entry holds 2,700 bytes, two such texts at most 1,600."""
 _NUMBER = re.compile(r"[+-]?(\d+\.?\d*|\.\d+)([eE][+-]?\d{1,3})?", re.ASCII)
 _WRAPPED_DATE = re.compile(r"/Date\((.*)\)/", re.DOTALL)
 _GUID = re.compile(r"\{?([0-9A-Fa-f]{8}-(?:[0-9A-Fa-f]{4}-){3}[0-9A-Fa-f]{12})\}?")
@@ -35,6 +37,14 @@ def clean_text(value: Any) -> str | None:
     return text or None
 
 
+def clean_name(value: Any) -> str | None:
+    """Text that things are found by, which may not be of any length."""
+    text = clean_text(value)
+    if text is not None and len(text) > LONGEST_NAME:
+        raise BadValue(f"is longer than {LONGEST_NAME} characters")
+    return text
+
+
 def is_unicode(text: str) -> bool:
     """Whether ``text`` can be stored: a lone surrogate has no UTF-8 form."""
     try:
@@ -46,7 +56,7 @@ def is_unicode(text: str) -> bool:
 
 def clean_guid(value: Any) -> str | None:
     """A GUID in upper case with braces, so that equal ones are equal; an opaque text stays as it came."""
-    text = clean_text(value)
+    text = clean_name(value)
     if text is None:
         return None
     guid = _GUID.fullmatch(text)
@@ -56,18 +66,16 @@ def clean_guid(value: Any) -> str | None:
 def clean_number(value: Any, *, places: int, low: Decimal, high: Decimal) -> Decimal:
     """A number rounded half up to ``places`` decimals, within ``low`` and ``high``. Empty and null are 0."""
     if value is None:
-        return Decimal(0)
+        value = 0
     if isinstance(value, bool) or not isinstance(value, int | float | str):
         raise BadValue("not a number")
     if isinstance(value, float) and not math.isfinite(value):
         raise BadValue("not a finite number")
-    text = str(value).replace("\0", "").strip() if isinstance(value, str) else repr(value)
-    if not text:
-        return Decimal(0)
+    text = (value.replace("\0", "").strip() or "0") if isinstance(value, str) else repr(value)
     if not _NUMBER.fullmatch(text):
         raise BadValue("not a number")
     number = Decimal(text)
-    if number.adjusted() < 20:
+    if not number or number.adjusted() < 20:
         number = number.quantize(Decimal(1).scaleb(-places), ROUND_HALF_UP) + 0
     if not low <= number <= high:
         raise BadValue(f"not between {low} and {high}")

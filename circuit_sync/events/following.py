@@ -3,16 +3,21 @@
 import asyncio
 import logging
 import random
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncGenerator, Callable, Iterator, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
+from functools import partial
+from itertools import chain, repeat
+from typing import TypeVar
 
 import psycopg
-from sqlalchemy import make_url
+from sqlalchemy import Connection, make_url
 
 from circuit_sync.domain.errors import PassingError
 from circuit_sync.events.outbox import NOTIFY_CHANNEL
 from circuit_sync.events.stored import Asking, StoredEvent, newest_id, read_events
+
+T = TypeVar("T")
 
 BATCH = 1_000
 PAUSE_SECONDS = 0.05
@@ -20,7 +25,7 @@ PAUSE_SECONDS = 0.05
 POLL_SECONDS = 5.0
 """How often the table is read though nothing rang: a notification may be lost with its connection."""
 
-_BACKOFF_SECONDS = (0.1, 0.2, 0.5, 1.0, 2.0, 5.0)
+_BACKOFF_SECONDS = (0.1, 0.2, 0.5, 1.0, 2.0)
 _log = logging.getLogger("circuit_sync.events")
 
 
@@ -32,19 +37,19 @@ class Batch:
     events: Sequence[StoredEvent] = ()
 
 
-async def follow(database: Asking, after: int | None = None) -> AsyncIterator[Batch]:
+async def follow(database: Asking, after: int | None = None) -> AsyncGenerator[Batch, None]:
     """Every event above ``after``, or from now on, each once; a batch without events tells where it begins.
 
-    Ends only with the task. Raises ``PermanentError`` if the database refuses.
+    Ends only with its task. Raises ``PermanentError`` if the database refuses.
     """
     bell = asyncio.Event()
     listening = asyncio.create_task(_listen(database.url, bell))
     try:
-        position = await _patiently(_Newest(database)) if after is None else after
+        position = await _patiently(database, newest_id) if after is None else after
         yield Batch(position)
         while True:
             bell.clear()
-            batch = await _patiently(_After(database, position))
+            batch = await _patiently(database, partial(_next, position))
             if batch.position != position:
                 position = batch.position
                 yield batch
@@ -56,26 +61,44 @@ async def follow(database: Asking, after: int | None = None) -> AsyncIterator[Ba
         listening.cancel()
 
 
-@dataclass(frozen=True)
-class _Newest:
-    database: Asking
-
-    async def __call__(self) -> int:
-        return await self.database.ask(newest_id)
-
-
-@dataclass(frozen=True)
-class _After:
-    database: Asking
-    position: int
-
-    async def __call__(self) -> Batch:
-        events = await self.database.ask(lambda connection: read_events(connection, self.position, most=BATCH))
-        if events:
-            return Batch(events[-1].id, events)
-        # An older state of the database may have been restored: its next events have lower ids.
-        return Batch(min(self.position, await self.database.ask(newest_id)))
+def _next(position: int, connection: Connection) -> Batch:
+    events = read_events(connection, position, most=BATCH)
+    if events:
+        return Batch(events[-1].id, events)
+    # An older state of the database may have been restored: its next events have lower ids.
+    return Batch(min(position, newest_id(connection)))
 
 
-async def _patiently(question: "_Newest | _After") -> "int | Batch":
+async def _patiently(database: Asking, question: Callable[[Connection], T]) -> T:
     """The answer, however long the database is away."""
+    for wait in _waits():
+        try:
+            return await database.ask(question)
+        except PassingError as error:
+            _log.warning("%s; events wait, next attempt in %.1f s", error, wait)
+        await asyncio.sleep(wait)
+    raise AssertionError
+
+
+async def _listen(url: str, bell: asyncio.Event) -> None:
+    """Rings at every notification, and when a new connection listens: what came before it is to be read too."""
+    conninfo = make_url(url).set(drivername="postgresql").render_as_string(hide_password=False)
+    waits = _waits()
+    while True:
+        try:
+            async with await psycopg.AsyncConnection.connect(
+                conninfo, autocommit=True, application_name="circuit_sync listening", keepalives_idle=30
+            ) as connection:
+                await connection.execute(f"LISTEN {NOTIFY_CHANNEL}")
+                waits = _waits()
+                bell.set()
+                async for _notification in connection.notifies():
+                    bell.set()
+        except psycopg.Error as error:
+            _log.warning("the connection that listens was lost (%s); trying again", type(error).__name__)
+        await asyncio.sleep(next(waits))
+
+
+def _waits() -> Iterator[float]:
+    """Seconds between attempts: ever longer, at most five, and not in step with other processes."""
+    return (seconds * random.uniform(0.8, 1.2) for seconds in chain(_BACKOFF_SECONDS, repeat(5.0)))  # noqa: S311

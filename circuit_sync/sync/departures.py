@@ -45,9 +45,7 @@ def settle_departures(connection: Connection, log: SyncLog, now: datetime) -> De
     return Departures(doubted, warnings)
 
 
-def _doubt(
-    status: str, answer: Mapping[str, Any], held: int, rejected: Sequence[Mapping[str, Any]]
-) -> str | None:
+def _doubt(status: str, answer: Mapping[str, Any], held: int, rejected: Sequence[Mapping[str, Any]]) -> str | None:
     """Why an answer is not believed when it lacks circuits; a repeated row is one circuit, a rejected row one too."""
     came = answer["accepted"] + answer["rejected"]
     if is_shrunken(held=held, received=came):

@@ -24,7 +24,7 @@ from circuit_sync.domain.statuses import WORKFLOW_STAGES
 from circuit_sync.domain.values import BadValue
 from circuit_sync.events.catalogue import CircuitUpdated, CircuitWorkflowChanged
 from circuit_sync.events.outbox import emit
-from circuit_sync.sync.people import region_id
+from circuit_sync.sync.people import find_region
 from circuit_sync.sync.session import Session
 
 WORKSTUDIOS_OWN = ("api_status", "job_guid", "work_order", "extension", "api_modified_at")
@@ -102,11 +102,11 @@ def edit_circuit(
             mark = marks.pop(name)
             if "api_value" in mark:
                 wanted[name] = _parsed(name, mark["api_value"])
-        new = {name: value for name, value in wanted.items() if circuit[name] != value}
-        columns = {
-            ("region_id" if name == "region" else name): _column(connection, name, value) for name, value in new.items()
-        }
+        columns = dict(wanted)
+        if "region" in wanted:
+            wanted["region"], columns["region_id"] = _region(connection, columns.pop("region"))
         edits.write_edit(connection, circuit["id"], columns, marks, now)
+        new = {name: value for name, value in wanted.items() if circuit[name] != value}
         return _settle(connection, circuit, new, now)
 
 
@@ -199,8 +199,8 @@ def _check_editable(name: str) -> None:
         raise UsageError(f"unknown field {name!r}: a person may set {', '.join(EDITABLE_FIELDS)}")
 
 
-def _column(connection: Connection, name: str, value: Any) -> Any:
-    return region_id(connection, value) if name == "region" and value is not None else value
+def _region(connection: Connection, name: str | None) -> tuple[str | None, int | None]:
+    return (None, None) if name is None else find_region(connection, name)
 
 
 def _marks(edited: Any) -> dict[str, dict[str, Any]]:

@@ -38,7 +38,7 @@ def add_user(session: Session, new: NewUser) -> int:
     planner = None if new.ws_username is None else planner_name(new.ws_username)
     guid = None if new.ws_user_guid is None else _guid(new.ws_user_guid)
     with session.database.transaction() as connection:
-        region_ids = [region_id(connection, region) for region in dict.fromkeys(new.regions)]
+        region_ids = {find_region(connection, region)[1] for region in new.regions}
         _refuse_taken(connection, email, planner)
         user = people.add_user(
             connection, name=name, email=email, role=new.role, ws_username=planner, ws_user_guid=guid
@@ -46,7 +46,7 @@ def add_user(session: Session, new: NewUser) -> int:
         if user is None:
             _refuse_taken(connection, email, planner)
             raise UsageError(f"somebody added {email} at this moment: look at `circuit-sync users list`")
-        people.add_user_regions(connection, user, sorted(set(region_ids)))
+        people.add_user_regions(connection, user, sorted(region_ids))
         return people.link_circuits(connection, planner, user, session.now()) if planner else 0
 
 
@@ -91,12 +91,12 @@ def planner_name(text: str) -> str:
     return planner
 
 
-def region_id(connection: Connection, name: str) -> int:
-    """The id of a region by its name, whatever its case. Regions are made by circuit syncs only."""
+def find_region(connection: Connection, name: str) -> tuple[str, int]:
+    """A region's name and id, by its name in any case. Regions are made by circuit syncs only."""
     known = people.regions(connection)
     for region, number in known.items():
         if region.lower() == name.strip().lower():
-            return number
+            return region, number
     raise UsageError(f"unknown region {name!r}: {_choice(known, 'there is none before the first circuit sync')}")
 
 

@@ -163,9 +163,7 @@ def test_either_case_of_the_path_is_met(client: Client, path: str) -> None:
         {"ResultFormat": "XML"},
     ],
 )
-def test_a_request_it_does_not_understand_gets_200_and_an_error(
-    client: Client, changes: dict[str, Any]
-) -> None:
+def test_a_request_it_does_not_understand_gets_200_and_an_error(client: Client, changes: dict[str, Any]) -> None:
     answer = client.post("ACTIV", **changes)
     assert answer.status_code == 200
     assert answer.json()["Protocol"] == "ERROR"
@@ -251,9 +249,7 @@ def test_values_come_as_untidily_as_from_a_real_server() -> None:
     assert any(text in PLANNERS for text in taken_by)
     assert any(text != text.strip() for text in taken_by)
     assert any(isinstance(row["VEGJOB_LENGTH"], str) for row in rows)
-    assert {"/Date(1899-12-30)/", None, ""} <= {
-        row["WPStartDate_Assessment_Xrefs_WP_STARTDATE"] for row in rows
-    }
+    assert {"/Date(1899-12-30)/", None, ""} <= {row["WPStartDate_Assessment_Xrefs_WP_STARTDATE"] for row in rows}
     assert {row["SS_EDITDATE"][:6] for row in rows} >= {"/Date(", "2025-1"}
     assert any(row["SS_JOBGUID"] != row["SS_JOBGUID"].upper() for row in rows)
     assert rows[0]["WSREQ_BOUNDSGEOM"]["@sourceFormat"] == "DataObjectGeometry"
@@ -376,13 +372,9 @@ def test_circuits_leave_one_status_and_appear_in_another() -> None:
 
 def test_units_are_added_and_permissions_change_but_a_unit_stays_itself() -> None:
     world = World(circuits=40)
-    before = {
-        row["SSUNITS_OBJECTID"]: row for wo in world.work_orders for row in rows_of(world.units_answer(wo))
-    }
+    before = {row["SSUNITS_OBJECTID"]: row for wo in world.work_orders for row in rows_of(world.units_answer(wo))}
     advance(world, 60)
-    after = {
-        row["SSUNITS_OBJECTID"]: row for wo in world.work_orders for row in rows_of(world.units_answer(wo))
-    }
+    after = {row["SSUNITS_OBJECTID"]: row for wo in world.work_orders for row in rows_of(world.units_answer(wo))}
     assert len(after) > len(before)
     assert any(after[one]["VEGUNIT_PERMSTAT"] != before[one]["VEGUNIT_PERMSTAT"] for one in before)
     for one, row in before.items():
@@ -409,8 +401,7 @@ def test_a_permission_may_change_without_a_new_edit_date() -> None:
         world.circuits_answer("REWRK", AT + timedelta(hours=number))
         new_permissions, new_edited = permissions(), edited()
         unmarked += sum(
-            new_permissions[one] != old and new_edited[one] == old_edited[one]
-            for one, old in old_permissions.items()
+            new_permissions[one] != old and new_edited[one] == old_edited[one] for one, old in old_permissions.items()
         )
     assert unmarked
 
@@ -554,9 +545,7 @@ def test_error_faults_answer_the_protocols_error_in_either_case(simulator: Simul
     assert client.post("ACTIV").json() == {"protocol": "ERROR", "errorMessage": "no licence"}
 
 
-def test_not_json_fault_answers_something_else_under_the_type_of_json(
-    simulator: Simulator, client: Client
-) -> None:
+def test_not_json_fault_answers_something_else_under_the_type_of_json(simulator: Simulator, client: Client) -> None:
     simulator.fault("not_json", times=1)
     answer = client.post("ACTIV")
     assert answer.headers["content-type"].startswith("application/json")
@@ -610,9 +599,7 @@ def test_a_fault_without_times_lasts_until_it_is_cleared(simulator: Simulator, c
     assert client.post("ACTIV").status_code == 200
 
 
-def test_a_fault_may_befall_one_work_order_a_view_or_the_health_check(
-    simulator: Simulator, client: Client
-) -> None:
+def test_a_fault_may_befall_one_work_order_a_view_or_the_health_check(simulator: Simulator, client: Client) -> None:
     def befallen(match: str) -> list[str]:
         simulator.clear_faults()
         simulator.fault("status", match=match)
@@ -743,9 +730,7 @@ def test_it_listens_on_the_loopback_interface_only(simulator: Simulator) -> None
 
 
 @pytest.mark.parametrize("how", ["input", "SIGTERM"])
-def test_a_child_process_says_where_it_listens_and_ends_with_its_input_or_sigterm(
-    tmp_path: Path, how: str
-) -> None:
+def test_a_child_process_says_where_it_listens_and_ends_with_its_input_or_sigterm(tmp_path: Path, how: str) -> None:
     command = [sys.executable, "-m", "circuit_sync.workstudio.simulator", "--port", "0", "--circuits", "30"]
     command += ["--state", str(tmp_path / "world.json"), "--fault", "status:code=500,match=QC"]
     with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE) as child:

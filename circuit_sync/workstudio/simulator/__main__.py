@@ -27,9 +27,7 @@ def main(arguments: list[str] | None = None) -> int:
     parser.add_argument("--circuits", type=int, default=DEFAULT_CIRCUITS, help="splits included")
     parser.add_argument("--seed", type=int, default=DEFAULT_SEED)
     parser.add_argument("--state", type=Path, help="file in which the world goes on after a restart")
-    parser.add_argument(
-        "--fault", action="append", default=[], help="such as status:code=503,times=2,match=QC"
-    )
+    parser.add_argument("--fault", action="append", default=[], help="such as status:code=503,times=2,match=QC")
     wanted = parser.parse_args(arguments)
     ending = [signal.SIGTERM, signal.SIGINT]
     if not os.isatty(_STDIN):

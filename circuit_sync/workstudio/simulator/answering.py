@@ -59,9 +59,7 @@ class Reply:
 class Answering:
     """The world, its accounts, exact answers and faults asked for, calls received. Safe between threads."""
 
-    def __init__(
-        self, world: World, accounts: dict[str, str], clock: Callable[[], datetime], *, advance: bool
-    ) -> None:
+    def __init__(self, world: World, accounts: dict[str, str], clock: Callable[[], datetime], *, advance: bool) -> None:
         self.accounts = dict(accounts)
         self.faults = FaultBoard()
         self._world = world
@@ -168,9 +166,7 @@ class Answering:
             return self._world.circuits_answer(request.value, self._clock() if self._advance else None)
         return self._world.units_answer(request.value)
 
-    def _record(
-        self, view: str | None, value: str | None, user: str | None, reply: Reply, fault: Fault | None
-    ) -> None:
+    def _record(self, view: str | None, value: str | None, user: str | None, reply: Reply, fault: Fault | None) -> None:
         status = reply.status if reply.sent is not None else None
         call = Call(view, value, user, self._clock(), status, fault.kind if fault else None)
         with self._turn:

@@ -64,7 +64,5 @@ class CourseFile:
     def write(self, course: Course) -> None:
         """Replace the course on disk as a whole: a process killed here leaves the old one."""
         draft = self._path.with_name(self._path.name + ".new")
-        draft.write_bytes(
-            orjson.dumps({"seed": course.seed, "circuits": course.circuits, "ticks": course.ticks})
-        )
+        draft.write_bytes(orjson.dumps({"seed": course.seed, "circuits": course.circuits, "ticks": course.ticks}))
         draft.replace(self._path)

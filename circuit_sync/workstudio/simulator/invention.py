@@ -59,9 +59,7 @@ class UnitType:
 def unit_types() -> tuple[UnitType, ...]:
     """The unit types that the project ships, in the order of their file."""
     text = resources.files("circuit_sync.domain").joinpath("unit_types.csv").read_text(encoding="utf-8")
-    return tuple(
-        UnitType(row["code"], row["name"], row["measurement"]) for row in csv.DictReader(text.splitlines())
-    )
+    return tuple(UnitType(row["code"], row["name"], row["measurement"]) for row in csv.DictReader(text.splitlines()))
 
 
 def stream(*parts: object) -> random.Random:

@@ -44,9 +44,7 @@ def run(
 
 
 @contextmanager
-def serving(
-    port: int, circuits: int, seed: int, state: Path | None, faults: list[str]
-) -> Iterator[Simulator]:
+def serving(port: int, circuits: int, seed: int, state: Path | None, faults: list[str]) -> Iterator[Simulator]:
     """The command line's simulator: a dirty world that moves on, bundled accounts, faults as text."""
     wanted = [parse_fault(text) for text in faults]
     with Simulator(World(seed, circuits, dirty=True, state=state), port=port) as simulator:

@@ -85,9 +85,7 @@ class World:
     def units_answer(self, work_order: str) -> dict[str, Any]:
         """All units of a work order, every extension together; none of an unknown work order."""
         with self._held():
-            return units_table(
-                row for c in self._circuits if c.work_order == work_order for row in unit_rows(c)
-            )
+            return units_table(row for c in self._circuits if c.work_order == work_order for row in unit_rows(c))
 
     @contextmanager
     def _held(self) -> Iterator[None]:

@@ -1,0 +1,84 @@
+# ruff: noqa: PLC0415  each command imports what it needs when it runs: help is not to wait for uvicorn
+"""``gateway`` and ``events tail``: following live what happens."""
+
+import logging
+import sys
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from circuit_sync.cli import terminal
+from circuit_sync.domain.eastern import EASTERN
+from circuit_sync.domain.errors import UsageError
+from circuit_sync.settings import load_settings
+
+if TYPE_CHECKING:
+    from circuit_sync.events.stored import StoredEvent, Transactions
+
+events_app = typer.Typer(help="What happened, and happens.", no_args_is_help=True)
+
+
+@events_app.callback()
+def _group() -> None:
+    """What happened, and happens."""
+
+
+def gateway(
+    port: Annotated[int, typer.Option("--port", "-p", help="where it listens")] = 3001,
+    host: Annotated[str, typer.Option("--host", help="the address it listens on; put TLS before any but this")] = (
+        "127.0.0.1"
+    ),
+) -> None:
+    """Serve the live page and the event stream (docs/events.md) until SIGINT or SIGTERM."""
+    from circuit_sync.events.gateway import Gateway
+    from circuit_sync.events.serving import GatewayServer, bind
+    from circuit_sync.orchestration.local import database_in_use
+
+    settings = load_settings()
+    with bind(host, port) as listening, database_in_use(settings) as database:
+        _log_to_standard_error()
+        where = f"[{host}]" if ":" in host else host
+        terminal.note(f"the live page on http://{where}:{listening.getsockname()[1]}; Ctrl-C ends it")
+        GatewayServer(Gateway(database), settings.circuit_sync_gateway_origins).serve_on(listening)
+
+
+@events_app.command()
+def tail(
+    channel: Annotated[
+        list[str] | None, typer.Option("--channel", help="dashboard, sync-status or circuit.ID; repeatable")
+    ] = None,
+    first: Annotated[int | None, typer.Option("--from", metavar="ID", help="begin at this event, not now")] = None,
+) -> None:
+    """Follow the events, one line each: id, time (Eastern), name, payload."""
+    import asyncio
+
+    from circuit_sync.events.access import is_channel
+    from circuit_sync.orchestration.local import database_in_use
+
+    for name in channel or ():
+        if not is_channel(name):
+            raise UsageError(f"unknown channel {name!r}: allowed are dashboard, sync-status and circuit.ID")
+    after = None if first is None else max(first, 1) - 1
+    with database_in_use(load_settings()) as database:
+        asyncio.run(_tail(database, frozenset(channel or ()), after))
+
+
+async def _tail(database: "Transactions", channels: frozenset[str], after: int | None) -> None:
+    from circuit_sync.events.following import follow
+    from circuit_sync.events.stored import Asking
+
+    async for batch in follow(Asking(database), after):
+        for event in batch.events:
+            if not channels or channels.intersection(event.channels):
+                terminal.say(_line(event))
+
+
+def _line(event: "StoredEvent") -> str:
+    return f"{event.id}  {event.occurred_at.astimezone(EASTERN):%Y-%m-%d %H:%M:%S}  {event.name}  {event.data}"
+
+
+def _log_to_standard_error() -> None:
+    logging.basicConfig(
+        stream=sys.stderr, level=logging.WARNING, format="%(asctime)s %(levelname)s %(name)s %(message)s"
+    )
+    logging.getLogger("circuit_sync").setLevel(logging.INFO)

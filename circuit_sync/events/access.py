@@ -1,0 +1,67 @@
+"""Who may listen to which channel. A channel that does not exist and one that is closed to the user look the same."""
+
+import re
+from collections.abc import Iterable, Sequence
+
+from sqlalchemy import Connection, text
+
+from circuit_sync.events.catalogue import DASHBOARD, SYNC_STATUS
+
+ADMIN_ROLES = ("sudo_admin", "admin")
+
+_CIRCUIT = re.compile(r"circuit\.([1-9][0-9]{0,17})")
+
+MAY_SEE = f"""
+    (u.role IN {ADMIN_ROLES}
+     OR EXISTS (SELECT 1 FROM circuit_user AS l WHERE l.circuit_id = c.id AND l.user_id = u.id)
+     OR EXISTS (SELECT 1 FROM user_regions AS r WHERE r.region_id = c.region_id AND r.user_id = u.id))
+"""
+"""SQL: whether the user ``u`` may see the circuit ``c``."""
+
+_ALLOWED = f"""
+    CASE asked.channel
+        WHEN '{DASHBOARD}' THEN true
+        WHEN '{SYNC_STATUS}' THEN u.role IN {ADMIN_ROLES}
+        ELSE EXISTS (SELECT 1 FROM circuits AS c WHERE c.id = asked.circuit_id AND {MAY_SEE})
+    END
+"""
+
+_REFUSED = text(f"""
+    SELECT DISTINCT asked.listener
+    FROM unnest(CAST(:listeners AS bigint[]), CAST(:tokens AS bigint[]), CAST(:channels AS text[]),
+                CAST(:circuits AS bigint[])) AS asked (listener, token_id, channel, circuit_id)
+    LEFT JOIN user_tokens AS t ON t.id = asked.token_id AND t.revoked_at IS NULL
+    LEFT JOIN users AS u ON u.id = t.user_id
+    WHERE u.id IS NULL OR NOT {_ALLOWED}
+""")
+
+
+def is_channel(name: str) -> bool:
+    """Whether there can be such a channel."""
+    return name in {DASHBOARD, SYNC_STATUS} or circuit_of(name) is not None
+
+
+def circuit_of(channel: str) -> int | None:
+    """The circuit whose channel this is."""
+    found = _CIRCUIT.fullmatch(channel)
+    return int(found[1]) if found else None
+
+
+def refused(connection: Connection, asked: Iterable[tuple[int, int, Iterable[str]]]) -> set[int]:
+    """Of listeners (number, id of the token, channels) the numbers of those that may not have all their channels.
+
+    One statement for all: it is asked again for every open stream, several times a minute.
+    """
+    rows: Sequence[tuple[int, int, str]] = [
+        (listener, token, channel) for listener, token, channels in asked for channel in channels
+    ]
+    if not rows:
+        return set()
+    listeners, tokens, channels = (list(column) for column in zip(*rows, strict=True))
+    parameters = {
+        "listeners": listeners,
+        "tokens": tokens,
+        "channels": channels,
+        "circuits": [circuit_of(str(channel)) for channel in channels],
+    }
+    return set(connection.scalars(_REFUSED, parameters))

@@ -1,0 +1,108 @@
+"""The gateway: follows the table, serves every open stream from it, and watches that all may still listen."""
+
+import asyncio
+import logging
+import time
+from collections.abc import Callable, Sequence
+from contextlib import aclosing
+from datetime import UTC, datetime
+from functools import partial
+from typing import Any
+
+from circuit_sync.domain.errors import PassingError
+from circuit_sync.events.access import refused
+from circuit_sync.events.feed import EventStream, feed
+from circuit_sync.events.following import follow
+from circuit_sync.events.listeners import hear
+from circuit_sync.events.state import common_state, state_for
+from circuit_sync.events.stored import Asking, Transactions
+from circuit_sync.events.stream import Hub, Subscriber
+from circuit_sync.events.tokens import Holder, Tickets, find_holder
+
+HEARTBEAT_SECONDS = 15.0
+RIGHTS_SECONDS = 20.0
+"""How often every open stream's rights are looked at again; who lost one stops receiving by then."""
+STATE_SECONDS = 2.0
+"""How old the common part of the state may be: many pages ask at once, after the same event."""
+
+_log = logging.getLogger("circuit_sync.events")
+
+
+def _utc_now() -> datetime:
+    return datetime.now(UTC)
+
+
+class Gateway:
+    """``run`` is its one lasting task; requests ask who somebody is and what he may, and open streams."""
+
+    def __init__(
+        self,
+        database: Transactions,
+        *,
+        now: Callable[[], datetime] = _utc_now,
+        heartbeat_seconds: float = HEARTBEAT_SECONDS,
+        rights_seconds: float = RIGHTS_SECONDS,
+    ) -> None:
+        self.hub = Hub()
+        self.tickets = Tickets()
+        self._database = Asking(database)
+        self._now = now
+        self._heartbeat_seconds = heartbeat_seconds
+        self._rights_seconds = rights_seconds
+        self._common: dict[str, Any] = {}
+        self._common_until = 0.0
+        self._turn = asyncio.Lock()
+
+    async def run(self) -> None:
+        """Follows the table and watches over rights until cancelled. Raises if the database refuses."""
+        watch = asyncio.create_task(self._watch_rights())
+        try:
+            async with aclosing(follow(self._database)) as batches:
+                async for batch in batches:
+                    for event in batch.events:
+                        hear(event, self.hub)
+                    self.hub.flush(batch.position)
+        finally:
+            watch.cancel()
+
+    async def holder_of(self, *, token: str | None = None, token_id: int | None = None) -> Holder | None:
+        """Who sends this token, or whom the token of this id belongs to."""
+        return await self._database.ask(partial(find_holder, now=self._now(), token=token, token_id=token_id))
+
+    async def may_listen(self, holder: Holder, channels: Sequence[str]) -> bool:
+        """Whether all of the channels exist and are open to the user."""
+        return not await self._database.ask(partial(refused, asked=[(0, holder.token_id, channels)]))
+
+    def stream(self, holder: Holder, channels: Sequence[str], after: int | None) -> EventStream:
+        """A stream of ``channels`` from behind the event ``after``, or from now on."""
+        subscriber = Subscriber(channels, holder.token_id)
+        content = feed(self._database, self.hub, subscriber, after, self._heartbeat_seconds)
+        return EventStream(self.hub, subscriber, content)
+
+    async def state(self, holder: Holder) -> dict[str, Any]:
+        """The numbers of the live page, as this user may see them."""
+        async with self._turn:
+            if time.monotonic() > self._common_until:
+                self._common = await self._database.ask(common_state)
+                self._common_until = time.monotonic() + STATE_SECONDS
+        return await self._database.ask(partial(state_for, holder=holder, common=self._common))
+
+    def end_streams(self) -> None:
+        """Ends every stream; clients resume with the next gateway."""
+        for subscriber in self.hub.subscribers:
+            subscriber.end()
+
+    async def _watch_rights(self) -> None:
+        while True:
+            await asyncio.sleep(self._rights_seconds)
+            streams = {stream.number: stream for stream in self.hub.subscribers}
+            asked = [(stream.number, stream.token_id, stream.channels) for stream in streams.values()]
+            try:
+                lost = await self._database.ask(partial(refused, asked=asked))
+            except PassingError:
+                continue
+            for number in lost:
+                _log.info("stream %d ends: its user lost the token or the right to a channel", number)
+                if streams[number].is_ending:
+                    streams[number].scope.cancel()
+                streams[number].end()

@@ -1,0 +1,90 @@
+"""Where everything stands, in numbers, for the live page. No free text; what failed why is told to admins only."""
+
+from collections.abc import Sequence
+from typing import Any
+
+from sqlalchemy import Connection, text
+
+from circuit_sync.domain.statuses import STATUS_CODES, WORKFLOW_STAGES
+from circuit_sync.events.access import ADMIN_ROLES, MAY_SEE
+from circuit_sync.events.catalogue import DASHBOARD, SYNC_STATUS
+from circuit_sync.events.stored import newest_id
+from circuit_sync.events.tokens import Holder
+
+_RECENT = 30
+_LOOKED_BACK = 20_000
+"""The newest ids among which the page's feed is looked for: one sync may write as many to channels of circuits."""
+
+_SYNCS = text("""
+    SELECT s.status, k.kind, l.id AS sync_id, l.sync_status, l.started_at, l.completed_at, l.circuits_processed,
+           l.circuits_created, l.circuits_updated, l.circuits_unchanged, l.rows_rejected, l.aggregates_created,
+           l.retry_at, l.error_message
+    FROM unnest(CAST(:statuses AS text[])) WITH ORDINALITY AS s (status, place)
+    CROSS JOIN (VALUES ('circuit_list'), ('aggregates')) AS k (kind)
+    CROSS JOIN LATERAL (
+        SELECT * FROM sync_logs
+        WHERE sync_type = k.kind AND s.status = ANY(string_to_array(api_status_filter, ','))
+        ORDER BY id DESC LIMIT 1) AS l
+    ORDER BY s.place, k.kind DESC
+""")
+
+_STAGES = text("""
+    SELECT s.stage, count(c.id) AS circuits, coalesce(sum(c.total_miles), 0)::float AS miles,
+           coalesce(sum(c.miles_planned), 0)::float AS miles_planned
+    FROM unnest(CAST(:stages AS text[])) WITH ORDINALITY AS s (stage, place)
+    LEFT JOIN circuit_ui_states AS u ON u.workflow_stage = s.stage
+    LEFT JOIN circuits AS c ON c.id = u.circuit_id AND c.departed_at IS NULL
+    GROUP BY s.stage, s.place ORDER BY s.place
+""")
+
+_UNITS = text("""
+    SELECT coalesce(r.name, '(no region)') AS region, count(*) AS circuits,
+           coalesce(sum(a.total_units), 0) AS units, coalesce(sum(a.units_approved), 0) AS approved,
+           coalesce(sum(a.units_pending), 0) AS pending, coalesce(sum(a.units_refused), 0) AS refused
+    FROM circuits AS c
+    LEFT JOIN regions AS r ON r.id = c.region_id
+    LEFT JOIN LATERAL (
+        SELECT * FROM circuit_aggregates
+        WHERE circuit_id = c.id AND NOT is_rollup ORDER BY aggregate_date DESC LIMIT 1) AS a ON true
+    WHERE c.departed_at IS NULL AND c.api_status <> 'CLOSE'
+    GROUP BY r.name ORDER BY r.name
+""")
+
+_LATEST_EVENTS = text(f"""
+    SELECT e.id, e.name, e.occurred_at, e.payload, c.work_order, c.extension
+    FROM sync_events AS e
+    LEFT JOIN users AS u ON u.id = :user
+    LEFT JOIN circuits AS c ON c.id = e.circuit_id AND {MAY_SEE}
+    WHERE e.id > :newest - {_LOOKED_BACK} AND e.id <= :newest AND e.channels && CAST(:channels AS text[])
+    ORDER BY e.id DESC LIMIT {_RECENT}
+""")
+
+
+def common_state(connection: Connection) -> dict[str, Any]:
+    """What every known user may see: the latest sync of each status, circuits per stage, units by region."""
+    return {
+        "syncs": _rows(connection, _SYNCS, statuses=list(STATUS_CODES)),
+        "stages": _rows(connection, _STAGES, stages=list(WORKFLOW_STAGES)),
+        "units": _rows(connection, _UNITS),
+    }
+
+
+def state_for(connection: Connection, holder: Holder, common: dict[str, Any]) -> dict[str, Any]:
+    """The common state and the user's own part: channels to listen to, the latest events, where to go on from."""
+    is_admin = holder.role in ADMIN_ROLES
+    channels = [DASHBOARD, SYNC_STATUS] if is_admin else [DASHBOARD]
+    newest = newest_id(connection)
+    hidden: Sequence[str] = () if is_admin else ("error_message",)
+    return {
+        "user": {"name": holder.name, "role": holder.role},
+        "channels": channels,
+        "last_event_id": newest,
+        "syncs": [{name: value for name, value in sync.items() if name not in hidden} for sync in common["syncs"]],
+        "stages": common["stages"],
+        "units": common["units"],
+        "events": _rows(connection, _LATEST_EVENTS, user=holder.user_id, newest=newest, channels=channels),
+    }
+
+
+def _rows(connection: Connection, statement: Any, **parameters: Any) -> list[dict[str, Any]]:
+    return [dict(row._mapping) for row in connection.execute(statement, parameters)]

@@ -1,0 +1,158 @@
+"""Who may listen to what, and what the others are told: nothing."""
+
+import httpx
+import pytest
+
+from circuit_sync_tests.events.conftest import Place
+from circuit_sync_tests.events.listening import Listener, gateway_running, tell
+
+CHANNELS = ("dashboard", "sync-status", "circuit.1", "circuit.2", "circuit.3", "circuit.4")
+EVERYTHING = set(CHANNELS)
+OPEN_TO = {
+    "root": EVERYTHING,  # sudo_admin
+    "ada": EVERYTHING,  # admin
+    "pat": {"dashboard", "circuit.1"},  # planner of circuit 1
+    "sue": {"dashboard", "circuit.3"},  # planner who looks after the South
+    "gus": {"dashboard"},  # general foreman without circuit or region
+    "gil": {"dashboard", "circuit.1", "circuit.2"},  # general foreman of the North
+}
+NO_CHANNEL = (
+    *("circuit.999", "circuit.0", "circuit.01", "circuit.-1", "circuit.99999999999999999999", "circuit."),
+    *("circuit.1 ", "circuit.1;--", "circuit.*", "dashboard.1", "Dashboard", "sync.status", "", "*", "%"),
+)
+
+
+def ask(url: str, token: str | None, *channels: str, path: str = "/events", **headers: str) -> httpx.Response:
+    """The headers of an answer; its body too, if it is a refusal."""
+    if token is not None:
+        headers["Authorization"] = f"Bearer {token}"
+    with httpx.stream("GET", f"{url}{path}", params={"channel": channels}, headers=headers) as response:
+        if response.status_code != 200:
+            response.read()
+        return response
+
+
+def test_every_role_may_listen_to_its_channels_and_no_other(place: Place, url: str) -> None:
+    answers = {
+        user: {channel: ask(url, place.tokens[user], channel).status_code for channel in CHANNELS} for user in OPEN_TO
+    }
+
+    assert answers == {
+        user: {channel: 200 if channel in open_to else 403 for channel in CHANNELS} for user, open_to in OPEN_TO.items()
+    }
+
+
+@pytest.mark.parametrize("user", ["ada", "pat"])
+def test_a_guessed_channel_is_refused_like_one_that_is_closed(place: Place, url: str, user: str) -> None:
+    closed = ask(url, place.tokens["gus"], "circuit.1")
+    for channel in NO_CHANNEL:
+        answer = ask(url, place.tokens[user], channel)
+        assert (channel, answer.status_code, answer.content) == (channel, 403, closed.content)
+        assert {name for name in answer.headers if name != "date"} == {
+            name for name in closed.headers if name != "date"
+        }
+
+
+def test_one_closed_channel_among_open_ones_refuses_all(place: Place, url: str) -> None:
+    assert ask(url, place.tokens["pat"], "dashboard", "circuit.1").status_code == 200
+    assert ask(url, place.tokens["pat"], "dashboard", "circuit.2").status_code == 403
+
+
+def test_a_stream_carries_its_channels_only(place: Place, url: str) -> None:
+    with Listener(url, place.tokens["gil"], ["circuit.1", "circuit.2"]) as listener:
+        for number, channel in enumerate(CHANNELS):
+            tell(place.database, [number], channel)
+        tell(place.database, [9], "circuit.2", "circuit.3")
+        assert listener.until(3) == [2, 3, 9]
+
+
+def test_a_broken_token_is_refused(place: Place, url: str) -> None:
+    for token in ("nonsense", "", "cst_", place.tokens["ada"][:-1], "é" * 43, "' OR true --", "x" * 5000):
+        headers = [(b"Authorization", f"Bearer {token}".encode().strip())]
+        for path in ("/events", "/state"):
+            answer = httpx.get(url + path, params={"channel": "dashboard"}, headers=headers)
+            assert (token, answer.status_code, answer.headers["WWW-Authenticate"]) == (token, 401, "Bearer")
+
+
+def test_no_token_other_schemes_and_a_token_in_the_url_are_refused(place: Place, url: str) -> None:
+    token = place.tokens["ada"]
+    assert ask(url, None, "dashboard").status_code == 401
+    assert ask(url, None, "dashboard", Authorization=f"Basic {token}").status_code == 401
+    assert httpx.get(f"{url}/events", params={"channel": "dashboard", "ticket": token}).status_code == 401
+    assert httpx.get(f"{url}/events", params={"channel": "dashboard", "token": token}).status_code == 401
+    assert httpx.post(f"{url}/ticket").status_code == 401
+
+
+@pytest.mark.parametrize(
+    ("loss", "status"),
+    [
+        ("UPDATE user_tokens SET revoked_at = now() WHERE user_id = 3", 401),
+        ("DELETE FROM users WHERE id = 3", 401),
+        ("DELETE FROM circuit_user WHERE user_id = 3", 403),
+    ],
+)
+def test_who_loses_a_right_stops_receiving(place: Place, url: str, loss: str, status: int) -> None:
+    with (
+        Listener(url, place.tokens["pat"], ["dashboard", "circuit.1"]) as loser,
+        Listener(url, place.tokens["ada"]) as other,
+    ):
+        place.execute(loss)
+        assert loser.until_over() < 2
+        tell(place.database, [1])
+        assert other.until(1) == [1]
+        assert loser.numbers == []
+    assert ask(url, place.tokens["pat"], "dashboard", "circuit.1").status_code == status
+
+
+def test_a_lost_region_and_a_lost_role_end_streams_too(place: Place, url: str) -> None:
+    with (
+        Listener(url, place.tokens["sue"], ["circuit.3"]) as planner,
+        Listener(url, place.tokens["ada"], ["sync-status"]) as admin,
+        Listener(url, place.tokens["root"], ["sync-status"]) as root,
+    ):
+        place.execute("DELETE FROM user_regions WHERE user_id = 4; UPDATE users SET role = 'planner' WHERE id = 2")
+        planner.until_over()
+        admin.until_over()
+        assert not root.is_over
+
+
+def test_a_ticket_opens_one_stream_for_its_user(place: Place, url: str) -> None:
+    answer = httpx.post(f"{url}/ticket", headers={"Authorization": f"Bearer {place.tokens['pat']}"}).json()
+    assert answer["expires_in"] == 60
+    ask_with = {"channel": "circuit.1", "ticket": answer["ticket"]}
+    with httpx.stream("GET", f"{url}/events", params=ask_with) as first:
+        assert first.status_code == 200
+    assert httpx.get(f"{url}/events", params=ask_with).status_code == 401
+
+
+def test_a_ticket_is_worth_no_more_than_the_token_behind_it(place: Place, url: str) -> None:
+    bearer = {"Authorization": f"Bearer {place.tokens['pat']}"}
+    ticket = httpx.post(f"{url}/ticket", headers=bearer).json()["ticket"]
+    assert httpx.get(f"{url}/events", params={"channel": "sync-status", "ticket": ticket}).status_code == 403
+    ticket = httpx.post(f"{url}/ticket", headers=bearer).json()["ticket"]
+    assert httpx.get(f"{url}/state", params={"ticket": ticket}).status_code == 401
+    place.execute("UPDATE user_tokens SET revoked_at = now() WHERE user_id = 3")
+    assert httpx.get(f"{url}/events", params={"channel": "dashboard", "ticket": ticket}).status_code == 401
+
+
+def test_a_broken_last_event_id_is_refused_with_a_reason(place: Place, url: str) -> None:
+    for last in ("x", "-1", "1.5", "9" * 19, "1 OR 1=1"):
+        answer = ask(url, place.tokens["pat"], "dashboard", **{"Last-Event-ID": last})
+        assert (last, answer.status_code) == (last, 400)
+        assert "Last-Event-ID" in answer.json()["error"]
+
+
+def test_a_stream_needs_a_channel_and_takes_a_hundred(place: Place, url: str) -> None:
+    assert ask(url, place.tokens["pat"]).status_code == 400
+    assert ask(url, place.tokens["ada"], *[f"circuit.{number}" for number in range(1, 102)]).status_code == 400
+
+
+def test_other_sites_are_closed_out_unless_a_setting_lets_them_in(place: Place, url: str) -> None:
+    bearer = {"Authorization": f"Bearer {place.tokens['pat']}"}
+    theirs, strange = {"Origin": "https://progress.example.com"}, {"Origin": "https://evil.example.com"}
+    assert "access-control-allow-origin" not in httpx.get(f"{url}/state", headers=bearer | theirs).headers
+    with gateway_running(place.database, origins=["https://progress.example.com"]) as opened:
+        let_in = httpx.get(f"{opened}/state", headers=bearer | theirs).headers
+        assert let_in["access-control-allow-origin"] == "https://progress.example.com"
+        assert "access-control-allow-credentials" not in let_in
+        assert "access-control-allow-origin" not in httpx.get(f"{opened}/state", headers=bearer | strange).headers
