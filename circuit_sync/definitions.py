@@ -2,10 +2,11 @@
 
 import dagster as dg
 
-from circuit_sync.orchestration import schedules, sensors
+from circuit_sync.orchestration import recovery, schedules, sensors, weekly
 from circuit_sync.orchestration.aggregates import circuit_aggregates
 from circuit_sync.orchestration.checks import asset_checks
 from circuit_sync.orchestration.circuits import circuits
+from circuit_sync.orchestration.freshness import freshness
 from circuit_sync.orchestration.jobs import (
     create_daily_snapshots,
     preview_circuits,
@@ -15,19 +16,43 @@ from circuit_sync.orchestration.jobs import (
 )
 from circuit_sync.orchestration.progress import progress_logger
 from circuit_sync.orchestration.resources import workplace
+from circuit_sync.orchestration.rollups import planner_daily, planner_weekly, regional_daily, regional_weekly
 from circuit_sync.orchestration.snapshots import daily_snapshots
 
 defs = dg.Definitions(
-    assets=[circuits, circuit_aggregates, daily_snapshots],
+    assets=[
+        circuits,
+        circuit_aggregates,
+        daily_snapshots,
+        regional_daily,
+        planner_daily,
+        regional_weekly,
+        planner_weekly,
+    ],
     asset_checks=asset_checks,
-    jobs=[sync_circuits, sync_circuit_aggregates, create_daily_snapshots, preview_circuits, sync_work_orders],
+    jobs=[
+        sync_circuits,
+        sync_circuit_aggregates,
+        create_daily_snapshots,
+        weekly.create_weekly_rollups,
+        preview_circuits,
+        sync_work_orders,
+    ],
     schedules=[
         schedules.sync_circuits_activ_morning,
         schedules.sync_circuits_activ_afternoon,
         schedules.sync_circuits_weekly,
         schedules.daily_snapshots_schedule,
     ],
-    sensors=[sensors.aggregates_after_circuits, sensors.snapshots_after_sync, sensors.close_abandoned_syncs],
+    sensors=[
+        sensors.aggregates_after_circuits,
+        sensors.snapshots_after_sync,
+        weekly.weeks_after_days,
+        sensors.departed_circuits,
+        recovery.close_abandoned_syncs,
+        recovery.retry_failed_syncs,
+        freshness,
+    ],
     resources={"workplace": workplace},
     loggers={"console": dg.colored_console_logger, "progress": progress_logger},
     executor=dg.in_process_executor,

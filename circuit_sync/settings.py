@@ -10,7 +10,7 @@ from datetime import date
 from pathlib import Path
 from typing import Annotated, Any
 
-from pydantic import Field, SecretStr, ValidationError, field_validator
+from pydantic import Field, NonNegativeInt, SecretStr, ValidationError, field_validator
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
 from circuit_sync.domain.errors import UsageError
@@ -27,12 +27,13 @@ class Settings(BaseSettings):
     circuit_sync_database_url: SecretStr | None = None
     circuit_sync_secret_key: SecretStr | None = None
     circuit_sync_state_dir: Path = Path(".circuit_sync")
-    circuit_sync_retry_delays: Annotated[tuple[int, ...], NoDecode] = (15, 30)
+    circuit_sync_retry_delays: Annotated[tuple[NonNegativeInt, ...], NoDecode] = (15, 30)
     circuit_sync_first_snapshot: date = date(2026, 1, 1)
-    circuit_sync_webhooks: CommaSeparated = ()
+    circuit_sync_webhooks: Annotated[tuple[SecretStr, ...], NoDecode] = ()
     circuit_sync_event_retention_days: int = Field(90, ge=1)
     circuit_sync_gateway_origins: CommaSeparated = ()
     circuit_sync_owners: CommaSeparated = ()
+    circuit_sync_asset_prefix: str | None = Field(None, pattern=r"^[a-z][a-z0-9_]*$")
     circuit_sync_bundled_simulator: bool = Field(
         False, description="set by `dev` and `demo` for the processes they start"
     )

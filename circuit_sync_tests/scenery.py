@@ -1,7 +1,9 @@
 """What tests of the syncs stand on: a clock of their own, a desk to sync from, the database as a value."""
 
 import time
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
 from typing import Any
@@ -108,6 +110,24 @@ class Desk:
         """The rest of that sync."""
         return store_circuits(self.session, sync_id)
 
+    @contextmanager
+    def storing(self, sync_id: int, lock: str) -> Iterator[Future[CircuitSyncResult]]:
+        """The rest of that sync, in a thread of its own, held up at what ``lock`` locks until the block ends."""
+        with ThreadPoolExecutor(1) as threads, psycopg.connect(self.database.url) as holder:
+            holder.execute(lock)  # type: ignore[arg-type]
+            stored = threads.submit(self.store, sync_id)
+            until(lambda: self.waiting() > 0)
+            yield stored
+
+    def waiting(self) -> int:
+        """How many locks of this database somebody waits for."""
+        return int(
+            self.one(
+                "SELECT count(*) FROM pg_stat_activity"
+                " WHERE datname = current_database() AND cardinality(pg_blocking_pids(pid)) > 0"
+            )
+        )
+
     def preview(self, *statuses: str, **options: Any) -> CircuitSyncResult:
         self.clock.advance(minutes=1)
         return preview_circuits(self.session, CircuitSyncRequest(statuses or ("ACTIV",), **options))
@@ -117,6 +137,10 @@ class Desk:
         assert self.session.server is not None
         server = replace(self.session.server, max_attempts=attempts)
         return replace(self, session=replace(self.session, server=server))
+
+    def with_session(self, **options: Any) -> "Desk":
+        """The same desk, whose session differs in ``options``."""
+        return replace(self, session=replace(self.session, **options))
 
     def rows(self, query: str, *values: Any) -> list[dict[str, Any]]:
         """The rows of a query; ``%s`` takes the values in turn."""

@@ -11,7 +11,7 @@ from typing import Annotated
 
 import typer
 
-from circuit_sync.cli import administration, circuits, credentials, events, people, syncing, tokens
+from circuit_sync.cli import administration, circuits, credentials, events, people, report, snapshots, syncing, tokens
 from circuit_sync.cli.terminal import complain
 from circuit_sync.domain.errors import CircuitSyncError, UsageError
 
@@ -29,6 +29,8 @@ app.add_typer(people.users_app, name="users")
 app.add_typer(people.planners_app, name="planners")
 app.add_typer(circuits.app, name="circuits")
 app.add_typer(credentials.app, name="credentials")
+app.add_typer(snapshots.app, name="snapshots")
+app.command()(report.report)
 app.command()(administration.status)
 app.command()(administration.simulator)
 app.add_typer(events.events_app, name="events")

@@ -1,7 +1,7 @@
 # ruff: noqa: PLC0415  each command imports what it needs when it runs: help is not to wait for pandas
 """``circuits …``: one circuit, shown and edited."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
@@ -27,10 +27,8 @@ def show(work_order: WorkOrder, extension: Extension = None) -> None:
 
     with at_the_database() as session:
         circuit = show_circuit(session, work_order, extension)
-    terminal.table(f"circuit {circuit.work_order} {circuit.extension}", circuit.fields)
-    terminal.table(
-        "changed by people", [{name: _yes_no(cell) for name, cell in line.items()} for line in circuit.edits]
-    )
+    terminal.table(f"circuit {circuit.work_order} {circuit.extension}", _readable(circuit.fields))
+    terminal.table("changed by people", _readable(circuit.edits))
     terminal.table("linked users", circuit.links)
     terminal.table("latest aggregates", circuit.aggregates)
 
@@ -108,6 +106,10 @@ def _tell(edited: "EditedCircuit", otherwise: str) -> None:
     terminal.difference(changes)
     if not changes:
         terminal.say(f"{edited.work_order} {edited.extension}: {otherwise}")
+
+
+def _readable(lines: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]:
+    return [{name: _yes_no(cell) for name, cell in line.items()} for line in lines]
 
 
 def _yes_no(value: Any) -> Any:

@@ -29,7 +29,6 @@ def run_dev(port: int, gateway_port: int) -> int:
         terminal.note(
             f"Dagster on http://{HOST}:{port}; schedules and sensors are on. Ctrl-C ends it and all it started"
         )
-        terminal.note(f"the live page on http://{HOST}:{gateway_port}; `circuit-sync users token EMAIL` lets you in")
         quietly = ["-W", "ignore:Function `dev_command` is superseded"]
         command = [sys.executable, *quietly, "-m", "dagster", "dev", "-h", HOST, "-p", str(port), "-w", str(workspace)]
         return run_as_a_tree(command)

@@ -38,7 +38,8 @@ def gateway(
     with bind(host, port) as listening, database_in_use(settings) as database:
         _log_to_standard_error()
         where = f"[{host}]" if ":" in host else host
-        terminal.note(f"the live page on http://{where}:{listening.getsockname()[1]}; Ctrl-C ends it")
+        address = f"http://{where}:{listening.getsockname()[1]}"
+        terminal.note(f"the live page on {address}; `circuit-sync users token EMAIL` lets people in")
         GatewayServer(Gateway(database), settings.circuit_sync_gateway_origins).serve_on(listening)
 
 

@@ -19,7 +19,7 @@ def show_overview(session: Session) -> None:
     terminal.table("units and permissions by region", found.units_by_region, total=True)
     terminal.table("circuits that need units", found.due)
     terminal.table("last good sync of each status", _without_empty_columns(found.last_good_syncs))
-    terminal.table("sync log", [_sync(line) for line in found.latest_syncs])
+    terminal.table("sync log", _without_empty_columns([_sync(line) for line in found.latest_syncs]))
     _messages(found.latest_syncs)
     terminal.table("rows rejected by the latest syncs", found.rejected)
     terminal.table("departed circuits", found.departed)
@@ -36,6 +36,8 @@ def _sync(line: Mapping[str, Any]) -> dict[str, Any]:
         "trigger": line["trigger"],
         "started": line["started_at"],
         "seconds": line["seconds"],
+        "retry of": line["retry_of"],
+        "retry at": line["retry_at"],
         "did": ", ".join(f"{line[name]} {name}" for name in _COUNTS if line[name]),
     }
 

@@ -51,10 +51,13 @@ _REASONS = text("""
     SELECT reason, count(*) AS circuits FROM staged_choices WHERE sync_log_id = :sync GROUP BY reason ORDER BY reason
 """)
 
+CHOSEN_COLUMNS = ("work_order", "circuit_id", "extension", "is_target", "last_units", "has_rollup")
+
 _CHOSEN = text("""
     SELECT m.work_order, m.id AS circuit_id, m.extension,
            h.circuit_id IS NOT NULL OR m.planned_units_sync_enabled AS is_target,
-           coalesce(a.total_units, 0) AS last_units
+           coalesce(a.total_units, 0) AS last_units,
+           EXISTS (SELECT 1 FROM circuit_aggregates WHERE circuit_id = m.id AND is_rollup) AS has_rollup
     FROM circuits AS m
     LEFT JOIN staged_choices AS h ON h.sync_log_id = :sync AND h.circuit_id = m.id
     LEFT JOIN LATERAL (
@@ -107,7 +110,10 @@ _STORE = text(f"""
 _MARK_SYNCED = text("""
     UPDATE circuits AS c
     SET last_planned_units_synced_at = asked.at,
-        planned_units_sync_enabled = c.planned_units_sync_enabled AND c.api_status <> 'CLOSE'
+        planned_units_sync_enabled = c.planned_units_sync_enabled AND NOT EXISTS (
+            SELECT 1 FROM circuit_history
+            WHERE circuit_id = c.id AND api_status = 'CLOSE' AND c.api_status = 'CLOSE'
+              AND valid_from <= asked.at AND (valid_to IS NULL OR valid_to > asked.at))
     FROM unnest(CAST(:circuits AS bigint[]), CAST(:asked AS timestamptz[])) AS asked (circuit_id, at)
     WHERE c.id = asked.circuit_id
 """)
@@ -152,9 +158,10 @@ def unknown_work_orders(connection: Connection, work_orders: Sequence[str]) -> l
 
 
 def chosen(connection: Connection, sync_id: int) -> list[dict[str, Any]]:
-    """Every circuit of the chosen work orders: work_order, circuit_id, extension, is_target, last_units.
+    """Every circuit of the chosen work orders, with ``CHOSEN_COLUMNS``.
 
     Those that are no target (their units are not kept up) are there for the roll-up of their work order.
+    ``last_units``: how many units it had the last time; ``has_rollup``: whether it ever carried a roll-up.
     """
     return [dict(row._mapping) for row in connection.execute(_CHOSEN, {"sync": sync_id})]
 
@@ -174,11 +181,10 @@ def store_aggregates(
 ) -> list[dict[str, Any]]:
     """Writes the aggregates that differ from the latest of their circuit, and dates the circuits' last sync.
 
-    ``rows`` have the values of ``AGGREGATE_COLUMNS``; ``asked``: when each circuit's units were asked for. Returns
-    what was
-    written, with the previous totals.
+    ``rows`` have the values of ``AGGREGATE_COLUMNS``; ``asked``: when each circuit's units were asked for: one that was
+    closed already then has its last aggregate now. Returns what was written, with the previous totals.
     """
-    connection.execute(_LOCK, {"circuits": sorted(asked)})
+    connection.execute(_LOCK, {"circuits": sorted({*asked, *(row[0] for row in rows)})})
     connection.execute(_INCOMING)
     copy_rows(connection, "incoming", AGGREGATE_COLUMNS, rows)
     written = [dict(row._mapping) for row in connection.execute(_STORE, {"day": day, "now": now})]

@@ -1,6 +1,6 @@
 """Circuits that their status' answer names no more."""
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from datetime import datetime
 from typing import Any
 
@@ -30,6 +30,16 @@ _DEPART = text("""
     INSERT INTO departed SELECT id, api_status FROM gone
 """)
 
+_WITH_DEPARTED = text("""
+    SELECT l.id, string_to_array(l.api_status_filter, ',') AS statuses
+    FROM sync_logs AS l
+    WHERE l.id = ANY(:syncs)
+      AND EXISTS (SELECT 1 FROM circuits AS c
+                  WHERE c.departed_at BETWEEN l.started_at AND l.completed_at
+                    AND c.api_status = ANY(string_to_array(l.api_status_filter, ',')))
+    ORDER BY l.id
+""")
+
 
 def circuits_held(connection: Connection, sync_id: int, statuses: Sequence[str]) -> dict[str, tuple[int, int]]:
     """For each status: how many circuits it held before this sync, and how many of them came under another one now."""
@@ -45,3 +55,8 @@ def missing_circuits(connection: Connection, sync_id: int, status: str) -> list[
 def mark_departed(connection: Connection, circuit_ids: Sequence[int], now: datetime) -> None:
     """Marks circuits as gone from their status' answer; nothing else of them changes."""
     connection.execute(_DEPART, {"circuits": list(circuit_ids), "now": now})
+
+
+def syncs_with_departed(connection: Connection, sync_ids: Collection[int]) -> dict[int, list[str]]:
+    """Those of the syncs of whose departed circuits one was not seen since, with the statuses that they fetched."""
+    return {row.id: row.statuses for row in connection.execute(_WITH_DEPARTED, {"syncs": list(sync_ids)})}

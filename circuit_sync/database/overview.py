@@ -16,7 +16,9 @@ _FINISHED = text("""
     SELECT id, sync_type, sync_status, api_status_filter, circuits_created, circuits_updated, aggregates_created,
            context, completed_at
     FROM sync_logs
-    WHERE id > :after AND sync_status IN ('completed', 'warning') AND sync_type IN ('circuit_list', 'aggregates')
+    WHERE id > :after
+      AND (sync_status IN ('completed', 'warning') AND sync_type IN ('circuit_list', 'aggregates')
+           OR sync_status = 'failed' AND sync_type = 'aggregates' AND (context -> 'counts' ->> 'stored')::int > 0)
     ORDER BY id
 """)
 
@@ -24,7 +26,8 @@ _LATEST = text("""
     SELECT l.id, l.sync_type, l.api_status_filter AS statuses, l.sync_status, l.sync_trigger AS trigger, l.started_at,
            l.duration_seconds AS seconds, l.circuits_processed AS processed, l.circuits_created AS created,
            l.circuits_updated AS updated, l.circuits_unchanged AS unchanged, l.rows_rejected AS rejected,
-           l.aggregates_created AS aggregates, u.name AS by, l.retry_of, l.retry_at, l.error_message AS message
+           l.aggregates_created AS aggregates, u.name AS by, l.retry_of, l.retry_at,
+           nullif(concat_ws('; not tried again: ', l.error_message, l.context ->> 'retry_cancelled'), '') AS message
     FROM sync_logs AS l LEFT JOIN users AS u ON u.id = l.triggered_by
     ORDER BY l.id DESC LIMIT :most
 """)
@@ -106,7 +109,7 @@ def started_syncs(connection: Connection) -> list[dict[str, Any]]:
 
 
 def finished_syncs(connection: Connection, after_id: int) -> list[dict[str, Any]]:
-    """Circuit and aggregate syncs that ended well, with an id above ``after_id``, oldest first."""
+    """Circuit and aggregate syncs that ended and stored something, with an id above ``after_id``, oldest first."""
     return _rows(connection, _FINISHED, after=after_id)
 
 

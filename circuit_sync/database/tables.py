@@ -41,6 +41,8 @@ metadata = MetaData(
 MILES = Numeric(12, 2)
 PERCENT = Numeric(5, 2)
 MEASURE = Numeric(14, 4)
+SUM_OF_MILES = Numeric(16, 2)
+SUM_OF_MEASURES = Numeric(18, 4)
 INSTANT = DateTime(timezone=True)
 NOW = text("now()")
 EMPTY_OBJECT = text("'{}'::jsonb")
@@ -268,6 +270,7 @@ circuit_snapshots = Table(
     _count("units_pending"),
     Column("as_of", INSTANT, nullable=False, comment="the instant whose state this is"),
     Column("created_at", INSTANT, nullable=False, server_default=NOW),
+    _flag("is_imported", "false"),
     CheckConstraint("snapshot_type IN ('daily', 'status_change', 'manual')", name="snapshot_type"),
     Index(
         "uq_circuit_snapshots_daily",
@@ -277,6 +280,53 @@ circuit_snapshots = Table(
         postgresql_where=text("snapshot_type = 'daily'"),
     ),
     Index("ix_circuit_snapshots_circuit_id_snapshot_date", "circuit_id", "snapshot_date"),
+)
+
+
+def _rolled_up() -> list[Column[Any]]:
+    """What the roll-ups hold of their circuits: levels at the end of the date, and differences, kept apart."""
+    levels = [Column(name, SUM_OF_MILES, nullable=False) for name in ("total_miles", "miles_planned", "miles_remaining")]
+    units = ("total_units", "total_trees", "units_approved", "units_refused", "units_pending")
+    levels += [Column(name, BigInteger, nullable=False) for name in units]
+    levels.append(Column("total_linear_ft", SUM_OF_MEASURES, nullable=False))
+    changes: list[Column[Any]] = [Column("miles_planned_change", SUM_OF_MILES, nullable=False)]
+    changes += [
+        Column(f"{name}_change", BigInteger, nullable=False)
+        for name in ("total_units", "units_approved", "units_refused", "units_pending")
+    ]
+    return [*levels, *changes, Column("computed_at", INSTANT, nullable=False)]
+
+
+regional_daily = Table(
+    "regional_daily",
+    metadata,
+    Column("snapshot_date", Date, nullable=False),
+    Column("region_id", ForeignKey("regions.id")),
+    *(Column(f"circuits{of}", Integer, nullable=False) for of in ("", "_activ", "_qc", "_rewrk")),
+    *(
+        Column(f"stage_{stage}", Integer, nullable=False)
+        for stage in ("active", "pending_permissions", "qc", "rework", "closed")
+    ),
+    *_rolled_up(),
+    Index("uq_regional_daily_snapshot_date_region", "snapshot_date", text("coalesce(region_id, 0)"), unique=True),
+)
+
+planner_daily = Table(
+    "planner_daily",
+    metadata,
+    Column("snapshot_date", Date, nullable=False),
+    Column("taken_by", Text, comment="null: circuits that nobody holds"),
+    Column("user_id", ForeignKey("users.id", ondelete="SET NULL")),
+    Column("region_id", ForeignKey("regions.id")),
+    Column("circuits", Integer, nullable=False),
+    *_rolled_up(),
+    Index(
+        "uq_planner_daily_snapshot_date_planner_region",
+        "snapshot_date",
+        text("coalesce(lower(taken_by), '')"),
+        text("coalesce(region_id, 0)"),
+        unique=True,
+    ),
 )
 
 sync_logs = Table(
@@ -311,6 +361,7 @@ sync_logs = Table(
     CheckConstraint("sync_status IN ('started', 'completed', 'failed', 'warning')", name="sync_status"),
     CheckConstraint("sync_trigger IN ('scheduled', 'manual', 'workflow_event')", name="sync_trigger"),
     Index("ix_sync_logs_started", "started_at", postgresql_where=text("sync_status = 'started'")),
+    Index("ix_sync_logs_retry_of", "retry_of"),
 )
 
 sync_events = Table(
@@ -324,6 +375,17 @@ sync_events = Table(
     Column("sync_log_id", BigInteger),
     Column("occurred_at", INSTANT, nullable=False, server_default=NOW),
     Index("ix_sync_events_occurred_at", "occurred_at"),
+)
+
+webhooks = Table(
+    "webhooks",
+    metadata,
+    Column("url_hash", Text, primary_key=True, comment="SHA-256 of the URL, which may hold a secret"),
+    Column("position", BigInteger, nullable=False, comment="id of the last event that is done with"),
+    _count("attempts"),
+    Column("next_attempt_at", INSTANT),
+    Column("delivered_at", INSTANT),
+    Column("last_error", Text),
 )
 
 unit_types = Table(

@@ -130,8 +130,12 @@ class _Sums:
         )
 
     def given_to(self, owner: Integers) -> "_Sums":
-        breakdowns = (self.by_type, self.by_permission, self.by_forester)
-        return _Sums(*(breakdown.given_to(owner) for breakdown in breakdowns), self.measurements)
+        return _Sums(
+            self.by_type.given_to(owner),
+            self.by_permission.given_to(owner),
+            self.by_forester.given_to(owner),
+            self.measurements,
+        )
 
 
 def _rows(ids: Iterable[int], owner: Iterable[int], sums: _Sums, owners: int, *, is_rollup: bool) -> pd.DataFrame:

@@ -5,10 +5,9 @@ A unit's free text never comes here.
 """
 
 from collections import Counter
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from decimal import ROUND_HALF_UP, Decimal
-from functools import partial
+from decimal import Decimal
 from typing import Any
 
 import numpy as np
@@ -32,6 +31,7 @@ _LARGEST_SUMS = {
     "trees": LARGEST_COUNT,
 }
 _TEXT_TYPES = frozenset({str, type(None)})
+_EVERY_PLACE = 18
 _NUMBER_TYPES = frozenset({int, float})
 
 Integers = npt.NDArray[np.int64]
@@ -98,19 +98,17 @@ def count_units(
     counts[list(faults)] = False
     counts[counts] = ~pd.DataFrame({"of": work_order.codes[counts], "id": object_ids[counts]}).duplicated().to_numpy()
     oversized = _oversized(work_order, counts, measures)
-    place = _places(work_order, extension, places)
-    place[np.isin(work_order.codes, oversized)] = -1
-    strangers = int((counts & (place < 0)).sum()) - int((counts & np.isin(work_order.codes, oversized)).sum())
+    counts &= ~np.isin(work_order.codes, oversized)
+    place = np.full(len(units), -1, dtype=np.int64)
+    place[counts] = _places(work_order, extension, counts, places)
+    strangers = int((counts & (place < 0)).sum())
     counts &= place >= 0
 
-    kept = CountedUnits(
-        place[counts],
-        *(Coded(column.codes[counts], column.texts) for column in (unit, permission, forester)),
-        measures={name: measure[counts] for name, measure in measures.items()},
-    )
-    return kept, UnitFaults(
+    unit, permission, forester = (Coded(column.codes[counts], column.texts) for column in (unit, permission, forester))
+    kept = {name: measure[counts] for name, measure in measures.items()}
+    return CountedUnits(place[counts], unit, permission, forester, kept), UnitFaults(
         _rejected(work_order, faults),
-        _unknown_types(kept.unit, measurements),
+        _unknown_types(unit, measurements),
         strangers,
         [work_order.texts[code] for code in oversized],
     )
@@ -148,7 +146,7 @@ def _coded(column: pd.Series, missing: str, faults: dict[int, str]) -> Coded:
     return Coded(found, list(codes.known))
 
 
-def _as_text(value: Any) -> str | None | type:
+def _as_text(value: Any) -> str | type | None:
     try:
         return clean_text(value)
     except BadValue:
@@ -184,10 +182,10 @@ def _are_clean(values: Sequence[Any]) -> bool:
     )
 
 
-def _places(work_order: Coded, extension: Coded, places: Mapping[tuple[str, str], int]) -> Integers:
-    """Each unit's number of work order and extension, -1 where these are no circuit's."""
-    width = len(extension.texts) + 1
-    codes, pairs = pd.factorize(work_order.codes * width + extension.codes)
+def _places(work_order: Coded, extension: Coded, counts: Flags, places: Mapping[tuple[str, str], int]) -> Integers:
+    """The number of work order and extension of each unit that ``counts``, -1 where these are no circuit's."""
+    width = max(1, len(extension.texts))
+    codes, pairs = pd.factorize(work_order.codes[counts] * width + extension.codes[counts])
     numbers = [
         places.get((work_order.texts[first], extension.texts[second]), -1)
         for first, second in zip(*(part.tolist() for part in np.divmod(pairs, width)), strict=True)
@@ -203,7 +201,7 @@ def _measures(column: pd.Series, counted: Flags, faults: dict[int, str]) -> Inte
     raw = column.to_numpy(dtype=object)[positions]
     plain = np.fromiter(map(_NUMBER_TYPES.__contains__, map(type, raw)), dtype=bool, count=len(raw))
     numbers = np.zeros(len(raw))
-    numbers[plain] = raw[plain].astype(np.float64)
+    numbers[plain] = _floats(raw[plain])
     with np.errstate(invalid="ignore", over="ignore"):
         scaled = numbers if whole else numbers * SCALE
         rounded = np.rint(scaled)
@@ -220,17 +218,22 @@ def _measures(column: pd.Series, counted: Flags, faults: dict[int, str]) -> Inte
     return result
 
 
+def _floats(numbers: npt.NDArray[np.object_]) -> npt.NDArray[np.float64]:
+    try:
+        return numbers.astype(np.float64)
+    except OverflowError:  # an integer of more than 300 digits
+        return np.array([number if abs(number) < LARGEST_COUNT else np.inf for number in numbers], dtype=np.float64)
+
+
 def _exact(value: Any, *, whole: bool) -> int:
     """One measure, rounded half up to four places as a decimal; trees must be whole."""
     if not whole:
-        return int(_number(value, low=-LARGEST_MEASURE, high=LARGEST_MEASURE) * SCALE)
-    number = _number(value, low=Decimal(-LARGEST_COUNT), high=Decimal(LARGEST_COUNT))
+        number = clean_number(value, places=PLACES, low=-LARGEST_MEASURE, high=LARGEST_MEASURE)
+        return int(number * SCALE)
+    number = clean_number(value, places=_EVERY_PLACE, low=Decimal(-LARGEST_COUNT), high=Decimal(LARGEST_COUNT))
     if number != number.to_integral_value():
         raise BadValue("not a whole number")
     return int(number)
-
-
-_number = partial(clean_number, places=PLACES)
 
 
 def _oversized(work_order: Coded, counts: Flags, measures: Mapping[str, Integers]) -> list[int]:

@@ -20,7 +20,7 @@ from circuit_sync.events.stored import Asking, StoredEvent, newest_id, read_even
 T = TypeVar("T")
 
 BATCH = 1_000
-PAUSE_SECONDS = 0.05
+PAUSE_SECONDS = 0.1
 """Between two reads: a burst of small transactions reaches 500 listeners as a few larger pieces."""
 POLL_SECONDS = 5.0
 """How often the table is read though nothing rang: a notification may be lost with its connection."""

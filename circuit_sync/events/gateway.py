@@ -22,8 +22,6 @@ from circuit_sync.events.tokens import Holder, Tickets, find_holder
 HEARTBEAT_SECONDS = 15.0
 RIGHTS_SECONDS = 20.0
 """How often every open stream's rights are looked at again; who lost one stops receiving by then."""
-STATE_SECONDS = 2.0
-"""How old the common part of the state may be: many pages ask at once, after the same event."""
 
 _log = logging.getLogger("circuit_sync.events")
 
@@ -50,7 +48,7 @@ class Gateway:
         self._heartbeat_seconds = heartbeat_seconds
         self._rights_seconds = rights_seconds
         self._common: dict[str, Any] = {}
-        self._common_until = 0.0
+        self._common_read_at = 0.0
         self._turn = asyncio.Lock()
 
     async def run(self) -> None:
@@ -80,11 +78,16 @@ class Gateway:
         return EventStream(self.hub, subscriber, content)
 
     async def state(self, holder: Holder) -> dict[str, Any]:
-        """The numbers of the live page, as this user may see them."""
+        """The numbers of the live page, as this user may see them.
+
+        Many pages ask at once, after the same event: whoever asks may share what was read since he asked.
+        """
+        asked_at = time.monotonic()
         async with self._turn:
-            if time.monotonic() > self._common_until:
+            if self._common_read_at < asked_at:
+                begun = time.monotonic()
                 self._common = await self._database.ask(common_state)
-                self._common_until = time.monotonic() + STATE_SECONDS
+                self._common_read_at = begun
         return await self._database.ask(partial(state_for, holder=holder, common=self._common))
 
     def end_streams(self) -> None:

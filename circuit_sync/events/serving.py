@@ -1,6 +1,7 @@
 """Serving the gateway over HTTP, until a signal."""
 
 import asyncio
+import resource
 import socket
 from collections.abc import Sequence
 from contextlib import suppress
@@ -36,6 +37,8 @@ class GatewayServer(uvicorn.Server):
 
     def serve_on(self, listening: socket.socket) -> None:
         """Blocks meanwhile. Raises ``PermanentError`` if the database refuses."""
+        _, most = resource.getrlimit(resource.RLIMIT_NOFILE)
+        resource.setrlimit(resource.RLIMIT_NOFILE, (most, most))  # a stream takes a file, 1,024 are soon gone
         with asyncio.Runner(loop_factory=self.config.get_loop_factory()) as runner:
             runner.run(self._serve_and_follow(listening))
 

@@ -16,13 +16,14 @@ _LOOKED_BACK = 20_000
 """The newest ids among which the page's feed is looked for: one sync may write as many to channels of circuits."""
 
 _SYNCS = text("""
-    SELECT s.status, k.kind, l.id AS sync_id, l.sync_status, l.started_at, l.completed_at, l.circuits_processed,
-           l.circuits_created, l.circuits_updated, l.circuits_unchanged, l.rows_rejected, l.aggregates_created,
-           l.retry_at, l.error_message
+    SELECT s.status, k.kind, l.id AS sync_id, l.sync_status, l.started_at, l.completed_at, l.retry_at,
+           (l.of_status ->> 'processed')::int AS processed, (l.of_status ->> 'created')::int AS created,
+           (l.of_status ->> 'updated')::int AS updated, (l.of_status ->> 'rows_rejected')::int AS rejected,
+           l.error_message
     FROM unnest(CAST(:statuses AS text[])) WITH ORDINALITY AS s (status, place)
     CROSS JOIN (VALUES ('circuit_list'), ('aggregates')) AS k (kind)
     CROSS JOIN LATERAL (
-        SELECT * FROM sync_logs
+        SELECT *, context -> 'per_status' -> s.status AS of_status FROM sync_logs
         WHERE sync_type = k.kind AND s.status = ANY(string_to_array(api_status_filter, ','))
         ORDER BY id DESC LIMIT 1) AS l
     ORDER BY s.place, k.kind DESC

@@ -47,8 +47,11 @@ class Asking:
         self._limiter = anyio.CapacityLimiter(at_once)
 
     async def ask(self, question: Callable[[Connection], T]) -> T:
-        """What ``question`` returns, in a transaction of its own. Raises as the database does."""
-        return await anyio.to_thread.run_sync(self._answer, question, limiter=self._limiter)
+        """What ``question`` returns, in a transaction of its own. Raises as the database does.
+
+        Whoever is cancelled does not wait for a database that does not answer.
+        """
+        return await anyio.to_thread.run_sync(self._answer, question, limiter=self._limiter, abandon_on_cancel=True)
 
     def _answer(self, question: Callable[[Connection], T]) -> T:
         with self._database.transaction() as connection:

@@ -6,6 +6,7 @@ import dagster as dg
 from pydantic import Field
 
 from circuit_sync.orchestration import metadata
+from circuit_sync.orchestration.installation import installed
 from circuit_sync.orchestration.owners import owners
 from circuit_sync.orchestration.partitions import statuses
 from circuit_sync.orchestration.resources import Workplace
@@ -68,6 +69,7 @@ def _aggregate_sync_config(config: AggregateSyncConfig) -> dict[str, object]:
     return {"open_aggregate_sync": {"config": config.model_dump()}}
 
 
+@installed
 @dg.graph_asset(
     ins={"circuits": dg.AssetIn(dagster_type=dg.Nothing)},
     partitions_def=statuses,

@@ -6,6 +6,7 @@ import dagster as dg
 from pydantic import Field
 
 from circuit_sync.orchestration import metadata
+from circuit_sync.orchestration.installation import installed
 from circuit_sync.orchestration.owners import owners
 from circuit_sync.orchestration.partitions import statuses
 from circuit_sync.orchestration.resources import Workplace
@@ -74,6 +75,7 @@ def _circuit_sync_config(config: CircuitSyncConfig) -> dict[str, object]:
     return {"open_circuit_sync": {"config": config.model_dump()}}
 
 
+@installed
 @dg.graph_asset(
     partitions_def=statuses,
     group_name="workstudio",

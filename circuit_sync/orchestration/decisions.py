@@ -123,6 +123,47 @@ def snapshot_to_start(
     return Decision((Start((today.isoformat(),), max(changes)),), Cursor(read.after, read.seen), ())
 
 
+def departed_to_start(
+    cursor: Cursor,
+    finished: Sequence[Mapping[str, Any]],
+    under_way: Collection[int],
+    missing: Callable[[Collection[int]], Mapping[int, Sequence[str]]],
+    enabled: Sequence[str],
+    busy: Mapping[str, str],
+    now: datetime,
+) -> Decision:
+    """One sync of the other statuses for the circuits that left theirs: it finds under which they are listed now.
+
+    ``missing``: of the syncs that marked circuits departed, those of whose circuits one was not seen since, with the
+    statuses that they fetched. ``busy``: statuses that an unfinished circuit run works on, and which run; what it
+    leaves missing is looked for next time.
+    """
+    new, read = read_log(cursor, finished, under_way)
+    noted = [sync["id"] for sync in new if (sync["context"] or {}).get("departed")]
+    syncs = sorted({*cursor.waiting.values(), *noted})
+    read = Cursor(read.after, read.seen)
+    if not syncs:
+        return Decision((), read, ("no circuit departed since the last look",))
+    if not is_weekday(eastern_date(now)):
+        return Decision((), read, (f"circuits departed in sync {_listed(syncs)}: Monday's syncs look for them",))
+    left: dict[str, int] = {}
+    wanted: dict[str, int] = {}
+    still_missing = missing(syncs)
+    reasons = [f"sync {sync}: what departed was seen again" for sync in syncs if sync not in still_missing]
+    for sync, fetched in still_missing.items():
+        others = [status for status in enabled if status not in fetched]
+        at_it = sorted({busy[status] for status in others if status in busy})
+        if not others:
+            reasons.append(f"sync {sync}: circuits departed, and no other status is enabled where they could be")
+        elif at_it:
+            left[str(sync)] = sync
+            reasons.append(f"sync {sync}: circuits departed; run {_listed(at_it)} may find them")
+        else:
+            wanted |= {status: max(sync, wanted.get(status, 0)) for status in others}
+    starts = tuple(Start(tuple(keys), max(wanted[key] for key in keys)) for keys in status_ranges(wanted))
+    return Decision(starts, Cursor(read.after, read.seen, left), tuple(reasons))
+
+
 @dataclass(frozen=True)
 class RunUnderWay:
     """A run in progress, as Dagster knows it."""
@@ -164,9 +205,15 @@ def _statuses(sync: Mapping[str, Any]) -> list[str]:
     return [status for status in (sync["api_status_filter"] or "").split(",") if status in STATUS_CODES]
 
 
+def _listed(values: Iterable[object]) -> str:
+    return ", ".join(map(str, values))
+
+
 def _changed_something(sync: Mapping[str, Any]) -> bool:
+    """A failed aggregate sync tells what it stored in its context only."""
     if sync["sync_type"] not in ("circuit_list", "aggregates"):
         return False
     counts = [sync.get(name) for name in ("circuits_created", "circuits_updated", "aggregates_created")]
     context = sync.get("context") or {}
-    return any([*counts, context.get("departed"), context.get("returned")])
+    stored = context.get("counts", {}).get("stored")
+    return any([*counts, stored, context.get("departed"), context.get("returned")])

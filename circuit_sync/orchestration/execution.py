@@ -106,13 +106,14 @@ def _close(instance: dg.DagsterInstance, run_id: str) -> None:
 
 
 def _told(events: Sequence[dg.DagsterEvent]) -> dict[str, Metadata]:
-    """What the materialisations say, by partition; for a job that makes none, what its last output says."""
+    """What the materialisations say, by partition, an earlier asset's word first; without any, the last output's."""
     told: dict[str, Metadata] = {}
     last: dict[str, Metadata] = {}
     for event in events:
         if event.is_step_materialization:
             materialization = event.step_materialization_data.materialization
-            told[materialization.partition or ""] = plain(materialization.metadata)
+            partition = materialization.partition or ""
+            told[partition] = plain(materialization.metadata) | told.get(partition, {})
         elif event.is_successful_output and event.step_output_data.metadata:
             last = {"": plain(event.step_output_data.metadata)}
     return told or last

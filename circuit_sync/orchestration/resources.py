@@ -7,6 +7,7 @@ run configuration, no event and no repr.
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
 from dataclasses import replace
+from datetime import timedelta
 
 import dagster as dg
 
@@ -14,6 +15,7 @@ from circuit_sync.database.connection import Database
 from circuit_sync.database.locks import run_lock
 from circuit_sync.database.migrate import upgrade
 from circuit_sync.domain.errors import UsageError
+from circuit_sync.orchestration import clock
 from circuit_sync.orchestration.failures import one_line
 from circuit_sync.orchestration.local import server_name
 from circuit_sync.orchestration.progress import tell_progress
@@ -49,7 +51,13 @@ class Workplace:
         upgrade(database)
         if self._run_id is not None:
             self._stack.enter_context(run_lock(database, self._run_id))
-        session = Session(database, identity=server_name(settings), log=self._say, progress=tell_progress)
+        session = Session(
+            database,
+            identity=server_name(settings),
+            retry_delays=retry_delays(settings),
+            log=self._say,
+            progress=tell_progress,
+        )
         self._stack.callback(session.leave_store)
         return session
 
@@ -69,9 +77,15 @@ def workplace(context: dg.InitResourceContext) -> Iterator[Workplace]:
 @contextmanager
 def looking() -> Iterator[Session]:
     """A session for a sensor: the database only."""
-    with Database(database_url(load_settings())) as database:
+    settings = load_settings()
+    with Database(database_url(settings)) as database:
         upgrade(database)
-        yield Session(database)
+        yield Session(database, retry_delays=retry_delays(settings), now=clock.now)
+
+
+def retry_delays(settings: Settings) -> list[timedelta]:
+    """After which a sync that failed for a passing reason runs again."""
+    return [timedelta(minutes=minutes) for minutes in settings.circuit_sync_retry_delays]
 
 
 def database_url(settings: Settings) -> str:

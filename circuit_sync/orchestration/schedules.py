@@ -10,6 +10,7 @@ from datetime import date
 import dagster as dg
 
 from circuit_sync.domain.eastern import TIME_ZONE, eastern_date, previous_weekday
+from circuit_sync.orchestration.installation import installation_tags
 from circuit_sync.orchestration.jobs import create_daily_snapshots, sync_circuits
 from circuit_sync.orchestration.partitions import partition_tags, status_ranges
 from circuit_sync.orchestration.runs import unfinished_of_schedule
@@ -29,7 +30,7 @@ def _tick(context: dg.ScheduleEvaluationContext, schedule: str, ranges: Sequence
         return dg.SkipReason(
             f"the previous run {unfinished.run_id} of this schedule is not finished: {unfinished.status.value}"
         )
-    tags = {TRIGGER_TAG: SCHEDULED}
+    tags = {TRIGGER_TAG: SCHEDULED} | installation_tags()
     at = f"{context.scheduled_execution_time:%Y-%m-%dT%H:%M%z}"
     return [dg.RunRequest(run_key=f"{at} {keys[0]}", tags=tags | partition_tags(keys)) for keys in ranges]
 

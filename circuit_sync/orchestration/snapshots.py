@@ -6,6 +6,8 @@ from typing import Any
 import dagster as dg
 
 from circuit_sync.orchestration import metadata
+from circuit_sync.orchestration.columns import column_schema
+from circuit_sync.orchestration.installation import installed
 from circuit_sync.orchestration.owners import owners
 from circuit_sync.orchestration.partitions import weekdays
 from circuit_sync.orchestration.resources import Workplace
@@ -40,6 +42,7 @@ def take_snapshots(context: dg.AssetExecutionContext, workplace: dg.ResourcePara
         context.add_asset_metadata(counts | rows | of_the_sync, partition_key=day)
 
 
+@installed
 @dg.graph_asset(
     ins={
         "circuits": dg.AssetIn(dagster_type=dg.Nothing, partition_mapping=dg.AllPartitionMapping()),
@@ -50,6 +53,7 @@ def take_snapshots(context: dg.AssetExecutionContext, workplace: dg.ResourcePara
     kinds={"postgres"},
     owners=owners(),
     backfill_policy=dg.BackfillPolicy.single_run(),
+    metadata=column_schema("circuit_snapshots"),
     description=(
         "The state of every circuit not closed, at the end of each weekday (now, for today): computed from history, so "
         "that a backfill yields what was true then. A date before history begins has no rows, and says so."

@@ -3,6 +3,7 @@
 import time
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
+from datetime import datetime
 from typing import Any
 
 import pandas as pd
@@ -235,7 +236,6 @@ def _store(connection: Connection, session: Session, sync_id: int, *, most: int)
     link_planners(connection, now)
     record_history(connection, now)
     snapshot_status_changes(connection, eastern_date(now), now)
-    emit_circuit_changes(connection, sync_id, now)
 
     per_status = _per_status(answers, stored_changes.count_stored(connection, sync_id))
     totals = {name: sum(counts[name] for counts in per_status.values()) for name in next(iter(per_status.values()))}
@@ -269,8 +269,11 @@ def _store(connection: Connection, session: Session, sync_id: int, *, most: int)
         },
         {"withheld": stored_changes.withheld_values(connection, WITHHELD_LISTED)},
     )
-    _complete(connection, session, result)
     discard_staged(connection, sync_id)
+    completed_at = _complete(connection, session, result)
+    # Events come last: their lock is held to the end, and whoever holds another one may wait for it.
+    emit_circuit_changes(connection, sync_id, now)
+    emit(connection, [SyncCompleted(sync_id, result.sync_status, completed_at, counts)], completed_at)
     return result
 
 
@@ -298,7 +301,8 @@ def _message(warnings: Iterable[str], counts: Mapping[str, int]) -> str | None:
     return "; ".join(lines) or None
 
 
-def _complete(connection: Connection, session: Session, result: CircuitSyncResult) -> None:
+def _complete(connection: Connection, session: Session, result: CircuitSyncResult) -> datetime:
+    """Closes the log; returns when."""
     now = session.now()
     counts = result.counts
     results = {f"circuits_{name}": counts[name] for name in ("processed", "created", "updated", "unchanged")} | {
@@ -308,4 +312,4 @@ def _complete(connection: Connection, session: Session, result: CircuitSyncResul
         sync_logs.complete_with_warning(connection, result.sync_id, now, result.message, results)
     else:
         sync_logs.complete(connection, result.sync_id, now, results)
-    emit(connection, [SyncCompleted(result.sync_id, result.sync_status, now, counts)], now)
+    return now

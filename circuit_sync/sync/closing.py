@@ -5,16 +5,21 @@ from contextlib import contextmanager
 
 from circuit_sync.database import sync_logs
 from circuit_sync.database.staging import discard_staged
-from circuit_sync.domain.errors import CircuitSyncError
+from circuit_sync.domain.errors import CircuitSyncError, PermanentError
 from circuit_sync.events.catalogue import SyncFailed
 from circuit_sync.events.outbox import emit
+from circuit_sync.sync.retries import next_attempt
 from circuit_sync.sync.session import Session
 
 
 @contextmanager
 def closing_on_failure(session: Session, sync_id: int) -> Iterator[None]:
-    """Closes the sync log as ``failed`` and emits ``sync.failed`` on any exception, cancellation included."""
+    """Closes the sync log as ``failed`` and emits ``sync.failed`` on any exception, cancellation included.
+
+    Raises ``PermanentError`` at once if it is closed already: a step of a sync that has ended was started again.
+    """
     try:
+        _expect_open(session, sync_id)
         yield
     except BaseException as error:
         session.leave_store()
@@ -26,14 +31,25 @@ def closing_on_failure(session: Session, sync_id: int) -> Iterator[None]:
 
 
 def close_as_failed(session: Session, sync_id: int, message: str, *, passing: bool) -> bool:
-    """Closes an open sync log as ``failed``, with its event, and gives up what it staged; false if it was closed."""
+    """Closes an open sync log as ``failed``, with its event, and gives up what it staged; false if it was closed.
+
+    After a passing reason the log says when the sync runs again, unless it was the last attempt.
+    """
     now = session.now()
     with session.database.transaction() as connection:
-        closed = sync_logs.fail(connection, sync_id, now, message, {"passing": passing})
+        retry_at = next_attempt(connection, sync_id, now, session.retry_delays) if passing else None
+        closed = sync_logs.fail(connection, sync_id, now, message, {"passing": passing}, retry_at=retry_at)
         discard_staged(connection, sync_id)
         if closed:
-            emit(connection, [SyncFailed(sync_id, message, now)], now)
+            emit(connection, [SyncFailed(sync_id, message, now, retry_at)], now)
     return closed
+
+
+def _expect_open(session: Session, sync_id: int) -> None:
+    with session.database.transaction() as connection:
+        status = sync_logs.read(connection, sync_id).sync_status
+    if status != "started":
+        raise PermanentError(f"sync {sync_id} has ended already ({status}): start a new run, not a step of the old one")
 
 
 def describe(error: BaseException) -> str:

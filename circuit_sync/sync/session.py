@@ -1,9 +1,9 @@
 """What every use case is given: the database, WorkStudio, the clock and a place for log lines."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 
 from circuit_sync.database.connection import Database
 from circuit_sync.database.locks import pace_lock, store_lock
@@ -30,16 +30,16 @@ class Session:
     """The surroundings of one run's use cases.
 
     ``server`` and ``service_credential`` are absent where WorkStudio is not asked (snapshots, overviews).
-    ``identity`` names
-    the WorkStudio that fills the database, where its URL does not. ``log`` takes lines for people, ``progress`` how
-    many of how
-    many calls are done.
+    ``identity`` names the WorkStudio that fills the database, where its URL does not. ``retry_delays``: after which a
+    sync that failed for a passing reason runs again. ``log`` takes lines for people, ``progress`` how many of how many
+    calls are done.
     """
 
     database: Database
     server: Server | None = None
     service_credential: Credential | None = None
     identity: str | None = None
+    retry_delays: Sequence[timedelta] = ()
     now: Callable[[], datetime] = _utc_now
     log: Callable[[str], None] = _silent
     progress: Callable[[int, int], None] = _unseen

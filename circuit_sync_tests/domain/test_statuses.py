@@ -34,5 +34,5 @@ def test_each_status_has_the_caption_and_the_stage_of_the_protocol() -> None:
         "REWRK": ("Rework", "rework"),
         "CLOSE": ("Closed", "closed"),
     }
-    assert STATUS_CODES == tuple(told)
+    assert tuple(told) == STATUS_CODES
     assert {stage for _, stage in told.values()} | {"pending_permissions"} == set(WORKFLOW_STAGES)

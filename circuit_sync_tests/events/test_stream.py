@@ -15,11 +15,13 @@ import pytest
 from sqlalchemy import text
 
 from circuit_sync.database.connection import Database
+from circuit_sync.database.embedded import embedded_server
+from circuit_sync.database.migrate import upgrade
 from circuit_sync.events import stream
 from circuit_sync.events.outbox import emit
 from circuit_sync.events.retention import prune_events
 from circuit_sync_tests.events.conftest import Place
-from circuit_sync_tests.events.listening import NOW, Listener, Told, tell, wait_for
+from circuit_sync_tests.events.listening import NOW, Listener, Told, gateway_running, tell, token_of, wait_for
 from circuit_sync_tests.scenery import until
 
 
@@ -122,6 +124,22 @@ def test_lost_database_connections_are_made_anew_and_nothing_is_missed(place: Pl
             tell(place.database, [round_])
             assert listener.until(round_ + 1) == list(range(round_ + 1))
         until(lambda: _listens(place))
+
+
+def test_postgresql_restarted_is_found_again_and_nothing_is_missed(tmp_path: Path) -> None:
+    with ExitStack() as stack:
+        with embedded_server(tmp_path, durable=False) as url, Database(url) as database:
+            upgrade(database)
+            with database.transaction() as connection:
+                connection.execute(text("INSERT INTO users (name, email) VALUES ('Pat', 'pat@example.com')"))
+            gateway = stack.enter_context(gateway_running(database))
+            listener = stack.enter_context(Listener(gateway, token_of(database, "pat@example.com")))
+            tell(database, [1])
+            listener.until(1)
+        with embedded_server(tmp_path, durable=False) as url, Database(url) as database:
+            tell(database, [2])
+            assert listener.until(2) == [1, 2]
+            assert not listener.is_over
 
 
 def test_without_a_database_requests_are_told_to_come_again(place: Place, url: str) -> None:

@@ -1,4 +1,4 @@
-from collections.abc import Callable
+from collections.abc import Callable, Collection, Mapping, Sequence
 from datetime import UTC, date, datetime, timedelta
 from typing import Any
 
@@ -6,11 +6,13 @@ import pytest
 
 from circuit_sync.orchestration.decisions import (
     Cursor,
+    Decision,
     RunUnderWay,
     Start,
     abandoned_syncs,
     aggregates_to_start,
     dead_runs,
+    departed_to_start,
     read_log,
     snapshot_to_start,
 )
@@ -88,6 +90,7 @@ def test_a_failed_sync_and_an_aggregate_sync_start_no_aggregates() -> None:
         {"circuits_updated": 1},
         {"context": {"departed": 2}},
         {"sync_type": "aggregates", "aggregates_created": 5},
+        {"sync_type": "aggregates", "sync_status": "failed", "context": {"counts": {"stored": 5}}},
     ],
 )
 def test_a_change_refreshes_todays_snapshot(told: dict[str, Any]) -> None:
@@ -121,6 +124,70 @@ def test_a_change_during_a_snapshot_run_is_not_forgotten() -> None:
     assert first.reasons == ("2026-03-09: run run-1 is at it",)
     second = snapshot_to_start(first.cursor, [], [], MONDAY, nobody)
     assert second.starts == (Start(("2026-03-09",), 3),)
+
+
+ENABLED = ("ACTIV", "QC", "REWRK", "CLOSE")
+LEFT = {"context": {"departed": 2}}
+
+
+def missing_from(**fetched: str) -> Callable[[Collection[int]], Mapping[int, Sequence[str]]]:
+    """Circuits of these syncs (``s3="ACTIV"``) were not seen since."""
+    found = {int(sync[1:]): statuses.split(",") for sync, statuses in fetched.items()}
+    return lambda asked: {sync: statuses for sync, statuses in found.items() if sync in asked}
+
+
+def test_what_left_its_status_is_looked_for_once_under_the_others() -> None:
+    still = missing_from(s3="ACTIV")
+    first = departed_to_start(Cursor(), [sync(3, **LEFT)], [], still, ENABLED, {}, MONDAY)
+    assert first.starts == (Start(("QC", "REWRK", "CLOSE"), 3),)
+    assert first.starts[0].run_key("departed_circuits") == "departed_circuits:3:QC:CLOSE"
+    second = departed_to_start(first.cursor, [], [], still, ENABLED, {}, MONDAY)
+    assert second.starts == ()
+    assert second.reasons == ("no circuit departed since the last look",)
+
+
+def test_others_that_do_not_lie_side_by_side_are_one_run_each() -> None:
+    decision = departed_to_start(Cursor(), [sync(3, **LEFT)], [], missing_from(s3="QC,REWRK"), ENABLED, {}, MONDAY)
+    assert decision.starts == (Start(("ACTIV",), 3), Start(("CLOSE",), 3))
+
+
+def test_a_status_that_is_not_enabled_is_not_asked_for() -> None:
+    decision = departed_to_start(Cursor(), [sync(3, **LEFT)], [], missing_from(s3="ACTIV"), ("ACTIV", "QC"), {}, MONDAY)
+    assert decision.starts == (Start(("QC",), 3),)
+
+
+@pytest.mark.parametrize(
+    ("still", "enabled", "reason"),
+    [
+        (missing_from(), ENABLED, "sync 3: what departed was seen again"),
+        (
+            missing_from(s3="ACTIV"),
+            ("ACTIV",),
+            "sync 3: circuits departed, and no other status is enabled where they could be",
+        ),
+    ],
+)
+def test_nothing_is_asked_for_where_nothing_can_be_found(
+    still: Callable[[Collection[int]], Mapping[int, Sequence[str]]], enabled: Sequence[str], reason: str
+) -> None:
+    decision = departed_to_start(Cursor(), [sync(3, **LEFT)], [], still, enabled, {}, MONDAY)
+    assert decision == Decision((), Cursor(3), (reason,))
+
+
+def test_a_run_over_the_other_statuses_may_find_what_departed_and_is_waited_for() -> None:
+    still = missing_from(s3="ACTIV")
+    first = departed_to_start(Cursor(), [sync(3, **LEFT)], [], still, ENABLED, {"QC": "run-1"}, MONDAY)
+    assert first.starts == ()
+    assert first.reasons == ("sync 3: circuits departed; run run-1 may find them",)
+    found = departed_to_start(first.cursor, [], [], missing_from(), ENABLED, {}, MONDAY)
+    assert found.reasons == ("sync 3: what departed was seen again",)
+    lost = departed_to_start(first.cursor, [], [], still, ENABLED, {}, MONDAY)
+    assert lost.starts == (Start(("QC", "REWRK", "CLOSE"), 3),)
+
+
+def test_on_a_weekend_departures_wait_for_mondays_syncs() -> None:
+    decision = departed_to_start(Cursor(), [sync(3, **LEFT)], [], missing_from(s3="ACTIV"), ENABLED, {}, SATURDAY)
+    assert decision == Decision((), Cursor(3), ("circuits departed in sync 3: Monday's syncs look for them",))
 
 
 def under_way(status: str, seconds: float) -> RunUnderWay:

@@ -1,7 +1,8 @@
 """The sensors around their decisions: what they read, what they do, what they say."""
 
 from collections.abc import Callable
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
+from typing import Any
 
 import dagster as dg
 import pytest
@@ -9,21 +10,31 @@ from dagster._core.test_utils import create_run_for_test
 
 from circuit_sync.database.connection import Database
 from circuit_sync.database.locks import run_lock
-from circuit_sync.domain.eastern import eastern_date, is_weekday
-from circuit_sync.orchestration import sensors
+from circuit_sync.definitions import defs
+from circuit_sync.domain.errors import PassingError
+from circuit_sync.orchestration import clock, recovery, sensors
 from circuit_sync.orchestration.partitions import partition_tags
+from circuit_sync.sync.aggregates import (
+    AggregateSyncRequest,
+    fetch_and_store_aggregates,
+    open_aggregate_sync,
+)
 from circuit_sync.sync.circuits import CircuitSyncRequest, open_circuit_sync
-from circuit_sync.workstudio.simulator import Simulator
+from circuit_sync.sync.recovery import close_abandoned
+from circuit_sync.workstudio.simulator import Fault, Simulator
 from circuit_sync_tests.scenery import Clock, Desk, session_for
 
 Look = Callable[..., dg.SensorResult]
+QUARTER = timedelta(minutes=15)
 
 
 @pytest.fixture
-def desk(database: Database, configured: Simulator) -> Desk:
-    """A desk whose clock is the real one, as the sensors' is."""
-    clock = Clock(sensors._now())
-    return Desk(session_for(database, configured.base_url, clock), configured, clock)
+def desk(database: Database, configured: Simulator, monkeypatch: pytest.MonkeyPatch) -> Desk:
+    """A desk whose clock is the sensors' too: it stands at a Monday morning until it is moved on."""
+    time = Clock()
+    monkeypatch.setattr(clock, "now", time)
+    session = session_for(database, configured.base_url, time, retry_delays=(QUARTER, 2 * QUARTER))
+    return Desk(session, configured, time)
 
 
 @pytest.fixture
@@ -83,24 +94,115 @@ def test_a_run_of_the_materialize_button_is_seen_too(look: Look, desk: Desk, sto
 
 def test_todays_snapshot_is_taken_after_a_change(look: Look, desk: Desk) -> None:
     sync = desk.sync("ACTIV").sync_id
-    result = look(sensors.snapshots_after_sync)
-    today = eastern_date(desk.clock())
-    if is_weekday(today):
-        (request,) = result.run_requests or ()
-        assert request.tags["dagster/partition"] == today.isoformat()
-        assert request.run_key == f"snapshots_after_sync:{sync}:{today}:{today}"
-    else:
-        assert not result.run_requests
-        assert "weekdays" in said(result)
+    (request,) = look(sensors.snapshots_after_sync).run_requests or ()
+    assert request.tags["dagster/partition"] == "2026-03-02"
+    assert request.run_key == f"snapshots_after_sync:{sync}:2026-03-02:2026-03-02"
+
+
+def test_aggregates_that_were_stored_before_their_sync_failed_refresh_the_snapshot(look: Look, desk: Desk) -> None:
+    desk.sync("ACTIV")
+    cursor = look(sensors.snapshots_after_sync).cursor
+    sync = open_aggregate_sync(desk.session, AggregateSyncRequest(("ACTIV",)))
+    fetch_and_store_aggregates(desk.session, sync)
+    close_abandoned(desk.session, sync, "killed before its completion")
+    assert desk.log(sync)["aggregates_created"] == 0
+    (request,) = look(sensors.snapshots_after_sync, cursor).run_requests or ()
+    assert request.run_key == f"snapshots_after_sync:{sync}:2026-03-02:2026-03-02"
+
+
+def departure(desk: Desk) -> int:
+    """A sync that misses a circuit that was there; returns its id."""
+    desk.execute("UPDATE circuits SET job_guid = '{moved-on}' WHERE id = (SELECT min(id) FROM circuits)")
+    return desk.sync("ACTIV").sync_id
+
+
+def test_circuits_that_departed_are_looked_for_once(look: Look, desk: Desk) -> None:
+    desk.sync("ACTIV")
+    first = look(sensors.departed_circuits)
+    assert said(first) == "no circuit departed since the last look"
+    desk.execute(
+        "UPDATE circuits SET departed_at = NULL, job_guid = '{moved-on}' WHERE id = (SELECT min(id) FROM circuits)"
+    )
+    sync = desk.sync("ACTIV").sync_id
+    second = look(sensors.departed_circuits, first.cursor)
+    (request,) = second.run_requests or ()
+    assert request.run_key == f"departed_circuits:{sync}:QC:CLOSE"
+    assert request.tags == {"circuit_sync/trigger": "workflow_event"} | partition_tags(["QC", "REWRK", "CLOSE"])
+    desk.sync("QC", "REWRK", "CLOSE")
+    desk.sync("ACTIV")
+    assert not look(sensors.departed_circuits, second.cursor).run_requests
+
+
+def test_departed_circuits_that_were_seen_again_need_no_sync(look: Look, desk: Desk) -> None:
+    desk.sync("ACTIV")
+    sync = departure(desk)
+    desk.execute("UPDATE circuits SET departed_at = NULL")
+    assert said(look(sensors.departed_circuits)) == f"sync {sync}: what departed was seen again"
+
+
+def failed(desk: Desk, *statuses: str, **options: Any) -> int:
+    desk.simulator.add_fault(Fault("status", times=1, code=503))
+    with pytest.raises(PassingError):
+        desk.sync(*statuses, **options)
+    return int(desk.log()["id"])
+
+
+def test_a_failed_sync_is_started_again_with_its_request(look: Look, desk: Desk, ephemeral: dg.DagsterInstance) -> None:
+    desk.execute("INSERT INTO users (name, email, role) VALUES ('Ana', 'ana@example.com', 'planner')")
+    sync = failed(desk, "QC", "REWRK", force=True, accept_departures=True, triggered_by="Ana", trigger="scheduled")
+    assert said(look(recovery.retry_failed_syncs)) == f"sync {sync} runs again at 2026-03-02 04:46:00 EST"
+    desk.clock.advance(minutes=15)
+    (request,) = look(recovery.retry_failed_syncs).run_requests or ()
+    assert request.job_name is not None
+    job = defs.resolve_job_def(request.job_name)
+    assert job.execute_in_process(instance=ephemeral, run_config=request.run_config, tags=request.tags).success
+    first, second = desk.rows("SELECT * FROM sync_logs ORDER BY id")
+    assert second["retry_of"] == sync
+    for name in ("api_status_filter", "sync_trigger", "triggered_by"):
+        assert second[name] == first[name], name
+    assert second["context"]["force"]
+    assert second["context"]["accept_departures"]
+    assert not look(recovery.retry_failed_syncs).run_requests
+
+
+def test_a_run_that_was_started_for_a_retry_is_not_started_again(
+    look: Look, desk: Desk, stored: dg.DagsterInstance
+) -> None:
+    sync = failed(desk)
+    desk.clock.advance(minutes=15)
+    run = create_run_for_test(
+        stored,
+        job_name="sync_circuits",
+        status=dg.DagsterRunStatus.NOT_STARTED,
+        tags={"circuit_sync/retry_of": str(sync)},
+    )
+    assert said(look(recovery.retry_failed_syncs)) == f"sync {sync}: run {run.run_id} is on its way to try it again"
+    stored.report_run_failed(run)
+    (request,) = look(recovery.retry_failed_syncs).run_requests or ()
+    assert request.run_key == f"retry_failed_syncs:{sync}:1:ACTIV"
+
+
+def test_an_operators_success_in_between_cancels_the_retry_visibly(look: Look, desk: Desk) -> None:
+    sync = failed(desk)
+    success = desk.sync("ACTIV").sync_id
+    desk.clock.advance(minutes=15)
+    result = look(recovery.retry_failed_syncs)
+    assert not result.run_requests
+    assert said(result) == f"sync {sync} is not tried again: sync {success} did the same meanwhile"
+    log = desk.log(sync)
+    assert log["retry_at"] is None
+    assert log["context"]["retry_cancelled"] == f"sync {success} did the same meanwhile"
+    assert said(look(recovery.retry_failed_syncs)) == "no sync waits to be tried again"
 
 
 def test_a_dead_run_and_its_sync_are_closed_as_failed(
     desk: Desk, stored: dg.DagsterInstance, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(sensors, "GRACE", timedelta(0))
+    monkeypatch.setattr(recovery, "GRACE", timedelta(0))
+    desk.clock.instant = datetime.now(UTC) + timedelta(seconds=1)
     run = create_run_for_test(stored, job_name="sync_circuits", status=dg.DagsterRunStatus.STARTED)
     sync = open_circuit_sync(desk.session, CircuitSyncRequest(("ACTIV",), run_id=run.run_id))
-    reason = sensors.close_abandoned_syncs(dg.build_sensor_context(instance=stored))
+    reason = recovery.close_abandoned_syncs(dg.build_sensor_context(instance=stored))
     assert isinstance(reason, dg.SkipReason)
     closed = stored.get_run_by_id(run.run_id)
     assert closed is not None
@@ -113,11 +215,12 @@ def test_a_dead_run_and_its_sync_are_closed_as_failed(
 def test_a_run_that_holds_its_lock_is_left_alone(
     desk: Desk, database: Database, stored: dg.DagsterInstance, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(sensors, "GRACE", timedelta(0))
+    monkeypatch.setattr(recovery, "GRACE", timedelta(0))
+    desk.clock.instant = datetime.now(UTC) + timedelta(seconds=1)
     run = create_run_for_test(stored, job_name="sync_circuits", status=dg.DagsterRunStatus.STARTED)
     with run_lock(database, run.run_id):
         sync = open_circuit_sync(desk.session, CircuitSyncRequest(("ACTIV",), run_id=run.run_id))
-        reason = sensors.close_abandoned_syncs(dg.build_sensor_context(instance=stored))
+        reason = recovery.close_abandoned_syncs(dg.build_sensor_context(instance=stored))
     assert isinstance(reason, dg.SkipReason)
     assert reason.skip_message == "nothing is abandoned: 1 runs in progress, 1 syncs started"
     assert desk.one("SELECT sync_status FROM sync_logs WHERE id = %s", sync) == "started"

@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from circuit_sync.domain.errors import PassingError, UsageError
+from circuit_sync.domain.errors import PassingError, PermanentError, UsageError
 from circuit_sync.sync.circuits import CircuitSyncRequest, open_circuit_sync
 from circuit_sync.sync.ownership import adopt_database
 from circuit_sync.workstudio.simulator import CIRCUIT_HEADING, COMMENT_MARKER, Simulator, World
@@ -79,7 +79,11 @@ def test_an_unavailable_server_fails_the_sync_and_its_log(desk: Desk) -> None:
 def test_a_sync_opens_its_log_asks_for_health_fetches_every_status_and_then_stores(desk: Desk) -> None:
     sync_id = open_circuit_sync(desk.session, CircuitSyncRequest(["CLOSE", "ACTIV"], trigger="scheduled", run_id="r1"))
     log = desk.log(sync_id)
-    assert (log["sync_status"], log["sync_trigger"], log["api_status_filter"]) == ("started", "scheduled", "ACTIV,CLOSE")
+    assert (log["sync_status"], log["sync_trigger"], log["api_status_filter"]) == (
+        "started",
+        "scheduled",
+        "ACTIV,CLOSE",
+    )
     assert (log["dagster_run_id"], log["started_at"], log["completed_at"]) == ("r1", desk.clock(), None)
     assert [call.view for call in desk.simulator.calls] == ["health"]
     assert [event["name"] for event in desk.events()] == ["sync.started"]
@@ -112,14 +116,26 @@ def test_several_statuses_are_stored_all_or_nothing(desk: Desk) -> None:
 
 def test_completion_and_data_are_one_transaction(desk: Desk) -> None:
     sync_id = desk.fetch("ACTIV")
-    desk.execute("UPDATE sync_logs SET sync_status = 'failed' WHERE id = %s", sync_id)
     before = desk.contents()
 
-    with pytest.raises(PassingError, match="closed by somebody else"):
-        desk.store(sync_id)
+    with desk.storing(sync_id, "LOCK TABLE circuit_history IN SHARE MODE") as stored:
+        desk.execute("UPDATE sync_logs SET sync_status = 'failed' WHERE id = %s", sync_id)
 
+    with pytest.raises(PassingError, match="closed by somebody else"):
+        stored.result()
     assert desk.contents() == before
     assert [event["name"] for event in desk.events()] == ["sync.started"]
+
+
+def test_a_sync_that_has_ended_is_not_stored_again(desk: Desk) -> None:
+    sync_id = desk.fetch("ACTIV")
+    desk.store(sync_id)
+    before, told = desk.contents(), desk.events()
+
+    with pytest.raises(PermanentError, match="has ended already"):
+        desk.store(sync_id)
+
+    assert (desk.contents(), desk.events(), desk.log()["sync_status"]) == (before, told, "completed")
 
 
 def test_a_log_tells_how_long_the_sync_took(desk: Desk) -> None:
@@ -336,7 +352,9 @@ def test_another_spelling_of_the_same_value_is_no_change(desk: Desk) -> None:
 def test_counts_add_up_for_each_status_and_for_all(desk: Desk) -> None:
     desk.answer("ACTIV", [{"SS_WO": "1"}, {"SS_WO": "2"}, {"SS_WO": "3"}])
     desk.sync("ACTIV")
-    desk.answer("ACTIV", [{"SS_WO": "1"}, {"SS_WO": "2", "SS_TITLE": "new"}, {"SS_WO": "4"}, {"SS_WO": "4"}, {"SS_WO": ""}])
+    desk.answer(
+        "ACTIV", [{"SS_WO": "1"}, {"SS_WO": "2", "SS_TITLE": "new"}, {"SS_WO": "4"}, {"SS_WO": "4"}, {"SS_WO": ""}]
+    )
     desk.answer("QC", [{"SS_WO": "3"}, {"SS_WO": "5"}])
 
     result = desk.sync("ACTIV", "QC")
@@ -543,6 +561,18 @@ def test_a_split_is_tied_when_its_main_assessment_comes_a_day_later(desk: Desk) 
     assert desk.circuit("1", "A")["parent_circuit_id"] == desk.circuit("1")["id"]
 
 
+def test_of_two_main_assessments_of_a_work_order_the_same_one_is_the_parent_in_any_order(desk: Desk) -> None:
+    rows = [{"SS_WO": "1", "SS_JOBGUID": "g2"}, {"SS_WO": "1", "SS_JOBGUID": "g1"}, {"SS_WO": "1", "SS_EXT": "A"}]
+    parents = set()
+    for order in (rows, rows[::-1]):
+        desk.forget()
+        desk.answer("ACTIV", order)
+        desk.sync()
+        parents |= set(desk.column("SELECT m.job_guid FROM circuits c JOIN circuits m ON m.id = c.parent_circuit_id"))
+
+    assert len(parents) == 1
+
+
 def test_a_split_that_becomes_a_main_assessment_has_no_parent_any_more(desk: Desk) -> None:
     desk.answer("ACTIV", [{"SS_WO": "1"}, {"SS_WO": "1", "SS_EXT": "A"}])
     desk.sync()
@@ -625,7 +655,9 @@ def test_comments_are_stored_and_never_told(desk: Desk, capfd: pytest.CaptureFix
 
 
 def test_a_comment_that_cannot_be_stored_is_not_quoted_either(desk: Desk) -> None:
-    body = b'{"Protocol": "DATASET", "DataSet": {"Heading": ["SS_JOBGUID", "SS_WO", "WSREQ_STATUS", "VEGJOB_CIRCCOMNTS"],'
+    body = (
+        b'{"Protocol": "DATASET", "DataSet": {"Heading": ["SS_JOBGUID", "SS_WO", "WSREQ_STATUS", "VEGJOB_CIRCCOMNTS"],'
+    )
     body += b'"Data": [["g1", "1", "ACTIV", "COMMENT-SECRET \\ud800"], ["g2", "2", "ACTIV", "COMMENT-SECRET"]]}}'
     desk.simulator.answer("ACTIV", body)
 

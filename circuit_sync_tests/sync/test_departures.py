@@ -38,7 +38,9 @@ def test_a_missing_circuit_is_marked_departed_and_otherwise_left_alone(desk: Des
     assert (result.counts["departed"], result.sync_status) == (1, "completed")
     (event,) = desk.events("circuit.updated")
     assert (event["circuit_id"], event["payload"]["changed"]["departed_at"]["old"]) == (after["id"], None)
-    history = desk.rows("SELECT departed_at, valid_to FROM circuit_history WHERE circuit_id = %s ORDER BY valid_from", after["id"])
+    history = desk.rows(
+        "SELECT departed_at, valid_to FROM circuit_history WHERE circuit_id = %s ORDER BY valid_from", after["id"]
+    )
     assert history == [
         {"departed_at": None, "valid_to": desk.clock()},
         {"departed_at": desk.clock(), "valid_to": None},

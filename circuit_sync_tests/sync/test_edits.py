@@ -1,16 +1,12 @@
 """A person's edits win: behaviour 10, also while a sync runs."""
 
-from collections.abc import Iterator
-from concurrent.futures import Future, ThreadPoolExecutor
-from contextlib import contextmanager
+from concurrent.futures import ThreadPoolExecutor
 from decimal import Decimal
 from typing import Any
 
-import psycopg
 import pytest
 from psycopg.types.json import Jsonb
 
-from circuit_sync.sync.circuits import CircuitSyncResult
 from circuit_sync.workstudio.simulator import CIRCUIT_HEADING
 from circuit_sync_tests.scenery import Desk, until
 
@@ -20,25 +16,11 @@ EDIT = """
 
 
 def edit(desk: Desk, work_order: str, column: str, value: Any, field: str | None = None) -> None:
-    with psycopg.connect(desk.database.url) as connection:
-        _edit(connection, work_order, column, value, field)
-
-
-def _edit(connection: Any, work_order: str, column: str, value: Any, field: str | None = None) -> None:
     mark = Jsonb({field or column: {"by": "ann@example.org", "at": "2026-03-01T12:00:00Z"}})
-    connection.execute(EDIT.format(column=column), (value, mark, work_order))
+    desk.execute(EDIT.format(column=column), value, mark, work_order)
 
 
-@contextmanager
-def syncing(desk: Desk, sync_id: int) -> Iterator[Future[CircuitSyncResult]]:
-    """The store of a sync in a thread of its own."""
-    with ThreadPoolExecutor(1) as threads:
-        yield threads.submit(desk.store, sync_id)
-
-
-def until_the_store_waits(desk: Desk) -> None:
-    waiting = "SELECT count(*) FROM pg_locks WHERE NOT granted AND locktype IN ('transactionid', 'tuple')"
-    until(lambda: desk.one(waiting) > 0)
+EDIT_OF_1 = EDIT.format(column="title") % ("'by hand'", "'{\"title\": {}}'", "'1'")
 
 
 VALUES: list[tuple[str, str, Any, Any]] = [
@@ -77,7 +59,14 @@ def test_what_an_edit_withheld_is_reported_at_every_sync_and_rewrites_nothing(de
 
         assert result.counts["withheld"] == 1
         assert (result.counts["updated"], result.counts["unchanged"]) == (0, 1)
-        line = {"work_order": "1", "extension": "@", "what": "withheld", "field": "title", "old": "by hand", "new": "api"}
+        line = {
+            "work_order": "1",
+            "extension": "@",
+            "what": "withheld",
+            "field": "title",
+            "old": "by hand",
+            "new": "api",
+        }
         assert line in result.changes
         withheld = {"work_order": "1", "extension": "@", "field": "title", "kept": "by hand", "offered": "api"}
         assert desk.log()["error_details"]["withheld"] == [withheld]
@@ -180,11 +169,8 @@ def test_an_edit_that_is_committed_while_the_store_waits_for_its_row_is_not_lost
     desk.answer("ACTIV", [{"SS_WO": "1", "SS_TITLE": "from the API"}, {"SS_WO": "2", "SS_TITLE": "from the API"}])
     sync_id = desk.fetch()
 
-    with psycopg.connect(desk.database.url) as person:
-        _edit(person, "1", "title", "by hand")
-        with syncing(desk, sync_id) as result:
-            until_the_store_waits(desk)
-            person.commit()
+    with desk.storing(sync_id, EDIT_OF_1) as result:
+        pass
 
     assert (desk.circuit("1")["title"], desk.circuit("2")["title"]) == ("by hand", "from the API")
     assert result.result().counts["withheld"] == 1
@@ -196,13 +182,8 @@ def test_an_edit_of_a_circuit_that_did_not_differ_until_then_is_not_lost(desk: D
     desk.answer("ACTIV", [{"SS_WO": "1", "SS_TITLE": "api"}, {"SS_WO": "2", "SS_TITLE": "changed"}])
     sync_id = desk.fetch()
 
-    with psycopg.connect(desk.database.url) as other, psycopg.connect(desk.database.url) as person:
-        other.execute("SELECT FROM circuits WHERE work_order = '2' FOR UPDATE")
-        with syncing(desk, sync_id) as result:
-            until_the_store_waits(desk)
-            _edit(person, "1", "title", "by hand")
-            person.commit()
-            other.commit()
+    with desk.storing(sync_id, "SELECT FROM circuits WHERE work_order = '2' FOR UPDATE") as result:
+        edit(desk, "1", "title", "by hand")
 
     assert (desk.circuit("1")["title"], desk.circuit("2")["title"]) == ("by hand", "changed")
     assert result.result().sync_status == "completed"
@@ -214,13 +195,10 @@ def test_a_person_who_comes_during_the_store_waits_for_it_and_wins(desk: Desk) -
     desk.answer("ACTIV", [{"SS_WO": "1", "SS_TITLE": "from the API", "VEGJOB_LENGTH": 99}])
     sync_id = desk.fetch()
 
-    with psycopg.connect(desk.database.url) as holder, ThreadPoolExecutor(1) as person:
-        holder.execute("LOCK TABLE circuit_history IN SHARE MODE")
-        with syncing(desk, sync_id):
-            until(lambda: desk.one("SELECT count(*) FROM pg_locks WHERE NOT granted") == 1)
+    with ThreadPoolExecutor(1) as person:
+        with desk.storing(sync_id, "LOCK TABLE circuit_history IN SHARE MODE"):
             edited = person.submit(edit, desk, "1", "title", "by hand")
-            until(lambda: desk.one("SELECT count(*) FROM pg_locks WHERE NOT granted") > 1)
-            holder.commit()
+            until(lambda: desk.waiting() > 1)
         edited.result()
 
     circuit = desk.circuit("1")
@@ -231,13 +209,12 @@ def test_a_person_who_comes_during_the_store_waits_for_it_and_wins(desk: Desk) -
 def test_a_change_of_a_column_that_the_view_lost_is_not_undone_by_a_forced_sync(desk: Desk) -> None:
     desk.answer("ACTIV", [{"SS_WO": "1", "SS_TITLE": "api"}])
     desk.sync()
-    desk.answer("ACTIV", [{"SS_WO": "1", "VEGJOB_LENGTH": 99}], [name for name in CIRCUIT_HEADING if name != "SS_TITLE"])
+    desk.answer(
+        "ACTIV", [{"SS_WO": "1", "VEGJOB_LENGTH": 99}], [name for name in CIRCUIT_HEADING if name != "SS_TITLE"]
+    )
     sync_id = desk.fetch(force=True)
 
-    with psycopg.connect(desk.database.url) as person:
-        _edit(person, "1", "title", "by hand")
-        with syncing(desk, sync_id):
-            until_the_store_waits(desk)
-            person.commit()
+    with desk.storing(sync_id, EDIT_OF_1):
+        pass
 
     assert (desk.circuit("1")["title"], desk.circuit("1")["total_miles"]) == ("by hand", 99)

@@ -208,7 +208,7 @@ def test_of_two_circuits_under_one_name_the_one_that_is_there_is_meant(at_desk: 
 
 
 def test_an_edit_waits_for_the_sync_that_holds_the_circuit_and_starts_from_what_it_stored(at_desk: Desk) -> None:
-    waiting = "SELECT count(*) FROM pg_locks WHERE NOT granted"
+    waiting = "SELECT count(*) FROM pg_stat_activity WHERE datname = current_database() AND wait_event_type = 'Lock'"
     with ThreadPoolExecutor(1) as threads:
         with at_desk.database.transaction() as sync:
             sync.exec_driver_sql("UPDATE circuits SET title = 'newer', region_id = (SELECT max(id) FROM regions)")

@@ -214,15 +214,22 @@ def test_a_dirty_value_is_cleaned_and_its_row_stored(desk: Desk) -> None:
 
 def test_a_bad_row_is_rejected_and_never_stops_the_good_ones(desk: Desk) -> None:
     good = [{"SS_WO": f"good-{number}"} for number in range(3)]
-    bad = [{"SS_WO": f"bad-{n}", column: raw, "VEGJOB_CIRCCOMNTS": COMMENT_MARKER} for n, (column, raw, _) in enumerate(REJECTED)]
+    bad = [
+        {"SS_WO": f"bad-{n}", column: raw, "VEGJOB_CIRCCOMNTS": COMMENT_MARKER}
+        for n, (column, raw, _) in enumerate(REJECTED)
+    ]
     answer_raw(desk, good[:1] + bad + good[1:])
 
     result = desk.sync()
 
     assert desk.column("SELECT work_order FROM circuits ORDER BY 1") == ["good-0", "good-1", "good-2"]
-    listed = [{"status": "ACTIV", "row": n + 2, "column": c, "reason": reason} for n, (c, _, reason) in enumerate(REJECTED)]
+    listed = [
+        {"status": "ACTIV", "row": n + 2, "column": c, "reason": reason} for n, (c, _, reason) in enumerate(REJECTED)
+    ]
     log = desk.log()
-    assert [row | told for row, told in zip(log["error_details"]["rejected"], listed, strict=True)] == list(result.rejected)
+    assert [row | told for row, told in zip(log["error_details"]["rejected"], listed, strict=True)] == list(
+        result.rejected
+    )
     assert (log["sync_status"], log["rows_rejected"], log["rows_received"]) == ("warning", len(bad), len(bad) + 3)
     assert f"{len(bad)} of {len(bad) + 3} rows were rejected" in log["error_message"]
     assert COMMENT_MARKER not in f"{log}{desk.events()}{desk.lines}{result}"

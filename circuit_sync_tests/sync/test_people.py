@@ -168,7 +168,7 @@ def test_who_cannot_be_linked_is_told_why(desk: Desk, planner: str, user: str, c
 def test_linking_waits_for_a_sync_that_holds_one_of_the_circuits(desk: Desk) -> None:
     taken(desk, ANN, ANN)
     add_user(desk.session, ann())
-    waiting = "SELECT count(*) FROM pg_locks WHERE NOT granted AND database IS NOT NULL OR NOT granted"
+    waiting = "SELECT count(*) FROM pg_stat_activity WHERE datname = current_database() AND wait_event_type = 'Lock'"
     with ThreadPoolExecutor(1) as threads:
         with desk.database.transaction() as sync:
             sync.exec_driver_sql("SELECT id FROM circuits WHERE work_order = 'wo-1' FOR NO KEY UPDATE")

@@ -56,9 +56,7 @@ def test_a_manual_link_stays_manual(desk: Desk) -> None:
     user = add_user(desk, "ann", ANN)
     desk.answer("ACTIV", taken(""))
     desk.sync()
-    desk.execute(
-        "INSERT INTO circuit_user SELECT id, %s, 'manual', '2026-01-01' FROM circuits", user
-    )
+    desk.execute("INSERT INTO circuit_user SELECT id, %s, 'manual', '2026-01-01' FROM circuits", user)
     before = desk.contents(["circuit_user"])
     desk.answer("ACTIV", taken(ANN))
 

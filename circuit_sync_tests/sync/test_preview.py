@@ -16,7 +16,9 @@ def prepared(desk: Desk) -> None:
     """A database, and an answer that would create, change, withhold, move and make depart."""
     desk.answer("ACTIV", [{"SS_WO": str(number), "SS_TITLE": "before", "VEGJOB_PRCENT": 50} for number in range(4)])
     desk.sync()
-    desk.execute("UPDATE circuits SET title = 'by hand', user_modified_fields = '{\"title\": {}}' WHERE work_order = '2'")
+    desk.execute(
+        "UPDATE circuits SET title = 'by hand', user_modified_fields = '{\"title\": {}}' WHERE work_order = '2'"
+    )
     desk.answer(
         "ACTIV",
         [

@@ -179,10 +179,11 @@ def test_a_status_change_that_is_rolled_back_leaves_no_snapshot(desk: Desk) -> N
     seen(desk, "ACTIV")
     desk.answer("QC", [{"SS_WO": "1"}])
     sync_id = desk.fetch("QC")
-    desk.execute("UPDATE sync_logs SET sync_status = 'failed' WHERE id = %s", sync_id)
+
+    with desk.storing(sync_id, "LOCK TABLE circuit_snapshots IN SHARE MODE") as stored:
+        desk.execute("UPDATE sync_logs SET sync_status = 'failed' WHERE id = %s", sync_id)
 
     with pytest.raises(Exception, match="closed by somebody else"):
-        desk.store(sync_id)
-
+        stored.result()
     assert desk.one("SELECT count(*) FROM circuit_snapshots") == 0
     assert moves(desk) == []

@@ -1,0 +1,46 @@
+# ruff: noqa: PLC0415  each command imports what it needs when it runs: help is not to wait for SQLAlchemy
+"""``report``: a week's progress as a page to forward."""
+
+import sys
+from datetime import date
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from circuit_sync.cli import terminal
+from circuit_sync.cli.people import at_the_database
+from circuit_sync.domain.errors import UsageError
+
+
+def report(
+    week: Annotated[
+        str | None, typer.Option("--week", metavar="D", help="any date of the week, YYYY-MM-DD. Default: this week")
+    ] = None,
+    output: Annotated[
+        Path | None, typer.Option("--output", "-o", metavar="FILE", help="'-' is standard output")
+    ] = None,
+) -> None:
+    """A week's progress by region and planner, as one HTML page with plots that needs nothing else."""
+    from circuit_sync.sync.report import report_page, week_progress
+
+    day = _date(week)
+    with at_the_database() as session:
+        progress = week_progress(session, day)
+    page = report_page(progress)
+    if output == Path("-"):
+        sys.stdout.write(page)
+        return
+    file = output or Path(f"progress-{progress.friday}.html")
+    try:
+        file.write_text(page, encoding="utf-8")
+    except OSError as error:
+        raise UsageError(f"{file} cannot be written: {error.strerror}") from None
+    terminal.say(f"{file}: the week ending {progress.friday}, snapshots to {progress.last_date}")
+
+
+def _date(text: str | None) -> date | None:
+    try:
+        return None if text is None else date.fromisoformat(text)
+    except ValueError:
+        raise UsageError(f"{text!r} is no date: it looks like 2026-03-31") from None

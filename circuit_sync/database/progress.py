@@ -1,0 +1,78 @@
+"""Reading the roll-ups, with the names of regions and users: what pictures, tables and the report show."""
+
+from collections.abc import Sequence
+from datetime import date
+from typing import Any
+
+from sqlalchemy import Connection, text
+
+_REGION = "coalesce(r.name, '(no region)') AS region"
+_PLANNER = "coalesce(u.name, d.taken_by, '(nobody)') AS planner"
+_WITH_NAMES = "LEFT JOIN regions AS r ON r.id = d.region_id"
+_WITH_USERS = f"LEFT JOIN users AS u ON u.id = d.user_id {_WITH_NAMES}"
+
+_REGIONAL_DAYS = text(f"""
+    SELECT {_REGION}, d.* FROM regional_daily AS d {_WITH_NAMES}
+    WHERE d.snapshot_date BETWEEN :first AND :last ORDER BY d.snapshot_date, region
+""")
+
+_PLANNER_DAYS = text(f"""
+    SELECT {_PLANNER}, {_REGION}, d.* FROM planner_daily AS d {_WITH_USERS}
+    WHERE d.snapshot_date BETWEEN :first AND :last ORDER BY d.snapshot_date, planner, region
+""")
+
+_REGIONAL_WEEKS = text(f"""
+    SELECT {_REGION}, d.* FROM regional_weekly AS d {_WITH_NAMES}
+    WHERE d.week_ending BETWEEN :first AND :last ORDER BY d.week_ending, region
+""")
+
+_PLANNER_WEEKS = text(f"""
+    SELECT {_PLANNER}, {_REGION}, d.* FROM planner_weekly AS d {_WITH_USERS}
+    WHERE d.week_ending BETWEEN :first AND :last ORDER BY d.week_ending, planner, region
+""")
+
+_EXTENT = text("SELECT min(snapshot_date) AS first, max(snapshot_date) AS last FROM regional_daily")
+
+_IMPORTED = text("""
+    SELECT day FROM unnest(CAST(:days AS date[])) AS day
+    WHERE EXISTS (
+        SELECT 1 FROM circuit_snapshots WHERE snapshot_type = 'daily' AND snapshot_date = day AND is_imported)
+    ORDER BY day
+""")
+
+Lines = list[dict[str, Any]]
+
+
+def regional_days(connection: Connection, first: date, last: date) -> Lines:
+    """``regional_daily`` from ``first`` to ``last``, with each region's name."""
+    return _rows(connection, _REGIONAL_DAYS, first=first, last=last)
+
+
+def planner_days(connection: Connection, first: date, last: date) -> Lines:
+    """``planner_daily`` from ``first`` to ``last``; ``planner`` is the user's name where the planner is linked."""
+    return _rows(connection, _PLANNER_DAYS, first=first, last=last)
+
+
+def regional_weeks(connection: Connection, first: date, last: date) -> Lines:
+    """``regional_weekly`` of the weeks that end from ``first`` to ``last``."""
+    return _rows(connection, _REGIONAL_WEEKS, first=first, last=last)
+
+
+def planner_weeks(connection: Connection, first: date, last: date) -> Lines:
+    """``planner_weekly`` of the weeks that end from ``first`` to ``last``."""
+    return _rows(connection, _PLANNER_WEEKS, first=first, last=last)
+
+
+def extent(connection: Connection) -> tuple[date, date] | None:
+    """The first and the last date that are rolled up."""
+    row = connection.execute(_EXTENT).one()
+    return None if row.first is None else (row.first, row.last)
+
+
+def imported_dates(connection: Connection, days: Sequence[date]) -> list[date]:
+    """Those of ``days`` whose snapshots came from another system."""
+    return list(connection.scalars(_IMPORTED, {"days": list(days)}))
+
+
+def _rows(connection: Connection, statement: Any, **parameters: Any) -> Lines:
+    return [dict(row._mapping) for row in connection.execute(statement, parameters)]

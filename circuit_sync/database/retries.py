@@ -1,0 +1,55 @@
+"""What the sync log says of second attempts: chains of them, and those that are still to come."""
+
+from typing import Any
+
+from sqlalchemy import Connection, text
+
+_ATTEMPTS_BEFORE = text("""
+    WITH RECURSIVE chain AS (
+        SELECT retry_of FROM sync_logs WHERE id = :sync
+        UNION ALL
+        SELECT l.retry_of FROM sync_logs AS l JOIN chain ON l.id = chain.retry_of)
+    SELECT count(*) FROM chain WHERE retry_of IS NOT NULL
+""")
+
+# `newer`: syncs begun since that do at least what the failed one was asked for.
+_PENDING = text("""
+    SELECT f.id, f.sync_type, f.sync_trigger, f.api_status_filter, f.retry_at, f.context, u.email AS triggered_by, newer
+    FROM sync_logs AS f
+    LEFT JOIN users AS u ON u.id = f.triggered_by
+    CROSS JOIN LATERAL (
+        SELECT coalesce(jsonb_agg(jsonb_build_object('id', n.id, 'status', n.sync_status) ORDER BY n.id), '[]') AS newer
+        FROM sync_logs AS n
+        WHERE n.id > f.id AND n.sync_type = f.sync_type AND (n.sync_status <> 'failed' OR n.retry_at IS NOT NULL)
+          AND string_to_array(coalesce(n.api_status_filter, ''), ',')
+              @> string_to_array(coalesce(f.api_status_filter, ''), ',')
+          AND coalesce(n.context -> 'dates', '[]') @> coalesce(f.context -> 'dates', '[]')
+          AND (coalesce(n.context -> 'work_orders', '[]') = '[]'
+               OR f.context -> 'work_orders' <> '[]' AND n.context -> 'work_orders' @> (f.context -> 'work_orders'))
+          AND coalesce((n.context ->> 'force')::boolean, false) >= coalesce((f.context ->> 'force')::boolean, false)
+          AND coalesce((n.context ->> 'accept_departures')::boolean, false)
+              >= coalesce((f.context ->> 'accept_departures')::boolean, false)) AS since
+    WHERE f.sync_status = 'failed' AND f.retry_at IS NOT NULL
+      AND NOT EXISTS (SELECT 1 FROM sync_logs WHERE retry_of = f.id)
+    ORDER BY f.id
+""")
+
+_CANCEL = text("""
+    UPDATE sync_logs SET retry_at = NULL, context = context || jsonb_build_object('retry_cancelled', CAST(:why AS text))
+    WHERE id = :sync AND sync_status = 'failed'
+""")
+
+
+def attempts_before(connection: Connection, sync_id: int) -> int:
+    """How many attempts the chain of retries that ends with this sync has behind it; 0 for a first attempt."""
+    return int(connection.scalar(_ATTEMPTS_BEFORE, {"sync": sync_id}) or 0)
+
+
+def pending_retries(connection: Connection) -> list[dict[str, Any]]:
+    """Failed syncs whose retry has not begun, with their request and ``newer``: id and status of those that replace it."""
+    return [dict(row._mapping) for row in connection.execute(_PENDING)]
+
+
+def cancel_retry(connection: Connection, sync_id: int, why: str) -> None:
+    """Takes back the retry of a failed sync; its log tells why."""
+    connection.execute(_CANCEL, {"sync": sync_id, "why": why})

@@ -1,0 +1,49 @@
+"""What a roll-up shows on its partitions in the UI: numbers, the table a lead would read, and a picture."""
+
+from base64 import b64encode
+from datetime import date
+from typing import Any
+
+import dagster as dg
+
+from circuit_sync.domain.progress import Lines, added, readable
+from circuit_sync.orchestration import metadata
+from circuit_sync.sync.pictures import permissions_picture, planners_picture, progress_picture
+from circuit_sync.sync.rollups import RollUp
+
+MOST_BYTES = 100_000
+"""A picture lies in Dagster's event log: a bigger one is left out."""
+
+
+def told_of(found: RollUp, period: date) -> metadata.Metadata:
+    """Numbers and table of one period; of the latest, pictures too: a year's backfill is not to fill the event log."""
+    lines = found.lines[period]
+    told: metadata.Metadata = {metadata.ROW_COUNT: len(lines)}
+    told |= {name: _number(value) for name, value in added(lines).items()}
+    told |= metadata.tables(rows=[readable(line) for line in lines])
+    if period == max(found.lines):
+        told |= _pictures(found, lines)
+    return told
+
+
+def _pictures(found: RollUp, lines: Lines) -> metadata.Metadata:
+    """By region: the course over the last weeks and the permissions. By planner: what was newly planned."""
+    if not lines:
+        return {}
+    if "planner" in lines[0]:
+        return {"newly_planned": _markdown("miles newly planned, by planner", planners_picture(lines))}
+    return {
+        "progress": _markdown("miles planned, by region", progress_picture(found.history)),
+        "permissions": _markdown("units by permission, by region", permissions_picture(lines)),
+    }
+
+
+def _markdown(title: str, png: bytes) -> dg.MarkdownMetadataValue | str:
+    encoded = b64encode(png).decode()
+    if len(encoded) > MOST_BYTES:
+        return f"{title}: the picture is too large to be kept in the event log"
+    return dg.MetadataValue.md(f"![{title}](data:image/png;base64,{encoded})")
+
+
+def _number(value: Any) -> int | float:
+    return value if isinstance(value, int) else float(value)

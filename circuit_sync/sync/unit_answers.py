@@ -1,0 +1,101 @@
+"""The planned units of many work orders, one call each: failures counted, empty answers asked for twice."""
+
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
+from contextlib import closing
+from datetime import datetime
+
+from circuit_sync.domain.circuits import MAIN_EXTENSION
+from circuit_sync.domain.errors import CircuitSyncError, PassingError, PermanentError
+from circuit_sync.domain.values import BadValue, clean_text
+from circuit_sync.sync.session import Session
+from circuit_sync.workstudio.client import WorkStudio
+from circuit_sync.workstudio.ddotable import Table
+from circuit_sync.workstudio.errors import Unauthorized
+
+FAILURES_IN_A_ROW = 3
+
+
+class UnitAnswers:
+    """What WorkStudio answers for each work order of a run.
+
+    ``had_units``: the extensions of each work order that had units the last time. ``failed`` is told of every work
+    order that failed, ``emptied`` of extensions that have no units any more; ``asked`` tells when each answer that
+    came was asked for.
+    """
+
+    def __init__(
+        self,
+        session: Session,
+        workstudio: WorkStudio,
+        had_units: Mapping[str, Collection[str]],
+        *,
+        failed: Callable[[str, CircuitSyncError], None],
+        emptied: Callable[[str, Collection[str]], None],
+    ) -> None:
+        self.asked: dict[str, datetime] = {}
+        self._session = session
+        self._workstudio = workstudio
+        self._had_units = had_units
+        self._failed = failed
+        self._emptied = emptied
+
+    def of(self, work_orders: Sequence[str]) -> Iterator[tuple[str, Table]]:
+        """Work order and table as the calls end, without those that failed.
+
+        Raises ``PassingError`` when ``FAILURES_IN_A_ROW`` calls, one after another, failed for a passing reason, and
+        at once if the server refuses our credentials.
+        """
+        failed_in_a_row = 0
+        with closing(self._workstudio.fetch_many(work_orders, self._ask)) as answers:
+            for done, (work_order, answer) in enumerate(answers, start=1):
+                try:
+                    table = self._believed(work_order, answer)
+                except Unauthorized:
+                    raise
+                except CircuitSyncError as error:
+                    self._failed(work_order, error)
+                    failed_in_a_row = failed_in_a_row + 1 if error.passing else 0
+                    if failed_in_a_row == FAILURES_IN_A_ROW:
+                        raise PassingError(
+                            f"{FAILURES_IN_A_ROW} work orders failed one after another, the last: {error}; what was "
+                            "stored stays, the rest is still due"
+                        ) from None
+                else:
+                    failed_in_a_row = 0
+                    yield work_order, table
+                # Whoever cancels here finds the answer handed on: it is finished work.
+                self._session.progress(done, len(work_orders))
+
+    def _ask(self, work_order: str) -> Table:
+        self.asked[work_order] = self._session.now()
+        return self._workstudio.fetch_planned_units(work_order)
+
+    def _believed(self, work_order: str, answer: Table | CircuitSyncError) -> Table:
+        """The answer, asked for once more if it has no units for a circuit that had some the last time."""
+        if isinstance(answer, CircuitSyncError):
+            raise answer
+        lost = self._lost(work_order, answer)
+        if not lost:
+            return answer
+        self._session.log(f"work order {work_order}: no units where there were some; asking once more")
+        again = self._workstudio.fetch_planned_units(work_order)
+        lost_again = self._lost(work_order, again)
+        if lost_again - lost:
+            raise PermanentError(
+                f"two answers for the units of {work_order} contradict each other: each lacks an extension that the "
+                "other has, and that had units before"
+            )
+        if lost_again:
+            self._emptied(work_order, sorted(lost_again))
+        return again
+
+    def _lost(self, work_order: str, table: Table) -> set[str]:
+        """Extensions of the work order that had units and are not in ``table``."""
+        return set(self._had_units.get(work_order, ())) - set(map(_extension, table.frame["extension"].unique()))
+
+
+def _extension(value: object) -> str:
+    try:
+        return clean_text(value) or MAIN_EXTENSION
+    except BadValue:
+        return ""

@@ -1,0 +1,113 @@
+from datetime import UTC, date, datetime, timedelta
+from typing import Any
+
+import pytest
+
+from circuit_sync.orchestration.retrying import RunsSoFar, retries_to_start, run_requests
+
+NOW = datetime(2026, 3, 9, 12, tzinfo=UTC)
+MINUTE = timedelta(minutes=1)
+
+
+def failed(number: int = 7, **told: Any) -> dict[str, Any]:
+    return {
+        "id": number,
+        "sync_type": "circuit_list",
+        "sync_trigger": "scheduled",
+        "retry_at": NOW - MINUTE,
+        "triggered_by": None,
+        "context": {"statuses": ["ACTIV"], "force": False, "accept_departures": False},
+        "newer": [],
+    } | told
+
+
+def no_runs(_sync: int) -> RunsSoFar:
+    return RunsSoFar()
+
+
+def test_a_retry_starts_when_its_time_has_come() -> None:
+    sync = failed()
+    assert retries_to_start([sync], no_runs, NOW).due == [(sync, 0)]
+
+
+def test_until_then_it_says_when() -> None:
+    decision = retries_to_start([failed(retry_at=NOW + MINUTE)], no_runs, NOW)
+    assert not decision.due
+    assert decision.reasons == ["sync 7 runs again at 2026-03-09 08:01:00 EDT"]
+
+
+def test_without_a_failed_sync_there_is_nothing_to_wait_for() -> None:
+    assert retries_to_start([], no_runs, NOW).reasons == ["no sync waits to be tried again"]
+
+
+@pytest.mark.parametrize("retry_at", [NOW - MINUTE, NOW + MINUTE], ids=["due", "not yet due"])
+@pytest.mark.parametrize(
+    ("newer", "why"),
+    [
+        ([{"id": 8, "status": "completed"}], "sync 8 did the same meanwhile"),
+        ([{"id": 8, "status": "warning"}], "sync 8 did the same meanwhile"),
+        ([{"id": 8, "status": "failed"}, {"id": 9, "status": "completed"}], "sync 9 did the same meanwhile"),
+        ([{"id": 8, "status": "completed"}, {"id": 9, "status": "started"}], "sync 8 did the same meanwhile"),
+        ([{"id": 8, "status": "failed"}], "sync 8 failed at the same meanwhile and is tried again itself"),
+    ],
+)
+def test_another_sync_that_did_the_same_cancels_it(retry_at: datetime, newer: list[dict[str, Any]], why: str) -> None:
+    decision = retries_to_start([failed(retry_at=retry_at, newer=newer)], no_runs, NOW)
+    assert not decision.due
+    assert decision.cancelled == {7: why}
+
+
+def test_a_sync_under_way_over_the_same_is_waited_for() -> None:
+    decision = retries_to_start([failed(newer=[{"id": 8, "status": "started"}])], no_runs, NOW)
+    assert (decision.due, decision.cancelled) == ([], {})
+    assert decision.reasons == ["sync 7: sync 8 is at the same"]
+
+
+def test_a_run_on_its_way_is_not_started_twice() -> None:
+    decision = retries_to_start([failed()], lambda _sync: RunsSoFar(1, "run-1"), NOW)
+    assert not decision.due
+    assert decision.reasons == ["sync 7: run run-1 is on its way to try it again"]
+
+
+def test_a_run_that_died_before_it_opened_its_sync_is_started_anew_but_not_for_ever() -> None:
+    sync = failed()
+    second = retries_to_start([sync], lambda _sync: RunsSoFar(1), NOW)
+    assert second.due == [(sync, 1)]
+    keys = {run_requests(*due)[0].run_key for due in [(sync, 0), (sync, 1)]}
+    assert len(keys) == 2
+    decision = retries_to_start([sync], lambda _sync: RunsSoFar(3), NOW)
+    assert decision.cancelled == {7: "3 runs ended before they opened their sync log"}
+
+
+def test_circuits_are_asked_for_as_the_first_time() -> None:
+    asked = {"statuses": ["QC", "REWRK", "CLOSE"], "force": True, "accept_departures": True}
+    (request,) = run_requests(failed(context=asked, triggered_by="ana@example.com"), 0)
+    assert request.job_name == "sync_circuits"
+    assert request.tags == {
+        "circuit_sync/trigger": "scheduled",
+        "circuit_sync/retry_of": "7",
+        "dagster/asset_partition_range_start": "QC",
+        "dagster/asset_partition_range_end": "CLOSE",
+    }
+    config = {"force": True, "accept_departures": True, "triggered_by": "ana@example.com"}
+    assert request.run_config == {"ops": {"circuits": {"config": config}}}
+
+
+def test_aggregates_and_single_work_orders_are_asked_for_as_the_first_time() -> None:
+    asked = {"statuses": ["ACTIV"], "force": True, "work_orders": []}
+    (request,) = run_requests(failed(sync_type="aggregates", context=asked), 0)
+    assert request.job_name == "sync_circuit_aggregates"
+    assert request.tags["dagster/partition"] == "ACTIV"
+    assert request.run_config == {"ops": {"circuit_aggregates": {"config": {"force": True}}}}
+    (request,) = run_requests(failed(sync_type="aggregates", context=asked | {"work_orders": ["2026-1"]}), 0)
+    assert request.job_name == "sync_work_orders"
+    assert set(request.tags) == {"circuit_sync/trigger", "circuit_sync/retry_of"}
+    assert request.run_config == {"ops": {"open_work_orders": {"config": {"work_orders": ["2026-1"], "force": True}}}}
+
+
+def test_snapshots_are_taken_of_the_same_dates() -> None:
+    dates = [date(2026, 3, 6).isoformat(), date(2026, 3, 9).isoformat()]
+    (request,) = run_requests(failed(sync_type="snapshots", context={"dates": dates}), 0)
+    assert request.job_name == "create_daily_snapshots"
+    assert request.tags["dagster/asset_partition_range_end"] == "2026-03-09"
+    assert request.run_config == {}

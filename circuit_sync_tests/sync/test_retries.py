@@ -1,0 +1,158 @@
+"""When a failed sync runs again, and what makes that needless."""
+
+from datetime import datetime, timedelta
+from typing import Any
+
+import pytest
+
+from circuit_sync.domain.errors import PassingError, PermanentError
+from circuit_sync.sync import aggregates
+from circuit_sync.sync.aggregates import AggregateSyncRequest
+from circuit_sync.sync.circuits import CircuitSyncRequest, fetch_circuits, open_circuit_sync
+from circuit_sync.sync.closing import closing_on_failure
+from circuit_sync.sync.recovery import close_abandoned
+from circuit_sync.sync.retries import cancel_retries, pending_retries
+from circuit_sync.workstudio.simulator import Fault
+from circuit_sync_tests.scenery import Desk
+
+QUARTER, HALF = timedelta(minutes=15), timedelta(minutes=30)
+
+
+@pytest.fixture
+def desk(desk: Desk) -> Desk:
+    return desk.with_session(retry_delays=(QUARTER, HALF))
+
+
+def fail(desk: Desk, *statuses: str, **options: Any) -> int:
+    """A sync that fails for a passing reason; returns its id."""
+    desk.simulator.add_fault(Fault("status", times=1, code=503))
+    with pytest.raises(PassingError):
+        desk.sync(*statuses, **options)
+    return int(desk.log()["id"])
+
+
+def pending(desk: Desk) -> list[int]:
+    return [sync["id"] for sync in pending_retries(desk.session)]
+
+
+def replaced_by(desk: Desk) -> list[dict[str, Any]]:
+    (sync,) = pending_retries(desk.session)
+    return list(sync["newer"])
+
+
+def test_a_passing_failure_is_tried_again_after_15_then_30_minutes_then_no_more(desk: Desk) -> None:
+    first = fail(desk)
+    second = fail(desk, retry_of=first)
+    third = fail(desk, retry_of=second)
+    logs = [desk.log(sync) for sync in (first, second, third)]
+    assert [log["retry_of"] for log in logs] == [None, first, second]
+    assert [log["retry_at"] and log["retry_at"] - log["completed_at"] for log in logs] == [QUARTER, HALF, None]
+    assert pending(desk) == []
+
+
+def test_the_event_tells_when_it_is_tried_again(desk: Desk) -> None:
+    log = desk.log(fail(desk))
+    (event,) = desk.events("sync.failed")
+    assert datetime.fromisoformat(event["payload"]["retry_at"]) == log["retry_at"]
+
+
+def test_a_permanent_failure_is_never_tried_again(desk: Desk) -> None:
+    desk.simulator.add_fault(Fault("status", times=1, match="ACTIV", code=401))
+    with pytest.raises(PermanentError):
+        desk.sync()
+    assert desk.log()["retry_at"] is None
+    assert desk.events("sync.failed")[0]["payload"]["retry_at"] is None
+
+
+def test_a_cancelled_sync_is_not_tried_again(desk: Desk) -> None:
+    sync = open_circuit_sync(desk.session, CircuitSyncRequest(("ACTIV",)))
+    with pytest.raises(KeyboardInterrupt), closing_on_failure(desk.session, sync):
+        raise KeyboardInterrupt
+    assert desk.log(sync)["retry_at"] is None
+
+
+def test_what_a_dead_process_left_behind_is_tried_again(desk: Desk) -> None:
+    sync = open_circuit_sync(desk.session, CircuitSyncRequest(("ACTIV",), run_id="dead"))
+    assert close_abandoned(desk.session, sync, "its process was killed")
+    assert desk.log(sync)["retry_at"] == desk.clock() + QUARTER
+    assert pending(desk) == [sync]
+
+
+def test_a_retry_that_has_begun_is_pending_no_more(desk: Desk) -> None:
+    first = fail(desk)
+    assert pending(desk) == [first]
+    desk.fetch(retry_of=first)
+    assert pending(desk) == []
+    assert desk.log(first)["retry_at"] is not None, "the log keeps telling when it was tried again"
+
+
+def test_a_later_success_over_the_same_statuses_replaces_the_retry(desk: Desk) -> None:
+    fail(desk, "ACTIV")
+    success = desk.sync("ACTIV", "QC").sync_id
+    assert replaced_by(desk) == [{"id": success, "status": "completed"}]
+
+
+@pytest.mark.parametrize(
+    ("failed", "later"),
+    [
+        ({"statuses": ("ACTIV", "QC")}, {"statuses": ("ACTIV",)}),
+        ({"statuses": ("ACTIV",), "force": True}, {"statuses": ("ACTIV",)}),
+        ({"statuses": ("ACTIV",), "accept_departures": True}, {"statuses": ("ACTIV",)}),
+    ],
+    ids=["fewer statuses", "not forced", "departures not accepted"],
+)
+def test_a_success_that_did_less_does_not_replace_it(desk: Desk, failed: dict[str, Any], later: dict[str, Any]) -> None:
+    fail(desk, *failed.pop("statuses"), **failed)
+    desk.sync(*later.pop("statuses"), **later)
+    assert replaced_by(desk) == []
+
+
+def test_a_later_failure_counts_only_if_it_is_tried_again_itself(desk: Desk) -> None:
+    fail(desk)
+    desk.simulator.add_fault(Fault("status", times=1, match="ACTIV", code=401))
+    with pytest.raises(PermanentError):
+        desk.sync()
+    assert replaced_by(desk) == []
+    later = fail(desk)
+    assert pending_retries(desk.session)[0]["newer"] == [{"id": later, "status": "failed"}]
+
+
+def test_all_aggregates_replace_those_of_single_work_orders_but_not_the_other_way_round(desk: Desk) -> None:
+    desk.sync("ACTIV")
+    first, second = desk.column("SELECT DISTINCT work_order FROM circuits ORDER BY 1 LIMIT 2")
+    session = desk.session
+
+    def begin(*work_orders: str) -> int:
+        return aggregates.open_aggregate_sync(session, AggregateSyncRequest(("ACTIV",), work_orders=work_orders))
+
+    def given_up(sync: int) -> int:
+        close_abandoned(session, sync, "killed")
+        return sync
+
+    all_of_them = given_up(begin())
+    both = given_up(begin(first, second))
+    one = begin(second)
+    newer = {sync["id"]: [later["id"] for later in sync["newer"]] for sync in pending_retries(session)}
+    assert newer == {all_of_them: [], both: []}
+    given_up(one)
+    everything = begin()
+    newer = {sync["id"]: [later["id"] for later in sync["newer"]] for sync in pending_retries(session)}
+    assert newer == {all_of_them: [everything], both: [everything], one: [everything]}
+
+
+def test_a_cancelled_retry_says_why_in_the_sync_log(desk: Desk) -> None:
+    sync = fail(desk)
+    cancel_retries(desk.session, {sync: "sync 9 did the same meanwhile"})
+    log = desk.log(sync)
+    assert log["retry_at"] is None
+    assert log["context"]["retry_cancelled"] == "sync 9 did the same meanwhile"
+    assert pending(desk) == []
+
+
+def test_a_step_of_a_sync_that_has_ended_is_refused_before_any_call(desk: Desk) -> None:
+    sync = fail(desk)
+    calls = len(desk.simulator.calls)
+    with pytest.raises(PermanentError, match=rf"sync {sync} has ended already \(failed\): start a new run"):
+        fetch_circuits(desk.session, sync)
+    assert len(desk.simulator.calls) == calls
+    assert len(desk.events("sync.failed")) == 1
