@@ -6,6 +6,7 @@ from circuit_sync.orchestration import recovery, schedules, sensors, weekly
 from circuit_sync.orchestration.aggregates import circuit_aggregates
 from circuit_sync.orchestration.checks import asset_checks
 from circuit_sync.orchestration.circuits import circuits
+from circuit_sync.orchestration.delivery import deliver_events
 from circuit_sync.orchestration.freshness import freshness
 from circuit_sync.orchestration.jobs import (
     create_daily_snapshots,
@@ -51,6 +52,7 @@ defs = dg.Definitions(
         sensors.departed_circuits,
         recovery.close_abandoned_syncs,
         recovery.retry_failed_syncs,
+        deliver_events,
         freshness,
     ],
     resources={"workplace": workplace},

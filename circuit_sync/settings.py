@@ -82,6 +82,14 @@ class Settings(BaseSettings):
             raise ValueError("each must be an origin such as https://progress.example.com, without a path")
         return value
 
+    @field_validator("circuit_sync_webhooks")
+    @classmethod
+    def _webhook_urls(cls, value: tuple[SecretStr, ...]) -> tuple[SecretStr, ...]:
+        for place, url in enumerate(value, start=1):
+            if not re.fullmatch(r"(slack\+)?https?://[^/\s]+\S*", url.get_secret_value()):
+                raise ValueError(f"number {place} is no URL; each looks like https://HOST/PATH or slack+https://HOST/PATH")
+        return value
+
     @field_validator("workstudio_base_url")
     @classmethod
     def _http_url(cls, value: str | None) -> str | None:

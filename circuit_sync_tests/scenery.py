@@ -176,9 +176,7 @@ class Desk:
 
     def log(self, sync_id: int | None = None) -> dict[str, Any]:
         """A sync's log, the newest if nothing else is said."""
-        (row,) = self.rows(
-            "SELECT * FROM sync_logs WHERE id = coalesce(%s, (SELECT max(id) FROM sync_logs))", sync_id
-        )
+        (row,) = self.rows("SELECT * FROM sync_logs WHERE id = coalesce(%s, (SELECT max(id) FROM sync_logs))", sync_id)
         return row
 
     def events(self, name: str | None = None) -> list[dict[str, Any]]:
@@ -187,7 +185,9 @@ class Desk:
 
     def versions(self, table: str) -> list[tuple[str, str]]:
         """Which version each row of a table is: two equal lists mean that no row was written in between."""
-        return [(row["ctid"], row["xmin"]) for row in self.rows(f"SELECT ctid::text, xmin::text FROM {table} ORDER BY 1")]
+        return [
+            (row["ctid"], row["xmin"]) for row in self.rows(f"SELECT ctid::text, xmin::text FROM {table} ORDER BY 1")
+        ]
 
     def contents(self, tables: Iterable[str] = CIRCUIT_TABLES) -> dict[str, list[dict[str, Any]]]:
         """Every row of the tables, with the version it is."""

@@ -17,7 +17,10 @@ def _qualified(alias: str, names: str) -> str:
 
 _LATEST_UNITS = ", ".join(f"coalesce(a.{name}, 0)" for name in _UNITS)
 
-_REPLACE = text("DELETE FROM circuit_snapshots WHERE snapshot_type = 'daily' AND snapshot_date = ANY(:dates)")
+_REPLACE = text("""
+    DELETE FROM circuit_snapshots
+    WHERE snapshot_type = 'daily' AND snapshot_date = ANY(:dates) AND NOT is_imported
+""")
 
 _DATES = "CAST(:dates AS date[])"
 _UNTILS = "CAST(:untils AS timestamptz[])"
@@ -45,12 +48,12 @@ _TAKE = text(f"""
             coalesce(width_bucket(replaced - 1, {_DATES}), cardinality({_DATES}))) AS number)
     INSERT INTO circuit_snapshots ({_COLUMNS})
     SELECT h.circuit_id, ({_DATES})[number], 'daily', {_qualified("h", _STATE)}, {_qualified("h", _PROGRESS)},
-           {_LATEST_UNITS}, ({_UNTILS})[number], :now
+           {_LATEST_UNITS}, least(({_UNTILS})[number], :now), :now
     FROM states AS h LEFT JOIN units AS a USING (circuit_id, number)
 """)
-"""Both what lasts from one instant to another (a state) and from one date to another (the totals of units) is spread over
-the numbers of the dates that end meanwhile, and joined by number: a year costs hardly more than the writing of its rows.
-``width_bucket`` counts the dates (or their ends) up to a bound; those before it are counted from just below.
+"""What lasts from one instant to another (a state) and from one date to another (the totals of units) is spread over the
+numbers of the dates that end meanwhile, and joined by number: a year costs hardly more than the writing of its rows.
+``width_bucket`` counts the dates, or their ends, up to a bound; to leave out the bound it is asked for just below it.
 """
 
 _COUNT = text("""
@@ -78,7 +81,8 @@ _STATUS_CHANGES = text(f"""
 def replace_snapshots(connection: Connection, untils: Mapping[date, datetime], now: datetime) -> dict[date, int]:
     """Replaces the daily snapshots of each date by the state at its instant; returns the rows of each date.
 
-    Circuits closed, excluded or departed then are left out. ``untils``: the last instant that counts for each date.
+    Circuits closed, excluded or departed then are left out; what was imported is kept. ``untils``: the last instant
+    that counts for each date; if it is to come, the state now counts.
     """
     dates = sorted(untils)
     connection.execute(_REPLACE, {"dates": dates})

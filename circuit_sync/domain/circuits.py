@@ -151,8 +151,8 @@ def transform_collection(
     ``frame``: one row per row of the answer (index: its number from 0), columns named by our fields where a field
     exists and by
     the API's name where the value is kept in ``api_data``; values raw. ``columns`` maps fields to the API's names, for
-    reports. ``misshapen`` numbers the rows that do not fit the heading; ``absent`` names the frame's columns that the view
-    did not send.
+    reports. ``misshapen`` numbers the rows that do not fit the heading; ``absent`` names the frame's columns that the
+    view did not send.
     """
     kept = [name for name in frame.columns if name not in CLEANERS and name not in absent]
     faults: dict[int, tuple[str, str]] = {}

@@ -74,13 +74,17 @@ def workplace(context: dg.InitResourceContext) -> Iterator[Workplace]:
         yield Workplace(context.run.run_id if context.run else None, stack)
 
 
+def _unheard(_line: str) -> None:
+    """Nobody listens."""
+
+
 @contextmanager
-def looking() -> Iterator[Session]:
+def looking(log: Callable[[str], None] = _unheard) -> Iterator[Session]:
     """A session for a sensor: the database only."""
     settings = load_settings()
     with Database(database_url(settings)) as database:
         upgrade(database)
-        yield Session(database, retry_delays=retry_delays(settings), now=clock.now)
+        yield Session(database, retry_delays=retry_delays(settings), now=clock.now, log=log)
 
 
 def retry_delays(settings: Settings) -> list[timedelta]:

@@ -78,6 +78,6 @@ def _warning(doubt: str, in_a_row: int) -> str:
     if in_a_row >= ANSWERS_THAT_AGREE:
         return f"{doubt}, for the third time in a row: what all three lacked is departed"
     return (
-        f"{doubt}, so nobody is marked departed (answer {in_a_row} of {ANSWERS_THAT_AGREE}); if the missing circuits are "
-        "really gone, sync with --accept-departures"
+        f"{doubt}, so nobody is marked departed (answer {in_a_row} of {ANSWERS_THAT_AGREE}); if the missing circuits "
+        "are really gone, sync with --accept-departures"
     )

@@ -73,14 +73,15 @@ def take_snapshots(session: Session, sync_id: int) -> SnapshotResult:
     with closing_on_failure(session, sync_id), session.database.transaction() as connection:
         log = sync_logs.read(connection, sync_id)
         now = session.now()
-        today = eastern_date(now)
         dates = [date.fromisoformat(text) for text in log.context["dates"]]
         add_ui_states(connection, now)
         record_history(connection, now)
-        untils = {day: now if day == today else end_of(day) - _INSTANT for day in dates}
+        untils = {day: end_of(day) - _INSTANT for day in dates}
         rows = replace_snapshots(connection, untils, now)
         since = history_begins(connection)
-        message = _before_history([day for day in dates if since is None or untils[day] < since], since)
+        message = _before_history(
+            [day for day in dates if not rows[day] and (since is None or untils[day] < since)], since
+        )
         counts = {"snapshots": sum(rows.values()), "dates": len(rows)}
         result = SnapshotResult(
             sync_id=sync_id,

@@ -28,9 +28,7 @@ def test_a_day_begins_at_midnight_in_new_york(instant: datetime, day: date) -> N
     assert eastern_date(instant) == day
 
 
-@pytest.mark.parametrize(
-    ("day", "hours"), [(date(2026, 3, 8), 23), (date(2026, 11, 1), 25), (date(2026, 3, 9), 24)]
-)
+@pytest.mark.parametrize(("day", "hours"), [(date(2026, 3, 8), 23), (date(2026, 11, 1), 25), (date(2026, 3, 9), 24)])
 def test_a_day_is_as_long_as_the_clock_change_makes_it(day: date, hours: int) -> None:
     assert end_of(day).astimezone(UTC) - midnight(day).astimezone(UTC) == timedelta(hours=hours)
 

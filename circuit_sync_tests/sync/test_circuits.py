@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from circuit_sync.domain.errors import PassingError, PermanentError, UsageError
-from circuit_sync.sync.circuits import CircuitSyncRequest, open_circuit_sync
+from circuit_sync.sync.circuits import CircuitSyncRequest, open_circuit_sync, preview_circuits
 from circuit_sync.sync.ownership import adopt_database
 from circuit_sync.workstudio.simulator import CIRCUIT_HEADING, COMMENT_MARKER, Simulator, World
 from circuit_sync.workstudio.simulator.tables import guid_of
@@ -361,12 +361,22 @@ def test_counts_add_up_for_each_status_and_for_all(desk: Desk) -> None:
 
     assert result.per_status == {
         "ACTIV": {
-            **{"processed": 3, "created": 1, "updated": 1, "unchanged": 1},
-            **{"rows_received": 5, "rows_rejected": 1, "rows_duplicate": 1},
+            "processed": 3,
+            "created": 1,
+            "updated": 1,
+            "unchanged": 1,
+            "rows_received": 5,
+            "rows_rejected": 1,
+            "rows_duplicate": 1,
         },
         "QC": {
-            **{"processed": 2, "created": 1, "updated": 1, "unchanged": 0},
-            **{"rows_received": 2, "rows_rejected": 0, "rows_duplicate": 0},
+            "processed": 2,
+            "created": 1,
+            "updated": 1,
+            "unchanged": 0,
+            "rows_received": 2,
+            "rows_rejected": 0,
+            "rows_duplicate": 0,
         },
     }
     log = desk.log()
@@ -621,12 +631,20 @@ def test_a_sync_tells_when_it_started_and_completed(desk: Desk) -> None:
     started, completed = desk.events()
     assert (started["name"], completed["name"]) == ("sync.started", "sync.completed")
     assert started["payload"] == {
-        **{"sync_id": sync_id, "sync_type": "circuit_list", "statuses": ["ACTIV"], "trigger": "scheduled"},
+        "sync_id": sync_id,
+        "sync_type": "circuit_list",
+        "statuses": ["ACTIV"],
+        "trigger": "scheduled",
         "started_at": started_at.isoformat(),
     }
     assert completed["payload"] == {
-        **{"sync_id": sync_id, "circuits_processed": 1, "created": 1, "updated": 0, "unchanged": 0},
-        **{"sync_status": "warning", "completed_at": completed_at.isoformat()},
+        "sync_id": sync_id,
+        "circuits_processed": 1,
+        "created": 1,
+        "updated": 0,
+        "unchanged": 0,
+        "sync_status": "warning",
+        "completed_at": completed_at.isoformat(),
     }
     assert started["channels"] == completed["channels"] == ["dashboard", "sync-status"]
 
@@ -710,17 +728,11 @@ def test_the_case_of_a_url_makes_no_other_workstudio(desk: Desk) -> None:
     ],
 )
 def test_bad_input_gets_one_line_and_leaves_nothing(desk: Desk, wrong: dict[str, Any], told: str) -> None:
-    for use in (desk.sync, desk.preview):
-        statuses = wrong["statuses"]
-        request = CircuitSyncRequest(**wrong)
+    for use in (open_circuit_sync, preview_circuits):
         with pytest.raises(UsageError, match=told) as refusal:
-            if use == desk.sync:
-                open_circuit_sync(desk.session, request)
-            else:
-                from circuit_sync.sync.circuits import preview_circuits
-
-                preview_circuits(desk.session, request)
-        assert "\n" not in str(refusal.value), statuses
+            use(desk.session, CircuitSyncRequest(**wrong))
+        assert "\n" not in str(refusal.value)
+    assert desk.simulator.calls == []
     assert desk.one("SELECT count(*) FROM sync_logs") == 0
 
 

@@ -76,7 +76,9 @@ def check_failed(desk: Desk, kind: type[CircuitSyncError], told: str, before: di
     started, failed = desk.events()[told_before:]
     assert (started["name"], failed["name"], failed["channels"]) == ("sync.started", "sync.failed", ["sync-status"])
     assert failed["payload"] == {
-        **{"sync_id": log["id"], "error": str(failure.value), "retry_at": None},
+        "sync_id": log["id"],
+        "error": str(failure.value),
+        "retry_at": None,
         "completed_at": desk.clock().isoformat(),
     }
     assert desk.contents() == before

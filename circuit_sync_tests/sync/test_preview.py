@@ -55,9 +55,8 @@ def test_a_preview_shows_what_would_be_created_changed_withheld_and_departed(des
         ("changed", "1", "title", "before", "after"),
         ("changed", "1", "api_data.VEGJOB_LINENAME", "before", "after"),
         ("changed", "1", "percent_complete", "50.00", "100.00"),
-        ("changed", "2", "api_data.VEGJOB_LINENAME", "", ""),
         ("created", "4", "", None, None),
-    } - {("changed", "2", "api_data.VEGJOB_LINENAME", "", "")}
+    }
 
 
 def test_a_preview_says_what_the_sync_then_does(desk: Desk) -> None:
@@ -74,7 +73,7 @@ def test_a_preview_of_an_empty_database_leaves_it_empty(desk: Desk) -> None:
     assert desk.preview("ACTIV", "QC", "REWRK", "CLOSE").counts["created"] == 60
 
     contents = desk.contents((*EVERYTHING, *LOGS))
-    assert contents == dict.fromkeys(contents, [])
+    assert {table for table, rows in contents.items() if rows} == set()
 
 
 def test_a_preview_may_be_forced_or_accept_departures(desk: Desk) -> None:

@@ -151,9 +151,15 @@ def test_a_change_of_status_inserts_its_snapshot_at_once(desk: Desk) -> None:
 
     (snapshot,) = desk.rows("SELECT * FROM circuit_snapshots")
     expected = {
-        **{"circuit_id": desk.circuit("1")["id"], "snapshot_type": "status_change", "api_status": "QC"},
-        **{"workflow_stage": "qc", "percent_complete": 75, "total_units": 7, "units_approved": 7},
-        **{"as_of": desk.clock(), "created_at": desk.clock()},
+        "circuit_id": desk.circuit("1")["id"],
+        "snapshot_type": "status_change",
+        "api_status": "QC",
+        "workflow_stage": "qc",
+        "percent_complete": 75,
+        "total_units": 7,
+        "units_approved": 7,
+        "as_of": desk.clock(),
+        "created_at": desk.clock(),
     }
     assert {name: snapshot[name] for name in expected} == expected
     assert str(snapshot["snapshot_date"]) == "2026-03-02"

@@ -1,0 +1,84 @@
+"""How far each webhook got in the events, and what comes next for it."""
+
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+from sqlalchemy import Connection, text
+
+from circuit_sync.database.connection import Database
+
+_LOCK = text("SELECT pg_try_advisory_lock(hashtextextended('circuit_sync webhooks', 0))")
+_UNLOCK = text("SELECT pg_advisory_unlock_all()")
+
+# A new webhook hears of what happened since an instant, not of the whole past.
+_ADD = text("""
+    INSERT INTO webhooks (url_hash, position)
+    SELECT :webhook, coalesce((SELECT max(id) FROM sync_events WHERE occurred_at < :since), 0)
+    ON CONFLICT DO NOTHING
+""")
+
+_STATE = text("SELECT position, attempts, next_attempt_at, last_error FROM webhooks WHERE url_hash = :webhook")
+
+# A recovery: of one of the statuses (snapshots have none) the sync before had failed.
+_NEXT = text("""
+    SELECT e.id, e.name, e.payload, e.occurred_at, l.sync_type, l.api_status_filter AS statuses,
+           e.name = 'sync.completed' AND EXISTS (
+               SELECT 1
+               FROM unnest(string_to_array(coalesce(l.api_status_filter, 'none'), ',')) AS status
+               CROSS JOIN LATERAL (
+                   SELECT sync_status FROM sync_logs
+                   WHERE sync_type = l.sync_type AND id <> l.id AND completed_at <= l.completed_at
+                     AND status = ANY(string_to_array(coalesce(api_status_filter, 'none'), ','))
+                   ORDER BY completed_at DESC, id DESC LIMIT 1) AS before
+               WHERE before.sync_status = 'failed') AS is_recovery
+    FROM sync_events AS e LEFT JOIN sync_logs AS l ON l.id = e.sync_log_id
+    WHERE e.id > :after AND e.id <= :upto AND e.name = ANY(:names)
+    ORDER BY e.id LIMIT :most
+""")
+
+_SAVE = text("""
+    UPDATE webhooks
+    SET position = :position, attempts = :attempts, next_attempt_at = :next_attempt_at, last_error = :last_error,
+        delivered_at = coalesce(:delivered_at, delivered_at)
+    WHERE url_hash = :webhook
+""")
+
+
+@dataclass(frozen=True)
+class State:
+    """``position``: id of the last event that a webhook is done with; the rest tells of the attempts at the next one."""
+
+    position: int
+    attempts: int = 0
+    next_attempt_at: datetime | None = None
+    last_error: str | None = None
+
+
+@contextmanager
+def delivering(database: Database) -> Iterator[bool]:
+    """Whether this process is the one that delivers, for as long as the context lasts: so that none is sent twice."""
+    with database.session() as connection:
+        yield bool(connection.scalar(_LOCK))
+        connection.execute(_UNLOCK)
+
+
+def state_of(connection: Connection, webhook: str, since: datetime) -> State:
+    """How far the webhook got; a new one begins with the events since then."""
+    connection.execute(_ADD, {"webhook": webhook, "since": since})
+    return State(**connection.execute(_STATE, {"webhook": webhook}).one()._mapping)
+
+
+def next_events(
+    connection: Connection, *, after: int, upto: int, names: Sequence[str], most: int
+) -> list[dict[str, Any]]:
+    """The events of ``names`` behind ``after``, in their order, with what their sync's log tells."""
+    found = connection.execute(_NEXT, {"after": after, "upto": upto, "names": list(names), "most": most})
+    return [dict(row._mapping) for row in found]
+
+
+def save_state(connection: Connection, webhook: str, state: State, delivered_at: datetime | None = None) -> None:
+    """Remembers how far the webhook got."""
+    connection.execute(_SAVE, {"webhook": webhook, "delivered_at": delivered_at, **vars(state)})

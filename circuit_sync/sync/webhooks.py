@@ -1,0 +1,100 @@
+"""Events go to webhooks: each at least once, in order, a dead one not in the others' way."""
+
+import time
+from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from datetime import timedelta
+
+from circuit_sync.database.webhooks import State, delivering, next_events, save_state, state_of
+from circuit_sync.domain.eastern import EASTERN
+from circuit_sync.events.stored import newest_id
+from circuit_sync.events.webhooks import SENT, Sender, SyncEvent, Webhook, wait_after
+from circuit_sync.sync.session import Session
+
+BATCH = 100
+AT_ONCE = 6
+ATTEMPTS_WHEN_REFUSED = 5
+"""After so many an event that the receiver refuses as such is left out, or nothing would ever follow it."""
+LOOK_BACK = timedelta(hours=1)
+"""What a new webhook hears of from before."""
+
+
+def deliver_events(session: Session, webhooks: Sequence[Webhook], seconds: float) -> list[str]:
+    """Sends what is due for at most about ``seconds``; a line for each webhook on what was done, or why nothing was."""
+    deadline = time.monotonic() + seconds
+    with delivering(session.database) as is_ours:
+        if not is_ours:
+            return ["another process delivers"]
+        with Sender() as sender, ThreadPoolExecutor(AT_ONCE) as threads:
+
+            def turn(webhook: Webhook) -> str:
+                return _Delivery(session, sender, webhook, lambda: time.monotonic() > deadline).run()
+
+            told = threads.map(turn, webhooks)
+            return [f"{webhook.name}: {line}" for webhook, line in zip(webhooks, told, strict=True)]
+
+
+class _Delivery:
+    """One webhook's turn."""
+
+    def __init__(self, session: Session, sender: Sender, webhook: Webhook, is_over: Callable[[], bool]) -> None:
+        self._session = session
+        self._sender = sender
+        self._webhook = webhook
+        self._is_over = is_over
+        self._sent = 0
+        with session.database.transaction() as connection:
+            self._state = state_of(connection, webhook.url_hash, session.now() - LOOK_BACK)
+
+    def run(self) -> str:
+        """Sends what is due; one line on it."""
+        if self._state.next_attempt_at is not None and self._state.next_attempt_at > self._session.now():
+            return _waiting(self._state)
+        while not self._is_over() and self._send_batch():
+            pass
+        told = [f"{self._sent} events sent"] if self._sent else []
+        told += [_waiting(self._state)] if self._state.next_attempt_at is not None else []
+        return "; ".join(told) or "no event waits"
+
+    def _send_batch(self) -> bool:
+        """Sends the next events in their order; whether there are more that can be sent now."""
+        with self._session.database.transaction() as connection:
+            # Lower than the position if an older state of the database was restored.
+            upto = newest_id(connection)
+            found = next_events(connection, after=self._state.position, upto=upto, names=SENT, most=BATCH)
+        for event in (SyncEvent(**line) for line in found):
+            if self._is_over() or (self._webhook.wants(event) and not self._is_done_with(event)):
+                return False
+        more = len(found) == BATCH
+        position = found[-1]["id"] if more else upto
+        if position != self._state.position:
+            self._save(State(position))
+        return more
+
+    def _is_done_with(self, event: SyncEvent) -> bool:
+        answer = self._sender.send(self._webhook, event)
+        attempts = self._state.attempts + 1
+        if answer.error is None:
+            self._sent += 1
+            self._save(State(event.id), delivered=True)
+        elif answer.refused_the_event and attempts >= ATTEMPTS_WHEN_REFUSED:
+            self._session.log(f"{self._webhook.name}: event {event.id} is left out, it was refused: {answer.error}")
+            self._save(State(event.id))
+        else:
+            next_attempt = self._session.now() + wait_after(attempts, answer.wait)
+            error = f"event {event.id}: {answer.error}"
+            self._save(State(self._state.position, attempts, next_attempt, error))
+            return False
+        return True
+
+    def _save(self, state: State, *, delivered: bool = False) -> None:
+        delivered_at = self._session.now() if delivered else None
+        with self._session.database.transaction() as connection:
+            save_state(connection, self._webhook.url_hash, state, delivered_at)
+        self._state = state
+
+
+def _waiting(state: State) -> str:
+    assert state.next_attempt_at is not None
+    until = f"{state.next_attempt_at.astimezone(EASTERN):%H:%M:%S %Z}"
+    return f"{state.last_error} (attempt {state.attempts}); waits until {until}"

@@ -1,0 +1,132 @@
+"""Migrations run forward from any released version, once, whoever asks and how often."""
+
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from uuid import uuid4
+
+import psycopg
+import pytest
+from alembic import command
+from alembic.script import ScriptDirectory
+from psycopg import sql
+
+from circuit_sync.database.connection import Database
+from circuit_sync.database.migrate import migration_config, upgrade
+from circuit_sync.domain.errors import PermanentError
+
+REVISIONS = [script.revision for script in ScriptDirectory.from_config(migration_config()).walk_revisions()][::-1]
+
+
+@pytest.fixture
+def empty(postgres_server: str) -> Iterator[Database]:
+    """A database without any table."""
+    name = f"empty_{uuid4().hex[:12]}"
+    with psycopg.connect(postgres_server, autocommit=True) as server:
+        server.execute(sql.SQL("CREATE DATABASE {}").format(sql.Identifier(name)))
+        with Database(f"{postgres_server.rsplit('/', 1)[0]}/{name}") as database:
+            yield database
+        server.execute(sql.SQL("DROP DATABASE {} WITH (FORCE)").format(sql.Identifier(name)))
+
+
+def version(database: Database) -> str:
+    with database.transaction() as connection:
+        return str(connection.exec_driver_sql("SELECT version_num FROM alembic_version").scalar_one())
+
+
+def migrate_to(database: Database, revision: str) -> None:
+    config = migration_config()
+    with database.transaction() as connection:
+        config.attributes["connection"] = connection
+        command.upgrade(config, revision)
+
+
+def test_an_empty_database_is_brought_to_the_newest_schema(empty: Database) -> None:
+    upgrade(empty)
+
+    assert version(empty) == REVISIONS[-1]
+    with empty.transaction() as connection:
+        assert connection.exec_driver_sql("SELECT count(*) FROM unit_types").scalar_one() > 0
+        assert connection.exec_driver_sql("SELECT to_regnamespace('dagster') IS NOT NULL").scalar_one()
+
+
+def test_migrating_again_changes_nothing(database: Database) -> None:
+    def versions() -> list[object]:
+        with database.transaction() as connection:
+            return list(connection.exec_driver_sql("SELECT ctid, xmin, code FROM unit_types ORDER BY code"))
+
+    before = versions()
+    upgrade(database)
+
+    assert versions() == before
+
+
+def test_a_unit_type_that_was_changed_is_what_the_file_says_again(database: Database) -> None:
+    with database.transaction() as connection:
+        connection.exec_driver_sql("UPDATE unit_types SET name = 'x' WHERE code = 'SPM'")
+        connection.exec_driver_sql("INSERT INTO unit_types VALUES ('OWN', 'own', 'own', 'none')")
+    upgrade(database)
+
+    with database.transaction() as connection:
+        names = connection.exec_driver_sql("SELECT code, name FROM unit_types WHERE code IN ('SPM', 'OWN') ORDER BY 1")
+        assert [tuple(row) for row in names] == [("OWN", "own"), ("SPM", "Single Phase - Manual")]
+
+
+@pytest.mark.parametrize("released", REVISIONS[:-1])
+def test_data_of_an_earlier_version_is_kept(empty: Database, released: str) -> None:
+    migrate_to(empty, released)
+    with empty.transaction() as connection:
+        connection.exec_driver_sql("INSERT INTO users (name, email) VALUES ('Ann', 'ann@example.org')")
+        connection.exec_driver_sql(
+            "INSERT INTO circuits (job_guid, work_order, api_status, content_hash) VALUES ('g', '1', 'QC', '')"
+        )
+        connection.exec_driver_sql(
+            "INSERT INTO circuit_snapshots"
+            " (circuit_id, snapshot_date, snapshot_type, api_status, workflow_stage, as_of)"
+            " SELECT id, '2026-01-01', 'daily', 'QC', 'qc', now() FROM circuits"
+        )
+        connection.exec_driver_sql(
+            "INSERT INTO sync_logs (sync_type, sync_trigger, started_at) VALUES ('aggregates', 'manual', now())"
+        )
+
+    upgrade(empty)
+
+    with empty.transaction() as connection:
+        for table in ("users", "circuits", "circuit_snapshots", "sync_logs"):
+            assert connection.exec_driver_sql(f"SELECT count(*) FROM {table}").scalar_one() == 1, table
+    assert version(empty) == REVISIONS[-1]
+
+
+def test_two_programs_migrate_one_after_the_other(empty: Database) -> None:
+    with ThreadPoolExecutor(3) as threads:
+        for done in [threads.submit(upgrade, empty) for _ in range(3)]:
+            done.result()
+
+    assert version(empty) == REVISIONS[-1]
+
+
+def test_a_database_of_a_newer_program_is_refused_and_left_alone(database: Database) -> None:
+    with database.transaction() as connection:
+        connection.exec_driver_sql("UPDATE alembic_version SET version_num = '9999'")
+
+    with pytest.raises(PermanentError, match="9999 is newer than this program"):
+        upgrade(database)
+
+    assert version(database) == "9999"
+
+
+def test_a_migration_that_fails_leaves_the_database_as_it_was(empty: Database) -> None:
+    with empty.transaction() as connection:
+        connection.exec_driver_sql("CREATE TABLE unit_types (code int)")
+
+    with pytest.raises(PermanentError, match="unit_types"):
+        upgrade(empty)
+
+    with empty.transaction() as connection:
+        left = connection.exec_driver_sql("SELECT tablename FROM pg_tables WHERE schemaname = 'public'")
+        assert [row.tablename for row in left] == ["unit_types"]
+
+
+def test_migrations_are_numbered_in_their_order() -> None:
+    assert [f"{number:04}" for number in range(1, len(REVISIONS) + 1)] == REVISIONS
+    assert all(Path(migration_config().get_main_option("script_location") or "").glob("versions/0001_*.py"))
