@@ -114,11 +114,11 @@ def read_line(cells: Mapping[str, Any], known: Known) -> dict[str, Any]:
     for name, clean in CLEANERS.items():
         cell = cells.get(name)
         if name in REQUIRED and not (cell or "").strip():
-            raise BadValue(f"{name} is empty")
+            raise BadValue(f"{name}: is empty")
         try:
             values[name] = clean(cell) if cell is not None or name not in REQUIRED else None
         except BadValue as bad:
-            raise BadValue(f"{name} {bad}") from None
+            raise BadValue(f"{name}: {bad}") from None
     _check_date(values["snapshot_date"], known.before)
     values["circuit_id"] = _circuit(values, known)
     values["region_id"] = _region(values.pop("region"), known)

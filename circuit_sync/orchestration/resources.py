@@ -20,6 +20,7 @@ from circuit_sync.orchestration.failures import one_line
 from circuit_sync.orchestration.local import server_name
 from circuit_sync.orchestration.progress import tell_progress
 from circuit_sync.settings import Settings, load_settings
+from circuit_sync.sync.secrets import SecretKeys
 from circuit_sync.sync.session import Session
 from circuit_sync.workstudio.server import Credential, Server
 
@@ -51,9 +52,11 @@ class Workplace:
         upgrade(database)
         if self._run_id is not None:
             self._stack.enter_context(run_lock(database, self._run_id))
+        key = settings.circuit_sync_secret_key
         session = Session(
             database,
             identity=server_name(settings),
+            secret_keys=SecretKeys.parse(key.get_secret_value() if key else None),
             retry_delays=retry_delays(settings),
             log=self._say,
             progress=tell_progress,

@@ -9,6 +9,7 @@ from typing import Any
 import pandas as pd
 
 from circuit_sync.database import aggregate_store, sync_logs
+from circuit_sync.database.credentials import planners_by_work_order
 from circuit_sync.domain.aggregates import compute_aggregates
 from circuit_sync.domain.eastern import eastern_date
 from circuit_sync.domain.errors import CircuitSyncError, PassingError, PermanentError
@@ -16,6 +17,7 @@ from circuit_sync.domain.planned_units import UnitFaults
 from circuit_sync.events.catalogue import PlannedUnitsSynced
 from circuit_sync.events.outbox import emit
 from circuit_sync.sync.circuits import call_counts
+from circuit_sync.sync.credentials import open_rotation
 from circuit_sync.sync.session import Session
 from circuit_sync.sync.unit_answers import UnitAnswers
 from circuit_sync.workstudio.ddotable import Table
@@ -41,6 +43,7 @@ class Tally:
     strangers: int = 0
     changes: list[dict[str, Any]] = field(default_factory=list)
     calls: Mapping[str, float] = field(default_factory=dict)
+    credentials: Sequence[Mapping[str, Any]] = ()
     seconds: dict[str, float] = field(default_factory=lambda: {"compute": 0.0, "store": 0.0, "whole": 0.0})
 
     def add_failure(self, work_order: str, error: CircuitSyncError) -> None:
@@ -75,7 +78,13 @@ class Tally:
     @property
     def context(self) -> dict[str, Any]:
         seconds = {name: round(value, 3) for name, value in self.seconds.items()}
-        return {"counts": self.counts, "changes": self.changes, "calls": self.calls, "seconds": seconds}
+        return {
+            "counts": self.counts,
+            "changes": self.changes,
+            "calls": self.calls,
+            "credentials": list(self.credentials),
+            "seconds": seconds,
+        }
 
     @property
     def details(self) -> dict[str, Any]:
@@ -108,9 +117,17 @@ class AggregateRun:
             return
         begun = time.monotonic()
         batch: dict[str, Table] = {}
+        rotation = open_rotation(self._session, self._session.secret_keys)
+        with self._session.database.transaction() as connection:
+            planners = planners_by_work_order(connection, work_orders)
         with self._session.workstudio() as workstudio:
             answers = UnitAnswers(
-                self._session, workstudio, self._had_units(), failed=self._note_failure, emptied=self._note_emptied
+                self._session,
+                workstudio,
+                lambda work_order: rotation.fetch_planned_units(workstudio, work_order, planners.get(work_order, ())),
+                self._had_units(),
+                failed=self._note_failure,
+                emptied=self._note_emptied,
             )
             try:
                 for work_order, table in answers.of(work_orders):
@@ -119,6 +136,8 @@ class AggregateRun:
                         self._store(batch, answers, len(work_orders))
             finally:
                 self._store(batch, answers, len(work_orders))
+                rotation.record_uses()
+                self.tally.credentials = rotation.used()
                 self.tally.calls = call_counts(workstudio.statistics)
                 self.tally.seconds["whole"] = time.monotonic() - begun
         if len(self.tally.failures) == len(work_orders):

@@ -30,6 +30,7 @@ from circuit_sync.domain.statuses import parse_statuses
 from circuit_sync.events.catalogue import SyncCompleted, SyncStarted
 from circuit_sync.events.outbox import emit, emit_circuit_changes
 from circuit_sync.sync.closing import closing_on_failure
+from circuit_sync.sync.credentials import open_rotation
 from circuit_sync.sync.departures import settle_departures
 from circuit_sync.sync.ownership import claim_database, identity_of
 from circuit_sync.sync.session import Session
@@ -99,7 +100,7 @@ def fetch_circuits(session: Session, sync_id: int) -> dict[str, int]:
         with session.database.transaction() as connection:
             log = sync_logs.read(connection, sync_id)
         session.hold_store()
-        fetched = _fetch(session, log.context["statuses"])
+        fetched = _fetch(session, log.context["statuses"], log.triggered_by)
         with session.database.transaction() as connection:
             _stage(connection, sync_id, fetched)
     return {answer.status: answer.received for answer in fetched.answers}
@@ -125,8 +126,8 @@ def store_circuits(session: Session, sync_id: int) -> CircuitSyncResult:
 def preview_circuits(session: Session, request: CircuitSyncRequest) -> CircuitSyncResult:
     """What ``request`` would store: the same path, rolled back. Leaves no sync log and no event."""
     with session.database.rehearsal() as connection:
-        statuses = _open_log(connection, session, request).context["statuses"]
-    fetched = _fetch(session, statuses)
+        log = _open_log(connection, session, request)
+    fetched = _fetch(session, log.context["statuses"], log.triggered_by)
     session.hold_store()
     try:
         with session.database.rehearsal() as connection:
@@ -142,6 +143,7 @@ class _Fetched:
     answers: Sequence[CircuitAnswer]
     duplicates: Sequence[str]
     calls: Mapping[str, float]
+    credentials: Sequence[Mapping[str, Any]]
     seconds: float
 
 
@@ -166,12 +168,14 @@ def _open_log(connection: Connection, session: Session, request: CircuitSyncRequ
     return log
 
 
-def _fetch(session: Session, statuses: Sequence[str]) -> _Fetched:
+def _fetch(session: Session, statuses: Sequence[str], person: int | None) -> _Fetched:
+    """Asks for each status as ``person`` (a user's id), if that user has a working account, else as service."""
     begun = time.monotonic()
     answers = []
+    rotation = open_rotation(session, session.secret_keys)
     with session.workstudio() as workstudio:
         for status in statuses:
-            table = workstudio.fetch_circuits(status)
+            table = rotation.fetch_circuits(workstudio, status, person)
             session.log(f"{status}: {table.received} circuits received")
             answers.append(
                 transform_collection(
@@ -179,8 +183,9 @@ def _fetch(session: Session, statuses: Sequence[str]) -> _Fetched:
                 )
             )
         calls = call_counts(workstudio.statistics)
+    rotation.record_uses()
     settled, duplicates = settle_duplicates(answers)
-    return _Fetched(settled, duplicates, calls, time.monotonic() - begun)
+    return _Fetched(settled, duplicates, calls, rotation.used(), time.monotonic() - begun)
 
 
 def call_counts(statistics: CallStatistics) -> dict[str, float]:
@@ -210,7 +215,12 @@ def _stage(connection: Connection, sync_id: int, fetched: _Fetched) -> None:
     sync_logs.remember(
         connection,
         sync_id,
-        {"answers": answers, "calls": fetched.calls, "seconds_fetching": round(fetched.seconds, 3)},
+        {
+            "answers": answers,
+            "calls": fetched.calls,
+            "credentials": list(fetched.credentials),
+            "seconds_fetching": round(fetched.seconds, 3),
+        },
         {"rejected": rejected[:REJECTED_LISTED], "duplicates": list(fetched.duplicates)},
     )
 

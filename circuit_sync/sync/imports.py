@@ -27,8 +27,10 @@ class FileRefused(UsageError):
     """The file holds lines that cannot be imported; ``faults`` has one line for each, nothing was stored."""
 
     def __init__(self, path: Path, faults: Sequence[str], others: int) -> None:
+        number = len(faults) + others
+        told = "1 fault" if number == 1 else f"{number} faults"
         more = f", the first {len(faults)} are shown" if others else ""
-        super().__init__(f"nothing was imported: {path.name} has {len(faults) + others} faults{more}")
+        super().__init__(f"nothing was imported: {path.name} has {told}{more}")
         self.faults = tuple(faults)
 
 

@@ -8,6 +8,7 @@ from datetime import UTC, datetime, timedelta
 from circuit_sync.database.connection import Database
 from circuit_sync.database.locks import pace_lock, store_lock
 from circuit_sync.domain.errors import UsageError
+from circuit_sync.sync.secrets import SecretKeys
 from circuit_sync.workstudio.client import WorkStudio
 from circuit_sync.workstudio.pace import Pace
 from circuit_sync.workstudio.server import Credential, Server
@@ -30,15 +31,16 @@ class Session:
     """The surroundings of one run's use cases.
 
     ``server`` and ``service_credential`` are absent where WorkStudio is not asked (snapshots, overviews).
-    ``identity`` names the WorkStudio that fills the database, where its URL does not. ``retry_delays``: after which a
-    sync that failed for a passing reason runs again. ``log`` takes lines for people, ``progress`` how many of how many
-    calls are done.
+    ``identity`` names the WorkStudio that fills the database, where its URL does not. ``secret_keys`` decrypt planners'
+    passwords. ``retry_delays``: after which a sync that failed for a passing reason runs again. ``log`` takes lines for
+    people, ``progress`` how many of how many calls are done.
     """
 
     database: Database
     server: Server | None = None
     service_credential: Credential | None = None
     identity: str | None = None
+    secret_keys: SecretKeys = field(default_factory=SecretKeys)
     retry_delays: Sequence[timedelta] = ()
     now: Callable[[], datetime] = _utc_now
     log: Callable[[str], None] = _silent

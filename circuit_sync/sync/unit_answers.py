@@ -18,15 +18,16 @@ FAILURES_IN_A_ROW = 3
 class UnitAnswers:
     """What WorkStudio answers for each work order of a run.
 
-    ``had_units``: the extensions of each work order that had units the last time. ``failed`` is told of every work
-    order that failed, ``emptied`` of extensions that have no units any more; ``asked`` tells when each answer that
-    came was asked for.
+    ``fetch`` asks for one work order, with whatever credentials. ``had_units``: the extensions of each work order that
+    had units the last time. ``failed`` is told of every work order that failed, ``emptied`` of extensions that have no
+    units any more; ``asked`` tells when each answer that came was asked for.
     """
 
     def __init__(
         self,
         session: Session,
         workstudio: WorkStudio,
+        fetch: Callable[[str], Table],
         had_units: Mapping[str, Collection[str]],
         *,
         failed: Callable[[str, CircuitSyncError], None],
@@ -35,6 +36,7 @@ class UnitAnswers:
         self.asked: dict[str, datetime] = {}
         self._session = session
         self._workstudio = workstudio
+        self._fetch = fetch
         self._had_units = had_units
         self._failed = failed
         self._emptied = emptied
@@ -68,7 +70,7 @@ class UnitAnswers:
 
     def _ask(self, work_order: str) -> Table:
         self.asked[work_order] = self._session.now()
-        return self._workstudio.fetch_planned_units(work_order)
+        return self._fetch(work_order)
 
     def _believed(self, work_order: str, answer: Table | CircuitSyncError) -> Table:
         """The answer, asked for once more if it has no units for a circuit that had some the last time."""
@@ -78,7 +80,7 @@ class UnitAnswers:
         if not lost:
             return answer
         self._session.log(f"work order {work_order}: no units where there were some; asking once more")
-        again = self._workstudio.fetch_planned_units(work_order)
+        again = self._fetch(work_order)
         lost_again = self._lost(work_order, again)
         if lost_again - lost:
             raise PermanentError(

@@ -54,7 +54,7 @@ def test_a_file_is_stored_marked_and_rolled_up(shelf: Shelf, file: Path) -> None
     file.write_text("\n".join(GOOD), encoding="utf-8-sig")
     with pytest.raises(FileRefused) as refused:
         import_snapshots(shelf.desk.session, file)
-    assert refused.value.faults == ("line 4: miles_planned is empty",)
+    assert refused.value.faults == ("line 4: miles_planned: is empty",)
     file.write_text("\n".join(GOOD).replace('"50",,', '"50",7,'), encoding="utf-8-sig")
     assert import_snapshots(shelf.desk.session, file).per_date == {THURSDAY: 1, FRIDAY: 2}
     end_of_friday = datetime(2026, 2, 28, 4, 59, 59, 999999, tzinfo=UTC)
@@ -115,7 +115,7 @@ def test_a_backfill_of_an_imported_date_leaves_it_alone(shelf: Shelf, file: Path
 @pytest.mark.parametrize(
     ("line", "fault"),
     [
-        ("yesterday,wo-1,@,,,ACTIV,1,1,", "snapshot_date is no date: it looks like 2026-03-31"),
+        ("yesterday,wo-1,@,,,ACTIV,1,1,", "snapshot_date: is no date: it looks like 2026-03-31"),
         ("2026-02-28,wo-1,@,,,ACTIV,1,1,", "snapshot_date 2026-02-28 is a Saturday: snapshots are of weekdays"),
         (
             "2026-03-02,wo-1,@,,,ACTIV,1,1,",
@@ -125,21 +125,21 @@ def test_a_backfill_of_an_imported_date_leaves_it_alone(shelf: Shelf, file: Path
         ("2026-02-27,wo-2,,,,ACTIV,1,1,", "work_order wo-2 @ is no circuit's"),
         ("2026-02-27,,,,,ACTIV,1,1,", "neither job_guid nor work_order names a circuit"),
         ("2026-02-27,wo-1,@,Atlantis,,ACTIV,1,1,", "region 'Atlantis' is unknown"),
-        ("2026-02-27,wo-1,@,,larch,ACTIV,1,1,", "taken_by is no planner's name: it looks like CONTRACTOR\\user"),
+        ("2026-02-27,wo-1,@,,larch,ACTIV,1,1,", "taken_by: is no planner's name: it looks like CONTRACTOR\\user"),
         (
             "2026-02-27,wo-1,@,,,CLOSE,1,1,",
-            "api_status is none of ACTIV, QC, REWRK (a snapshot holds circuits that are not closed)",
+            "api_status: is none of ACTIV, QC, REWRK (a snapshot holds circuits that are not closed)",
         ),
-        ("2026-02-27,wo-1,@,,,ACTIV,many,1,", "total_miles not a number"),
-        ("2026-02-27,wo-1,@,,,ACTIV,,1,", "total_miles is empty"),
-        ("2026-02-27,wo-1,@,,,ACTIV,1,1,-4", "total_units not between 0 and 2147483647"),
+        ("2026-02-27,wo-1,@,,,ACTIV,many,1,", "total_miles: not a number"),
+        ("2026-02-27,wo-1,@,,,ACTIV,,1,", "total_miles: is empty"),
+        ("2026-02-27,wo-1,@,,,ACTIV,1,1,-4", "total_units: not between 0 and 2147483647"),
         ("2026-02-27,wo-1,@,,,ACTIV,1,1,4,5", "has more cells than the first line has columns"),
-        ("2026-02-27,wo-1,@", "api_status is empty"),
+        ("2026-02-27,wo-1,@", "api_status: is empty"),
     ],
 )
 def test_a_bad_line_gets_one_clear_line_and_nothing_is_stored(shelf: Shelf, file: Path, line: str, fault: str) -> None:
     file.write_text("\n".join([HEAD, GOOD[1], line]))
-    with pytest.raises(FileRefused, match="nothing was imported: older.csv has 1 faults") as refused:
+    with pytest.raises(FileRefused, match="nothing was imported: older.csv has 1 fault") as refused:
         import_snapshots(shelf.desk.session, file)
     assert refused.value.faults == (f"line 3: {fault}",)
     assert imported(shelf.desk) == []
