@@ -198,6 +198,15 @@ _CREATE = text(f"""
     INSERT INTO created SELECT id FROM new
 """)
 
+_EDITABLE = f"ARRAY[{', '.join(f"'{name}'" for name in (*FIELDS, 'region_id'))}]"
+
+_GIVE_BACK = text(f"""
+    UPDATE circuits AS c
+    SET user_modified_fields = c.user_modified_fields - {_EDITABLE}
+    FROM staged_circuits AS s
+    WHERE s.sync_log_id = :sync AND s.job_guid = c.job_guid AND c.user_modified_fields ?| {_EDITABLE}
+""")
+
 _TIE_SPLITS = text("""
     UPDATE circuits AS c
     SET parent_circuit_id = wanted.parent
@@ -245,6 +254,11 @@ def keep_edits(connection: Connection, sync_id: int) -> None:
     for field in FIELDS:
         connection.execute(_LIST_WITHHELD[field], {"sync": sync_id})
         connection.execute(_KEEP_EDITED[field], {"sync": sync_id})
+
+
+def give_back_edits(connection: Connection, sync_id: int) -> None:
+    """Forgets that people set fields which this sync overrides: from now on WorkStudio's values hold again."""
+    connection.execute(_GIVE_BACK, {"sync": sync_id})
 
 
 def write_circuits(connection: Connection, sync_id: int, now: datetime) -> None:

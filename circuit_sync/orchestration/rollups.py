@@ -48,7 +48,9 @@ def _told(
     """Computes and tells; ``periods``: the partition of each period."""
     with workplace.session(context.log.info, calls_workstudio=False) as session:
         found = compute(session, list(periods))
-    context.log.info(f"{sum(map(len, found.lines.values()))} rows of {len(periods)} partitions")
+    keys = context.partition_keys
+    span = keys[0] if len(keys) == 1 else f"{keys[0]} to {keys[-1]}"
+    context.log.info(f"{context.asset_key.to_user_string()} of {span}: {sum(map(len, found.lines.values()))} rows")
     for period, key in periods.items():
         context.add_asset_metadata(_named(period, key, found) | told_of(found, period), partition_key=key)
 

@@ -239,7 +239,9 @@ def _store(connection: Connection, session: Session, sync_id: int, *, most: int)
     expect_whole_tables(connection)
     new_regions = circuit_store.add_regions(connection, sync_id)
     circuit_store.lock_differing(connection, sync_id, absent={status: a["absent"] for status, a in answers.items()})
-    if not log.context["force"]:
+    if log.context["force"]:
+        circuit_store.give_back_edits(connection, sync_id)
+    else:
         circuit_store.keep_edits(connection, sync_id)
     departures = settle_departures(connection, log, now)
     circuit_store.write_circuits(connection, sync_id, now)

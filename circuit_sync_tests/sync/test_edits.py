@@ -124,6 +124,20 @@ def test_a_forced_sync_overrides_edits(desk: Desk) -> None:
     assert (result.counts["updated"], result.counts["withheld"]) == (1, 0)
 
 
+def test_what_a_forced_sync_overrode_follows_workstudio_again(desk: Desk) -> None:
+    desk.answer("ACTIV", [{"SS_WO": "1", "SS_TITLE": "api"}])
+    desk.sync()
+    edit(desk, "1", "title", "by hand")
+    edit(desk, "1", "is_excluded", value=True)
+    desk.sync(force=True)
+    desk.answer("ACTIV", [{"SS_WO": "1", "SS_TITLE": "newer"}])
+
+    desk.sync()
+
+    circuit = desk.circuit("1")
+    assert (circuit["title"], list(circuit["user_modified_fields"])) == ("newer", ["is_excluded"])
+
+
 def test_an_edit_stays_with_a_circuit_that_departs_and_comes_back(desk: Desk) -> None:
     rows = [{"SS_WO": "1", "SS_TITLE": "api"}, {"SS_WO": "2"}]
     desk.answer("ACTIV", rows)
