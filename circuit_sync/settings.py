@@ -43,12 +43,12 @@ class Settings(BaseSettings):
     workstudio_service_password: SecretStr | None = None
     workstudio_circuits_view: str | None = None
     workstudio_planned_units_view: str | None = None
-    workstudio_connect_timeout: float = Field(10.0, gt=0)
-    workstudio_timeout: float = Field(60.0, gt=0)
+    workstudio_connect_timeout: float = Field(10.0, gt=0, allow_inf_nan=False)
+    workstudio_timeout: float = Field(60.0, gt=0, allow_inf_nan=False)
     workstudio_max_attempts: int = Field(5, ge=1, le=5)
     workstudio_backoff_base: float = Field(1.0, gt=0, le=30)
     workstudio_calls_before_delay: int = Field(5, ge=1)
-    workstudio_rate_limit_delay: float = Field(0.5, ge=0)
+    workstudio_rate_limit_delay: float = Field(0.5, ge=0, allow_inf_nan=False)
     workstudio_concurrency: int = Field(1, ge=1, le=5)
     workstudio_statuses: CommaSeparated = STATUS_CODES
     workstudio_ca_bundle: Path | None = None

@@ -198,7 +198,7 @@ _CREATE = text(f"""
     INSERT INTO created SELECT id FROM new
 """)
 
-_EDITABLE = f"ARRAY[{', '.join(f"'{name}'" for name in (*FIELDS, 'region_id'))}]"
+_EDITABLE = "ARRAY['" + "', '".join((*FIELDS, "region_id")) + "']"
 
 _GIVE_BACK = text(f"""
     UPDATE circuits AS c

@@ -52,7 +52,7 @@ _TAKE = text(f"""
     FROM states AS h LEFT JOIN units AS a USING (circuit_id, number)
 """)
 """What lasts from one instant to another (a state) and from one date to another (the totals of units) is spread over
-the numbers of the dates that end meanwhile, and joined by number: a year costs hardly more than the writing of its rows.
+the numbers of the dates that end meanwhile, and joined by number: a year costs hardly more than writing its rows.
 ``width_bucket`` counts the dates, or their ends, up to a bound; to leave out the bound it is asked for just below it.
 """
 

@@ -95,6 +95,7 @@ regions = Table(
     _id(),
     Column("name", Text, nullable=False, unique=True),
     Column("code", Text, nullable=False, unique=True),
+    Index("uq_regions_name_folded", text("lower(name)"), unique=True),
 )
 
 users = Table(

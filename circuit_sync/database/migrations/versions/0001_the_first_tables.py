@@ -27,6 +27,7 @@ def upgrade() -> None:
         sa.UniqueConstraint("code", name=op.f("uq_regions_code")),
         sa.UniqueConstraint("name", name=op.f("uq_regions_name")),
     )
+    op.create_index("uq_regions_name_folded", "regions", [sa.literal_column("lower(name)")], unique=True)
     op.create_table(
         "staged_choices",
         sa.Column("sync_log_id", sa.BigInteger(), nullable=False),
