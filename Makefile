@@ -41,4 +41,4 @@ bench: install ## the benchmarks, printed as ratios
 	$(VENV)/bin/python -m circuit_sync_tests.bench
 
 e2e: install ## the browser test (needs Chromium)
-	$(VENV)/bin/pytest -n 0 --timeout 600 circuit_sync_tests/e2e
+	$(VENV)/bin/pytest -n 0 --timeout 900 -m e2e circuit_sync_tests/e2e

@@ -73,7 +73,7 @@ WRONG = [
     ("WORKSTUDIO_CONNECT_TIMEOUT", "0", "greater than 0"),
     ("WORKSTUDIO_CONNECT_TIMEOUT", "soon", "valid number"),
     ("WORKSTUDIO_TIMEOUT", "-1", "greater than 0"),
-    ("WORKSTUDIO_TIMEOUT", "nan", "greater than 0"),
+    ("WORKSTUDIO_TIMEOUT", "nan", "finite number"),
     ("WORKSTUDIO_MAX_ATTEMPTS", "6", "less than or equal to 5"),
     ("WORKSTUDIO_MAX_ATTEMPTS", "0", "greater than or equal to 1"),
     ("WORKSTUDIO_BACKOFF_BASE", "0", "greater than 0"),

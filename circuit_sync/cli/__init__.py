@@ -1,4 +1,3 @@
-# ruff: noqa: PLC0415  each command imports what it needs when it runs: help is not to wait for Dagster
 """``circuit-sync``: the command line.
 
 Each command imports what it needs when it runs, so that help and the small commands do not wait for Dagster and pandas.

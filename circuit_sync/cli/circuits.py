@@ -1,4 +1,3 @@
-# ruff: noqa: PLC0415  each command imports what it needs when it runs: help is not to wait for pandas
 """``circuits …``: one circuit, shown and edited."""
 
 from collections.abc import Mapping, Sequence

@@ -1,4 +1,3 @@
-# ruff: noqa: PLC0415  each command imports what it needs when it runs: help is not to wait for httpx
 """``credentials …``: planners' WorkStudio accounts, encrypted at rest. A password is never an argument."""
 
 import sys

@@ -1,4 +1,3 @@
-# ruff: noqa: PLC0415  each command imports what it needs when it runs: help is not to wait for uvicorn
 """``gateway`` and ``events tail``: following live what happens."""
 
 import logging

@@ -1,4 +1,3 @@
-# ruff: noqa: PLC0415  each command imports what it needs when it runs: help is not to wait for SQLAlchemy
 r"""``users …`` and ``planners …``: who is who, and whose circuits are whose."""
 
 from collections.abc import Iterator

@@ -1,4 +1,3 @@
-# ruff: noqa: PLC0415  each command imports what it needs when it runs: help is not to wait for pandas
 """``snapshots …``: those that are not computed from history. ``sync snapshots`` takes the daily ones."""
 
 from pathlib import Path

@@ -1,4 +1,3 @@
-# ruff: noqa: PLC0415  each command imports what it needs when it runs: help is not to wait for Dagster
 """``circuit-sync sync …``: each command is a run of a Dagster job in this process, which the UI shows."""
 
 from collections.abc import Callable

@@ -1,4 +1,3 @@
-# ruff: noqa: PLC0415  each command imports what it needs when it runs
 """``users token``: the word that a user's programs and browser listen with."""
 
 from datetime import UTC, datetime

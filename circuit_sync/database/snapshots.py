@@ -32,15 +32,16 @@ _TAKE = text(f"""
             1 + width_bucket(h.valid_from - interval '1 microsecond', {_UNTILS}),
             coalesce(width_bucket(h.valid_to - interval '1 microsecond', {_UNTILS}), cardinality({_UNTILS}))) AS number
         WHERE h.api_status <> 'CLOSE' AND NOT h.is_excluded AND h.departed_at IS NULL),
+    needed AS MATERIALIZED (
+        SELECT c.id AS circuit_id, coalesce(max(a.aggregate_date), '-infinity') AS since
+        FROM circuits AS c LEFT JOIN circuit_aggregates AS a
+            ON a.circuit_id = c.id AND NOT a.is_rollup AND a.aggregate_date <= ({_DATES})[1]
+        GROUP BY c.id),
     known AS (
-        SELECT a.*, lead(aggregate_date) OVER (PARTITION BY circuit_id ORDER BY aggregate_date) AS replaced
-        FROM circuits AS c, LATERAL (
-            SELECT circuit_id, aggregate_date, {", ".join(_UNITS)} FROM circuit_aggregates
-            WHERE circuit_id = c.id AND NOT is_rollup AND aggregate_date <= ({_DATES})[cardinality({_DATES})]
-              AND aggregate_date >= coalesce(
-                  (SELECT max(aggregate_date) FROM circuit_aggregates
-                   WHERE circuit_id = c.id AND NOT is_rollup AND aggregate_date <= ({_DATES})[1]),
-                  '-infinity')) AS a),
+        SELECT a.circuit_id, a.aggregate_date, {_qualified("a", ", ".join(_UNITS))},
+               lead(a.aggregate_date) OVER (PARTITION BY a.circuit_id ORDER BY a.aggregate_date) AS replaced
+        FROM needed AS n JOIN circuit_aggregates AS a ON a.circuit_id = n.circuit_id AND a.aggregate_date >= n.since
+        WHERE NOT a.is_rollup AND a.aggregate_date <= ({_DATES})[cardinality({_DATES})]),
     units AS (
         SELECT known.*, number
         FROM known, LATERAL generate_series(

@@ -8,9 +8,12 @@ from pathlib import Path
 from circuit_sync.database.connection import Database
 from circuit_sync.database.embedded import embedded_server
 from circuit_sync.database.migrate import upgrade
+from circuit_sync_tests.bench.aggregates import bench_aggregates
 from circuit_sync_tests.bench.calls import bench_command, bench_pace
 from circuit_sync_tests.bench.circuits import bench_store
+from circuit_sync_tests.bench.events import bench_events
 from circuit_sync_tests.bench.report import Report
+from circuit_sync_tests.bench.snapshots import bench_snapshots
 
 
 def main() -> int:
@@ -23,8 +26,16 @@ def main() -> int:
             report.line("peak memory of this process so far", _peak_megabytes(), "MB")
             report.title("Keeping the pace")
             bench_pace(database, report)
+            report.title("Following events")
+            bench_events(url, report)
+        with embedded_server(Path(folder) / "snapshots") as url, Database(url) as database:
+            upgrade(database)
+            report.title("Snapshots from history")
+            bench_snapshots(database, report)
         report.title("A whole command")
         bench_command(Path(folder), report)
+    report.title("Computing aggregates")
+    bench_aggregates(report)
     return 0 if report.kept else 1
 
 

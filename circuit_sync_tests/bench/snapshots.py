@@ -30,7 +30,8 @@ _CIRCUITS = text("""
         SELECT 'Bench ' || n, 'BENCH' || n FROM generate_series(1, 6) AS n
         ON CONFLICT (name) DO UPDATE SET code = excluded.code RETURNING id)
     INSERT INTO circuits (job_guid, work_order, region_id, taken_by, total_miles, api_status, content_hash)
-    SELECT 'bench-' || n, '2026-' || n, (SELECT min(id) FROM places) + n % 6, 'BENCH\\planner' || n % 40, 50, 'ACTIV', ''
+    SELECT 'bench-' || n, '2026-' || n, (SELECT min(id) FROM places) + n % 6, 'BENCH\\planner' || n % 40, 50, 'ACTIV',
+           ''
     FROM generate_series(1, :circuits) AS n
 """)
 

@@ -68,6 +68,19 @@ def test_specs_of_the_assets() -> None:
             "after": ["circuit_aggregates", "circuits"],
             "partitions": "TimeWindowPartitionsDefinition",
         },
+    } | {
+        asset: {
+            "group": "progress",
+            "kinds": ["matplotlib", "postgres"],
+            "after": [before],
+            "partitions": "TimeWindowPartitionsDefinition",
+        }
+        for asset, before in {
+            "regional_daily": "daily_snapshots",
+            "planner_daily": "daily_snapshots",
+            "regional_weekly": "regional_daily",
+            "planner_weekly": "planner_daily",
+        }.items()
     }
     assert all(spec.description for spec in defs.resolve_all_asset_specs())
 
@@ -87,7 +100,13 @@ def test_ops_of_each_job_in_their_order() -> None:
             "circuit_aggregates.fetch_and_store_aggregates",
             "circuit_aggregates.complete_aggregate_sync",
         ],
-        "create_daily_snapshots": ["daily_snapshots.open_snapshots", "daily_snapshots.take_snapshots"],
+        "create_daily_snapshots": [
+            "daily_snapshots.open_snapshots",
+            "daily_snapshots.take_snapshots",
+            "planner_daily.roll_up_planners",
+            "regional_daily.roll_up_regions",
+        ],
+        "create_weekly_rollups": ["planner_weekly.show_planner_weeks", "regional_weekly.show_regional_weeks"],
         "preview_circuits": ["compare_circuits"],
         "sync_work_orders": ["open_work_orders", "store_work_orders"],
     }
@@ -124,7 +143,17 @@ def test_sensors_run_by_themselves() -> None:
     assert told == {
         "aggregates_after_circuits": ["sync_circuit_aggregates"],
         "snapshots_after_sync": ["create_daily_snapshots"],
+        "weeks_after_days": ["create_weekly_rollups"],
+        "departed_circuits": ["sync_circuits"],
         "close_abandoned_syncs": [],
+        "retry_failed_syncs": [
+            "sync_circuits",
+            "sync_circuit_aggregates",
+            "create_daily_snapshots",
+            "sync_work_orders",
+        ],
+        "deliver_events": [],
+        "freshness": [],
     }
 
 
@@ -135,4 +164,4 @@ def _steps(job_name: str) -> list[str]:
     )
     plan = create_execution_plan(defs.resolve_job_def(job_name), run_config=config)
     steps = (step.key for step in plan.get_all_steps_in_topo_order())
-    return [step for step in steps if not step.startswith(("circuits_", "circuit_aggregates_"))]
+    return [step for step in steps if not step.startswith(("circuits_", "circuit_aggregates_", "daily_snapshots_"))]
