@@ -87,7 +87,9 @@ class Settings(BaseSettings):
     def _webhook_urls(cls, value: tuple[SecretStr, ...]) -> tuple[SecretStr, ...]:
         for place, url in enumerate(value, start=1):
             if not re.fullmatch(r"(slack\+)?https?://[^/\s]+\S*", url.get_secret_value()):
-                raise ValueError(f"number {place} is no URL; each looks like https://HOST/PATH or slack+https://HOST/PATH")
+                raise ValueError(
+                    f"number {place} is no URL; each looks like https://HOST/PATH or slack+https://HOST/PATH"
+                )
         return value
 
     @field_validator("workstudio_base_url")

@@ -67,7 +67,7 @@ def main() -> None:
         status = _told(str(error), 2)
     except CircuitSyncError as error:
         status = _told(str(error), 1)
-    except typer.Abort:
+    except (typer.Abort, KeyboardInterrupt):
         status = 130
     sys.exit(status or 0)
 

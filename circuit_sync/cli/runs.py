@@ -14,6 +14,7 @@ from circuit_sync.domain.eastern import eastern_date, latest_weekday
 from circuit_sync.orchestration.execution import Outcome, persistent_instance, run_job
 from circuit_sync.orchestration.local import prepared_environment
 from circuit_sync.orchestration.partitions import status_ranges, weekday_keys
+from circuit_sync.orchestration.recovery import close_what_died
 from circuit_sync.orchestration.resources import looking
 from circuit_sync.settings import Settings
 from circuit_sync.sync.due import statuses_needing_aggregates
@@ -23,8 +24,13 @@ Config = Mapping[str, Any]
 
 @contextmanager
 def at_work(settings: Settings, *, verbose: bool, calls_workstudio: bool = True) -> Iterator["Runner"]:
-    """A runner with everything that its runs need, for as long as the context lasts."""
+    """A runner with everything that its runs need, for as long as the context lasts.
+
+    What earlier runs left behind when they were killed is closed first: no daemon may be there to do it.
+    """
     with prepared_environment(settings, calls_workstudio=calls_workstudio), persistent_instance() as instance:
+        for line in close_what_died(instance):
+            terminal.note(line)
         yield Runner(instance, verbose=verbose)
 
 
@@ -103,9 +109,7 @@ def _asset_config(asset: str, config: Config | None) -> Config:
 
 def _exit_status(outcome: Outcome) -> int:
     if outcome.ended_by is not None:
-        terminal.complain(
-            f"ended by {outcome.ended_by.name}: run {outcome.run_id} is cancelled, its sync log is closed"
-        )
+        terminal.complain(f"ended by {outcome.ended_by.name}: run {outcome.run_id} is stopped, its sync log is closed")
         raise typer.Exit(128 + outcome.ended_by)
     if outcome.succeeded:
         return 0

@@ -46,7 +46,7 @@ def attempts_before(connection: Connection, sync_id: int) -> int:
 
 
 def pending_retries(connection: Connection) -> list[dict[str, Any]]:
-    """Failed syncs whose retry has not begun, with their request and ``newer``: id and status of those that replace it."""
+    """Failed syncs whose retry has not begun, with their request; ``newer``: id and status of what replaces them."""
     return [dict(row._mapping) for row in connection.execute(_PENDING)]
 
 

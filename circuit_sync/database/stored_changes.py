@@ -28,7 +28,7 @@ _CHANGES_SHOWN = text("""
         SELECT circuit_id, 3, 'stage', 'workflow_stage', old_stage, new_stage FROM stage_changes
         UNION ALL
         SELECT circuit_id, 4, 'changed', d.key,
-               coalesce(d.value ->> 'old', ''),
+               CASE WHEN d.value ? 'new' THEN coalesce(d.value ->> 'old', '') ELSE '(not shown)' END,
                CASE WHEN d.value ? 'new' THEN coalesce(d.value ->> 'new', '') ELSE '(not shown)' END
         FROM changes, jsonb_each(changed) AS d
         UNION ALL

@@ -111,12 +111,13 @@ def fail(
     now: datetime,
     message: str,
     details: Mapping[str, Any] | None = None,
+    results: Mapping[str, int] | None = None,
     *,
     retry_at: datetime | None = None,
 ) -> bool:
     """Closes the log as ``failed``; false, and nothing done, if it is closed already."""
     try:
-        _close(connection, sync_id, "failed", now, {}, message, details, retry_at)
+        _close(connection, sync_id, "failed", now, results or {}, message, details, retry_at)
     except SyncAlreadyClosed:
         return False
     return True

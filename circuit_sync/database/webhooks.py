@@ -49,7 +49,7 @@ _SAVE = text("""
 
 @dataclass(frozen=True)
 class State:
-    """``position``: id of the last event that a webhook is done with; the rest tells of the attempts at the next one."""
+    """``position``: id of the last event that a webhook is done with; the rest: the attempts at the next one."""
 
     position: int
     attempts: int = 0

@@ -104,7 +104,7 @@ def courses(days: Lines, most: int) -> list[Course]:
 
 
 def planner_weeks(weeks: Lines, days: Lines, dates: Sequence[date]) -> list[PlannerWeek]:
-    """Each planner's week, who planned most first. ``dates``: Monday to Friday; one without any snapshot stays empty."""
+    """Each planner's week, who planned most first. ``dates``: Monday to Friday; one without snapshots stays empty."""
     taken = {day["snapshot_date"] for day in days}
     by_planner: dict[str, list[Line]] = {}
     for week in weeks:

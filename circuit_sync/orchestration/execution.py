@@ -14,6 +14,7 @@ from typing import Any
 
 import dagster as dg
 from dagster._core.definitions.job_base import InMemoryJob
+from dagster._core.errors import DagsterExecutionInterruptedError
 from dagster._core.execution.api import execute_run_iterator
 from dagster._core.instance.ref import InstanceRef
 from dagster._core.remote_origin import RemoteJobOrigin, RemoteRepositoryOrigin
@@ -82,8 +83,10 @@ def run_job(
         )
         events = []
         try:
-            for event in execute_run_iterator(InMemoryJob(job), run, instance):
-                events.append(event)
+            # Between its steps a run ends with this exception; within one, the step fails and the iteration ends well.
+            with suppress(DagsterExecutionInterruptedError):
+                for event in execute_run_iterator(InMemoryJob(job), run, instance):
+                    events.append(event)
         finally:
             _close(instance, run.run_id)
         ended = instance.get_run_by_id(run.run_id)

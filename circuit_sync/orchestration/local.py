@@ -78,8 +78,7 @@ def prepared_environment(settings: Settings, *, calls_workstudio: bool = True) -
         url = stack.enter_context(url_in_use(settings))
         with Database(url) as database:
             upgrade(database)
-        home = settings.circuit_sync_state_dir.resolve() / "dagster"
-        home.mkdir(parents=True, exist_ok=True)
+        home = _made(settings.circuit_sync_state_dir.resolve() / "dagster")
         wanted |= {
             "CIRCUIT_SYNC_DATABASE_URL": url,
             "CIRCUIT_SYNC_DAGSTER_URL": dagster_url(url),
@@ -116,7 +115,7 @@ def simulator(state: Path) -> Iterator[str]:
 
     It ends when its standard input does, so also if this process is killed. Its world lies in ``state``.
     """
-    state.parent.mkdir(parents=True, exist_ok=True)
+    _made(state.parent)
     command = [sys.executable, "-m", "circuit_sync.workstudio.simulator", "--port", "0", "--state", str(state)]
     with subprocess.Popen(  # noqa: S603  our own arguments
         command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, start_new_session=True
@@ -129,6 +128,15 @@ def simulator(state: Path) -> Iterator[str]:
             yield str(json.loads(ready)["base_url"])
         finally:
             _end(child)
+
+
+def _made(folder: Path) -> Path:
+    """The folder, made if it is not there; ``UsageError`` if it cannot be."""
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise UsageError(f"CIRCUIT_SYNC_STATE_DIR: the folder {folder} cannot be made: {error.strerror}") from None
+    return folder
 
 
 def _end(child: subprocess.Popen[bytes]) -> None:

@@ -1,5 +1,6 @@
 """The sensors that put right what went wrong: they close what a dead run left behind, and try failed syncs again."""
 
+from collections.abc import Mapping
 from datetime import UTC, datetime, timedelta
 
 import dagster as dg
@@ -33,22 +34,29 @@ LOOK_EVERY = 20
     description="Closes what a dead run left behind: the run in progress and its started sync log, both as failed",
 )
 def close_abandoned_syncs(context: dg.SensorEvaluationContext) -> dg.SkipReason:
-    """A living run holds a lock that goes with its process; a run in progress without it is dead."""
-    start_timeout = timedelta(seconds=context.instance.run_monitoring_start_timeout_seconds)
+    """Looks, closes, and says what it closed."""
+    return dg.SkipReason("; ".join(close_what_died(context.instance, our_runs(context))) or "nothing is abandoned")
+
+
+def close_what_died(instance: dg.DagsterInstance, tags: Mapping[str, str] | None = None) -> list[str]:
+    """Closes dead runs with these tags, and sync logs whose run is dead; a line for each.
+
+    A living run holds a lock that goes with its process; a run in progress without it is dead.
+    """
+    start_timeout = timedelta(seconds=instance.run_monitoring_start_timeout_seconds)
     with looking() as session:
-        found = _runs_in_progress(context)
-        syncs = open_syncs(session)
 
         def alive(run_id: str) -> bool:
             return is_run_alive(session.database, run_id)
 
-        dead = dead_runs(found, alive, clock.now(), grace=GRACE, start_timeout=start_timeout)
-        closed = [_fail(context, run) for run in dead]
-        for sync in abandoned_syncs(syncs):
+        found = _runs_in_progress(instance, tags)
+        closed = [
+            _fail(instance, run)
+            for run in dead_runs(found, alive, clock.now(), grace=GRACE, start_timeout=start_timeout)
+        ]
+        for sync in abandoned_syncs(open_syncs(session)):
             closed += _close(session, sync["id"], sync["dagster_run_id"])
-    return dg.SkipReason(
-        "; ".join(closed) or f"nothing is abandoned: {len(found)} runs in progress, {len(syncs)} syncs started"
-    )
+    return closed
 
 
 @dg.sensor(
@@ -73,8 +81,8 @@ def retry_failed_syncs(context: dg.SensorEvaluationContext) -> dg.SensorResult:
     return dg.SensorResult(run_requests=requests, skip_reason=None if requests else "; ".join(told or decision.reasons))
 
 
-def _runs_in_progress(context: dg.SensorEvaluationContext) -> list[RunUnderWay]:
-    records = context.instance.get_run_records(dg.RunsFilter(statuses=IN_PROGRESS, tags=our_runs(context)))
+def _runs_in_progress(instance: dg.DagsterInstance, tags: Mapping[str, str] | None) -> list[RunUnderWay]:
+    records = instance.get_run_records(dg.RunsFilter(statuses=IN_PROGRESS, tags=tags))
     return [
         RunUnderWay(
             record.dagster_run.run_id,
@@ -85,11 +93,11 @@ def _runs_in_progress(context: dg.SensorEvaluationContext) -> list[RunUnderWay]:
     ]
 
 
-def _fail(context: dg.SensorEvaluationContext, run: RunUnderWay) -> str:
+def _fail(instance: dg.DagsterInstance, run: RunUnderWay) -> str:
     reason = f"the process of run {run.run_id} is gone (it was {run.status} and nobody holds its lock)"
-    known = context.instance.get_run_by_id(run.run_id)
+    known = instance.get_run_by_id(run.run_id)
     if known is not None and not known.is_finished:
-        context.instance.report_run_failed(known, reason)
+        instance.report_run_failed(known, reason)
     return reason
 
 

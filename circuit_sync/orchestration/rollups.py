@@ -25,7 +25,8 @@ from circuit_sync.sync.rollups import RollUp
 from circuit_sync.sync.session import Session
 
 # Dagster names a time window by its start and maps windows by their overlap: only a week that begins on Monday maps to
-# exactly Monday to Friday (docs/adr/0009-plots.md). Its Friday is in the tables (week_ending) and on the materialisation.
+# exactly Monday to Friday (docs/adr/0009-plots.md). Its Friday is in the tables (week_ending) and on the
+# materialisation.
 weeks = dg.TimeWindowPartitionsDefinition(
     start=monday_of(load_settings().circuit_sync_first_snapshot).isoformat(),
     fmt="%Y-%m-%d",

@@ -15,7 +15,7 @@ from circuit_sync.domain.statuses import STATUS_CODES, parse_statuses
 from circuit_sync.events.catalogue import SyncCompleted, SyncStarted
 from circuit_sync.events.outbox import emit
 from circuit_sync.sync.aggregate_run import AggregateRun
-from circuit_sync.sync.closing import closing_on_failure
+from circuit_sync.sync.closing import closing_on_failure, done_so_far
 from circuit_sync.sync.ownership import claim_database, identity_of
 from circuit_sync.sync.session import Session
 
@@ -117,7 +117,7 @@ def complete_aggregate_sync(session: Session, sync_id: int) -> AggregateSyncResu
         log = sync_logs.read(connection, sync_id)
         counts, now = log.context["counts"], session.now()
         message = _message(counts, log.error_details)
-        results = {"circuits_processed": counts["circuits"], "aggregates_created": counts["stored"]}
+        results = done_so_far(log.context)
         if message:
             sync_logs.complete_with_warning(connection, sync_id, now, message, results)
         else:

@@ -1,7 +1,8 @@
 """However a use case ends, its sync log ends too."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
+from typing import Any
 
 from circuit_sync.database import sync_logs
 from circuit_sync.database.staging import discard_staged
@@ -38,11 +39,18 @@ def close_as_failed(session: Session, sync_id: int, message: str, *, passing: bo
     now = session.now()
     with session.database.transaction() as connection:
         retry_at = next_attempt(connection, sync_id, now, session.retry_delays) if passing else None
-        closed = sync_logs.fail(connection, sync_id, now, message, {"passing": passing}, retry_at=retry_at)
+        results = done_so_far(sync_logs.read(connection, sync_id).context)
+        closed = sync_logs.fail(connection, sync_id, now, message, {"passing": passing}, results, retry_at=retry_at)
         discard_staged(connection, sync_id)
         if closed:
             emit(connection, [SyncFailed(sync_id, message, now, retry_at)], now)
     return closed
+
+
+def done_so_far(context: Mapping[str, Any]) -> dict[str, int]:
+    """What an aggregate sync has stored, as the log's columns: it keeps that whatever comes later."""
+    counts = context.get("counts")
+    return {"circuits_processed": counts["circuits"], "aggregates_created": counts["stored"]} if counts else {}
 
 
 def _expect_open(session: Session, sync_id: int) -> None:

@@ -2,7 +2,7 @@
 
 import dagster as dg
 
-from circuit_sync.definitions import defs as real
+from circuit_sync import definitions
 from circuit_sync.orchestration.jobs import sync_circuits
 from circuit_sync.orchestration.schedules import ACTIVE, Tick, _circuits
 
@@ -14,12 +14,12 @@ def every_minute(context: dg.ScheduleEvaluationContext) -> Tick:
 
 
 defs = dg.Definitions(
-    assets=real.assets,
-    asset_checks=real.asset_checks,
-    jobs=real.jobs,
+    assets=definitions.defs.assets,
+    asset_checks=definitions.defs.asset_checks,
+    jobs=definitions.defs.jobs,
     schedules=[every_minute],
-    sensors=real.sensors,
-    resources=real.resources,
-    loggers=real.loggers,
-    executor=real.executor,
+    sensors=definitions.defs.sensors,
+    resources=definitions.defs.resources,
+    loggers=definitions.defs.loggers,
+    executor=definitions.defs.executor,
 )

@@ -139,7 +139,7 @@ def test_a_backfill_of_an_imported_date_leaves_it_alone(shelf: Shelf, file: Path
 )
 def test_a_bad_line_gets_one_clear_line_and_nothing_is_stored(shelf: Shelf, file: Path, line: str, fault: str) -> None:
     file.write_text("\n".join([HEAD, GOOD[1], line]))
-    with pytest.raises(FileRefused, match="nothing was imported: older.csv has 1 fault") as refused:
+    with pytest.raises(FileRefused, match=r"nothing was imported: older\.csv has 1 fault") as refused:
         import_snapshots(shelf.desk.session, file)
     assert refused.value.faults == (f"line 3: {fault}",)
     assert imported(shelf.desk) == []

@@ -210,7 +210,7 @@ def _fill(shelf: Shelf, history: dict[tuple[str, date], dict[str, Any]]) -> None
 def test_differences_over_a_range_add_up_to_the_difference_of_its_ends(
     shelf: Shelf, history: dict[tuple[str, date], dict[str, Any]], cuts: list[date]
 ) -> None:
-    """In whatever pieces and order the dates are rolled up; for each circuit between its first and its last snapshot."""
+    """In whatever order the dates are rolled up; for each circuit between its first and its last snapshot."""
     _fill(shelf, history)
     shelf.roll_up(*DAYS)
     for cut in cuts:

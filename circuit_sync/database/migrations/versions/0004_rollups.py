@@ -37,7 +37,7 @@ _CIRCUITS = (
 )
 
 
-def _rolled_up() -> list[sa.Column]:
+def _rolled_up() -> "list[sa.Column[object]]":
     miles, counts = sa.Numeric(precision=16, scale=2), sa.BigInteger()
     kinds = dict.fromkeys(_LEVELS[:3], miles) | {"total_linear_ft": sa.Numeric(precision=18, scale=4)}
     kinds["miles_planned_change"] = miles
@@ -75,6 +75,8 @@ def _weekly(name: str, daily: str, key: str, shown: str, levels: tuple[str, ...]
 def upgrade() -> None:
     """Forward only: an older program is met by a backup, not by a downgrade."""
     op.add_column("circuit_snapshots", sa.Column("is_imported", sa.Boolean(), server_default="false", nullable=False))
+    for column in ("circuit_id", "region_id"):
+        op.drop_constraint(op.f(f"fk_circuit_snapshots_{column}"), "circuit_snapshots", type_="foreignkey")
     op.create_table(
         "regional_daily",
         sa.Column("snapshot_date", sa.Date(), nullable=False),
