@@ -26,6 +26,7 @@ from circuit_sync.orchestration.local import project_dir
 from circuit_sync.orchestration.metadata import Metadata, plain
 from circuit_sync.orchestration.partitions import partition_tags
 from circuit_sync.orchestration.progress import RUN_CONFIG, Listener, listening
+from circuit_sync.orchestration.tags import TERMINAL_TAG
 
 NO_OUTPUT_CAPTURE = {
     "compute_logs": {
@@ -78,7 +79,7 @@ def run_job(
         run = instance.create_run_for_job(
             job,
             run_config={**(run_config or {}), **(RUN_CONFIG if listener else {})},
-            tags=partition_tags(partitions) if partitions else {},
+            tags={TERMINAL_TAG: "yes"} | (partition_tags(partitions) if partitions else {}),
             remote_job_origin=origin_of(defs, job_name),
         )
         events = []

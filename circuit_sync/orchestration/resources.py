@@ -19,6 +19,7 @@ from circuit_sync.orchestration import clock
 from circuit_sync.orchestration.failures import one_line
 from circuit_sync.orchestration.local import server_name
 from circuit_sync.orchestration.progress import tell_progress
+from circuit_sync.orchestration.tags import TERMINAL_TAG
 from circuit_sync.settings import Settings, load_settings
 from circuit_sync.sync.secrets import SecretKeys
 from circuit_sync.sync.session import Session
@@ -28,8 +29,9 @@ from circuit_sync.workstudio.server import Credential, Server
 class Workplace:
     """What the steps of one run share. It opens at the first use and stays open until the run ends, however it ends."""
 
-    def __init__(self, run_id: str | None, stack: ExitStack) -> None:
+    def __init__(self, run_id: str | None, was_cancelled: Callable[[], bool], stack: ExitStack) -> None:
         self._run_id = run_id
+        self._was_cancelled = was_cancelled
         self._stack = stack
         self._session: Session | None = None
         self._log: Callable[[str], object] = str
@@ -58,6 +60,7 @@ class Workplace:
             identity=server_name(settings),
             secret_keys=SecretKeys.parse(key.get_secret_value() if key else None),
             retry_delays=retry_delays(settings),
+            was_cancelled=self._was_cancelled,
             log=self._say,
             progress=tell_progress,
         )
@@ -73,8 +76,14 @@ class Workplace:
 )
 def workplace(context: dg.InitResourceContext) -> Iterator[Workplace]:
     """Opened lazily, so that what is wrong with a setting fails the step that needs it, in one line."""
+
+    def was_cancelled() -> bool:
+        """Dagster notes a cancellation before it interrupts the run; a shutdown interrupts without a word."""
+        run = context.instance.get_run_by_id(context.run.run_id) if context.instance and context.run else None
+        return run is None or TERMINAL_TAG in run.tags or run.status is not dg.DagsterRunStatus.STARTED
+
     with ExitStack() as stack:
-        yield Workplace(context.run.run_id if context.run else None, stack)
+        yield Workplace(context.run.run_id if context.run else None, was_cancelled, stack)
 
 
 def _unheard(_line: str) -> None:

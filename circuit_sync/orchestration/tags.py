@@ -8,6 +8,8 @@ from circuit_sync.domain.errors import UsageError
 
 TRIGGER_TAG = "circuit_sync/trigger"
 RETRY_OF_TAG = "circuit_sync/retry_of"
+TERMINAL_TAG = "circuit_sync/terminal"
+"""On a run of the command line: whoever interrupts it is a person, though Dagster knows of no cancellation."""
 SCHEDULED = "scheduled"
 WORKFLOW_EVENT = "workflow_event"
 MANUAL = "manual"

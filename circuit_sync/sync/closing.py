@@ -25,7 +25,8 @@ def closing_on_failure(session: Session, sync_id: int) -> Iterator[None]:
     except BaseException as error:
         session.leave_store()
         try:
-            close_as_failed(session, sync_id, describe(error), passing=is_passing(error))
+            message, passing = _fate(session, error)
+            close_as_failed(session, sync_id, message, passing=passing)
         except CircuitSyncError as closing:
             session.log(f"sync {sync_id} could not be closed ({closing}); the sensor close_abandoned_syncs will")
         raise
@@ -60,15 +61,17 @@ def _expect_open(session: Session, sync_id: int) -> None:
         raise PermanentError(f"sync {sync_id} has ended already ({status}): start a new run, not a step of the old one")
 
 
-def describe(error: BaseException) -> str:
-    """One line without secrets: our own errors speak for themselves, of others only the kind is told."""
+def _fate(session: Session, error: BaseException) -> tuple[str, bool]:
+    """One line without secrets, and whether the same sync may succeed later.
+
+    Our own errors speak for themselves, of others only the kind is told. A sync that a person ended is not tried again
+    by itself; one whose process was told to end, as at a shutdown, is.
+    """
     if isinstance(error, CircuitSyncError):
-        return str(error)
-    if not isinstance(error, Exception):
-        return "the run was cancelled: what was not stored yet is not stored; start it again when you like"
-    return f"unexpected {type(error).__name__}, a defect of circuit_sync or its surroundings: see the run's log"
-
-
-def is_passing(error: BaseException) -> bool:
-    """Whether the same sync may succeed later. A cancelled one is not tried again by itself: a person ended it."""
-    return isinstance(error, CircuitSyncError) and error.passing
+        return str(error), error.passing
+    if isinstance(error, Exception):
+        kind = type(error).__name__
+        return f"unexpected {kind}, a defect of circuit_sync or its surroundings: see the run's log", False
+    if session.was_cancelled():
+        return "the run was cancelled: what was not stored yet is not stored; start it again when you like", False
+    return "the run's process was told to end, as at a shutdown: what was not stored yet is not stored", True

@@ -22,6 +22,11 @@ def _silent(_line: str) -> None:
     """Nobody listens."""
 
 
+def _by_a_person() -> bool:
+    """Whoever interrupts is a person, unless it is known better."""
+    return True
+
+
 def _unseen(_done: int, _total: int) -> None:
     """Nobody watches."""
 
@@ -32,8 +37,9 @@ class Session:
 
     ``server`` and ``service_credential`` are absent where WorkStudio is not asked (snapshots, overviews).
     ``identity`` names the WorkStudio that fills the database, where its URL does not. ``secret_keys`` decrypt planners'
-    passwords. ``retry_delays``: after which a sync that failed for a passing reason runs again. ``log`` takes lines for
-    people, ``progress`` how many of how many calls are done.
+    passwords. ``retry_delays``: after which a sync that failed for a passing reason runs again. ``was_cancelled``: whether
+    a person ended the run that is being interrupted. ``log`` takes lines for people, ``progress`` how many of how many
+    calls are done.
     """
 
     database: Database
@@ -42,6 +48,7 @@ class Session:
     identity: str | None = None
     secret_keys: SecretKeys = field(default_factory=SecretKeys)
     retry_delays: Sequence[timedelta] = ()
+    was_cancelled: Callable[[], bool] = _by_a_person
     now: Callable[[], datetime] = _utc_now
     log: Callable[[str], None] = _silent
     progress: Callable[[int, int], None] = _unseen

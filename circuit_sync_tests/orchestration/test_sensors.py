@@ -105,7 +105,6 @@ def test_aggregates_that_were_stored_before_their_sync_failed_refresh_the_snapsh
     sync = open_aggregate_sync(desk.session, AggregateSyncRequest(("ACTIV",)))
     fetch_and_store_aggregates(desk.session, sync)
     close_abandoned(desk.session, sync, "killed before its completion")
-    assert desk.log(sync)["aggregates_created"] == 0
     (request,) = look(sensors.snapshots_after_sync, cursor).run_requests or ()
     assert request.run_key == f"snapshots_after_sync:{sync}:2026-03-02:2026-03-02"
 

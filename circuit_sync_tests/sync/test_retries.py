@@ -71,6 +71,15 @@ def test_a_cancelled_sync_is_not_tried_again(desk: Desk) -> None:
     assert desk.log(sync)["retry_at"] is None
 
 
+def test_a_sync_whose_process_was_told_to_end_is_tried_again(desk: Desk) -> None:
+    desk = desk.with_session(was_cancelled=lambda: False)
+    sync = open_circuit_sync(desk.session, CircuitSyncRequest(("ACTIV",)))
+    with pytest.raises(KeyboardInterrupt), closing_on_failure(desk.session, sync):
+        raise KeyboardInterrupt
+    assert desk.log(sync)["error_message"].startswith("the run's process was told to end, as at a shutdown")
+    assert pending(desk) == [sync]
+
+
 def test_what_a_dead_process_left_behind_is_tried_again(desk: Desk) -> None:
     sync = open_circuit_sync(desk.session, CircuitSyncRequest(("ACTIV",), run_id="dead"))
     assert close_abandoned(desk.session, sync, "its process was killed")

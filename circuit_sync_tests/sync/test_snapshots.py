@@ -424,11 +424,11 @@ def test_syncs_and_snapshots_in_which_nothing_changed_add_no_history(desk: Desk)
 
 CHANGES = st.sampled_from(["miles", "done", "status", "planner", "leave", "exclude", "units", "nothing"])
 NEXT = {"ACTIV": "QC", "QC": "CLOSE", "CLOSE": "ACTIV"}
-DAYS = st.lists(st.lists(st.tuples(CHANGES, st.integers(0, 3)), max_size=3), min_size=3, max_size=7)
+DAYS = st.lists(st.lists(st.tuples(CHANGES, st.integers(0, 3)), max_size=3), min_size=3, max_size=5)
 
 
 @settings(
-    max_examples=12, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow]
+    max_examples=8, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow]
 )
 @given(DAYS, st.sampled_from([date(2026, 3, 2), date(2026, 3, 5), date(2026, 10, 29)]))
 def test_the_snapshot_of_an_evening_is_the_one_that_is_backfilled_later(
