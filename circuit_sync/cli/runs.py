@@ -11,7 +11,7 @@ from circuit_sync.cli import terminal
 from circuit_sync.cli.results import show_aggregates, show_circuits, show_preview, show_snapshots, show_work_orders
 from circuit_sync.definitions import defs
 from circuit_sync.domain.eastern import eastern_date, latest_weekday
-from circuit_sync.orchestration.execution import Outcome, persistent_instance, run_job
+from circuit_sync.orchestration.execution import Outcome, persistent_instance, run_job, tags_of_our_runs
 from circuit_sync.orchestration.local import prepared_environment
 from circuit_sync.orchestration.partitions import status_ranges, weekday_keys
 from circuit_sync.orchestration.recovery import close_what_died
@@ -29,7 +29,7 @@ def at_work(settings: Settings, *, verbose: bool, calls_workstudio: bool = True)
     What earlier runs left behind when they were killed is closed first: no daemon may be there to do it.
     """
     with prepared_environment(settings, calls_workstudio=calls_workstudio), persistent_instance() as instance:
-        for line in close_what_died(instance):
+        for line in close_what_died(instance, tags_of_our_runs(defs)):
             terminal.note(line)
         yield Runner(instance, verbose=verbose)
 

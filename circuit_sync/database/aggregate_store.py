@@ -120,8 +120,6 @@ _MARK_SYNCED = text("""
 
 _MEASUREMENTS = text("SELECT code, measurement FROM unit_types")
 
-_FORGET = text("DELETE FROM staged_choices WHERE sync_log_id = :sync")
-
 
 def count_due(connection: Connection, midnight: datetime) -> dict[str, int]:
     """How many circuits of each status need units. ``midnight``: today's first instant in Eastern Time."""
@@ -191,11 +189,6 @@ def store_aggregates(
     connection.execute(_MARK_SYNCED, {"circuits": list(asked), "asked": list(asked.values())})
     connection.execute(text("DROP TABLE incoming"))
     return written
-
-
-def discard_choices(connection: Connection, sync_id: int) -> None:
-    """The choice goes when its sync ends."""
-    connection.execute(_FORGET, {"sync": sync_id})
 
 
 def totals_of(row: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:

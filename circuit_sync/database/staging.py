@@ -37,13 +37,14 @@ STAGED_COLUMNS = (
 _ANALYZE = text("ANALYZE staged_circuits (sync_log_id, job_guid, answer_status)")
 _JOIN_BY_HASH = text("SET LOCAL enable_nestloop = off")
 _COUNT = text("SELECT count(*) FROM staged_circuits WHERE sync_log_id = :sync")
-_DISCARD = text("DELETE FROM staged_circuits WHERE sync_log_id = :sync")
+_STAGED = ("staged_circuits", "staged_choices")
+_DISCARD = [text(f"DELETE FROM {table} WHERE sync_log_id = :sync") for table in _STAGED]
 _DISCARD_ORPHANS = [
     text(f"""
         DELETE FROM {table} AS staged
         WHERE NOT EXISTS (SELECT 1 FROM sync_logs WHERE id = staged.sync_log_id AND sync_status = 'started')
     """)
-    for table in ("staged_circuits", "staged_choices")
+    for table in _STAGED
 ]
 
 
@@ -77,8 +78,9 @@ def count_staged(connection: Connection, sync_id: int) -> int:
 
 
 def discard_staged(connection: Connection, sync_id: int) -> None:
-    """What was fetched goes when its sync ends."""
-    connection.execute(_DISCARD, {"sync": sync_id})
+    """What was fetched, and the choice of circuits, go when their sync ends."""
+    for statement in _DISCARD:
+        connection.execute(statement, {"sync": sync_id})
 
 
 def discard_orphans(connection: Connection) -> None:

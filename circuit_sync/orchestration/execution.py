@@ -26,6 +26,7 @@ from circuit_sync.orchestration.local import project_dir
 from circuit_sync.orchestration.metadata import Metadata, plain
 from circuit_sync.orchestration.partitions import partition_tags
 from circuit_sync.orchestration.progress import RUN_CONFIG, Listener, listening
+from circuit_sync.orchestration.runs import REPOSITORY_TAG
 from circuit_sync.orchestration.tags import TERMINAL_TAG
 
 NO_OUTPUT_CAPTURE = {
@@ -100,6 +101,12 @@ def origin_of(defs: dg.Definitions, job_name: str) -> RemoteJobOrigin:
     target = WorkspaceFileTarget([str(project_dir() / "workspace.yaml")])
     location = target.create_origins()[0]
     return RemoteJobOrigin(RemoteRepositoryOrigin(location, defs.get_repository_def().name), job_name)
+
+
+def tags_of_our_runs(defs: dg.Definitions) -> dict[str, str]:
+    """The tag of the runs of the location in ``workspace.yaml``."""
+    origin = origin_of(defs, "").repository_origin
+    return {REPOSITORY_TAG: f"{origin.repository_name}@{origin.code_location_origin.location_name}"}
 
 
 def _close(instance: dg.DagsterInstance, run_id: str) -> None:

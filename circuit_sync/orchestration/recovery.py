@@ -38,10 +38,11 @@ def close_abandoned_syncs(context: dg.SensorEvaluationContext) -> dg.SkipReason:
     return dg.SkipReason("; ".join(close_what_died(context.instance, our_runs(context))) or "nothing is abandoned")
 
 
-def close_what_died(instance: dg.DagsterInstance, tags: Mapping[str, str] | None = None) -> list[str]:
+def close_what_died(instance: dg.DagsterInstance, tags: Mapping[str, str] | None) -> list[str]:
     """Closes dead runs with these tags, and sync logs whose run is dead; a line for each.
 
-    A living run holds a lock that goes with its process; a run in progress without it is dead.
+    A living run holds a lock that goes with its process; a run in progress without it is dead. ``tags`` are those of
+    this code location's runs: another's locks lie in another database.
     """
     start_timeout = timedelta(seconds=instance.run_monitoring_start_timeout_seconds)
     with looking() as session:

@@ -7,7 +7,7 @@ from typing import Any
 import pandas as pd
 
 from circuit_sync.database import aggregate_store, sync_logs
-from circuit_sync.database.staging import discard_orphans
+from circuit_sync.database.staging import discard_orphans, discard_staged
 from circuit_sync.domain.aggregates import with_roots
 from circuit_sync.domain.eastern import eastern_date, midnight
 from circuit_sync.domain.errors import UsageError
@@ -125,7 +125,7 @@ def complete_aggregate_sync(session: Session, sync_id: int) -> AggregateSyncResu
         status = "warning" if message else "completed"
         tallied = {"processed": counts["circuits"], "updated": counts["stored"], "unchanged": counts["unchanged"]}
         emit(connection, [SyncCompleted(sync_id, status, now, tallied)], now)
-        aggregate_store.discard_choices(connection, sync_id)
+        discard_staged(connection, sync_id)
     session.log(f"sync {sync_id}: {status}; {_listed(counts)}")
     if message:
         session.log(f"sync {sync_id}: {message}")

@@ -1,4 +1,4 @@
-"""The processes of a real deployment: code servers, daemon, webserver; each can be killed and started again by itself."""
+"""The processes of a real deployment: code servers, daemon, webserver; each can be killed and started again."""
 
 import os
 import shutil
