@@ -2,7 +2,7 @@
 
 import dagster as dg
 
-from circuit_sync.orchestration import recovery, schedules, sensors, weekly
+from circuit_sync.orchestration import recovery, retention, schedules, sensors, weekly
 from circuit_sync.orchestration.aggregates import circuit_aggregates
 from circuit_sync.orchestration.checks import asset_checks
 from circuit_sync.orchestration.circuits import circuits
@@ -38,12 +38,14 @@ defs = dg.Definitions(
         weekly.create_weekly_rollups,
         preview_circuits,
         sync_work_orders,
+        retention.prune_events,
     ],
     schedules=[
         schedules.sync_circuits_activ_morning,
         schedules.sync_circuits_activ_afternoon,
         schedules.sync_circuits_weekly,
         schedules.daily_snapshots_schedule,
+        retention.prune_events_nightly,
     ],
     sensors=[
         sensors.aggregates_after_circuits,

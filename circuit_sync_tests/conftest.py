@@ -39,7 +39,7 @@ def template_database(postgres_server: str) -> str:
 def database_url(postgres_server: str, template_database: str) -> Iterator[str]:
     """The URL of a fresh, migrated, empty database."""
     name = f"test_{uuid4().hex[:12]}"
-    statement = sql.SQL("CREATE DATABASE {} TEMPLATE {}").format(
+    statement = sql.SQL("CREATE DATABASE {} TEMPLATE {} STRATEGY file_copy").format(
         sql.Identifier(name), sql.Identifier(template_database)
     )
     _run(postgres_server, statement)

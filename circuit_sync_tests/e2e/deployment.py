@@ -1,7 +1,7 @@
 """The processes of a real deployment: code servers, daemon, webserver; each can be killed and started again."""
 
 import os
-import shutil
+import re
 import signal
 import socket
 import subprocess
@@ -17,6 +17,7 @@ import psycopg
 from psycopg.rows import dict_row
 
 from circuit_sync.database.urls import dagster_url
+from circuit_sync.orchestration.partitions import partition_tags
 from circuit_sync_tests.scenery import until
 
 PROJECT = Path(__file__).parents[2]
@@ -26,6 +27,14 @@ LOCATION = """
       port: {port}
       location_name: {name}
 """
+
+_LAUNCH = """mutation ($wanted: ExecutionParams!) { launchRun(executionParams: $wanted) {
+    __typename ... on LaunchRunSuccess { run { runId } } ... on PythonError { message }
+    ... on RunConfigValidationInvalid { errors { message } } } }"""
+_START = """mutation ($selector: ScheduleSelector!) { startSchedule(scheduleSelector: $selector) { __typename } }"""
+_STOP = """mutation ($id: String!) { stopRunningSchedule(id: $id) { __typename } }"""
+_STATE = """query ($selector: ScheduleSelector!) { scheduleOrError(scheduleSelector: $selector) {
+    ... on Schedule { scheduleState { id } } } }"""
 
 
 def free_port() -> int:
@@ -46,7 +55,9 @@ class Deployment:
         self._processes: dict[str, subprocess.Popen[bytes]] = {}
         self._environments = locations
         folder.mkdir(parents=True, exist_ok=True)
-        shutil.copy(PROJECT / "dagster.yaml", folder)
+        settings = (PROJECT / "dagster.yaml").read_text()
+        # One run at a time, so that the next one is seen to wait.
+        (folder / "dagster.yaml").write_text(settings.replace("max_concurrent_runs: 10", "max_concurrent_runs: 1"))
         servers = "".join(LOCATION.format(port=port, name=name) for name, port in self.ports.items())
         (folder / "workspace.yaml").write_text(f"load_from:{servers}")
 
@@ -80,13 +91,20 @@ class Deployment:
         until(lambda: self._answers(self.web_port), 60)
 
     def kill(self, name: str, number: signal.Signals = signal.SIGKILL) -> None:
-        """Ends a process and all it started: with SIGKILL as a power cut does, with SIGTERM as a shutdown."""
+        """Ends a process and all it started, as a power cut does; with another signal it may end in order first."""
         process = self._processes.pop(name)
         for each in (number, signal.SIGKILL):
             with suppress(ProcessLookupError):
                 os.killpg(process.pid, each)
             with suppress(subprocess.TimeoutExpired):
-                process.wait(20)
+                process.wait(30)
+
+    def tell_to_end(self, name: str, seconds: float = 90) -> None:
+        """What systemd does with ``KillMode=mixed``, or Docker: SIGTERM to the process itself, then a long wait."""
+        process = self._processes[name]
+        process.send_signal(signal.SIGTERM)
+        process.wait(seconds)
+        self.kill(name)
 
     def log_of(self, name: str) -> str:
         return (self.folder / f"{name}.log").read_text(errors="replace")
@@ -94,18 +112,52 @@ class Deployment:
     def ask(self, query: str, **variables: Any) -> dict[str, Any]:
         """The webserver's answer to a GraphQL query."""
         url = f"http://127.0.0.1:{self.web_port}/graphql"
-        answer = httpx.post(url, json={"query": query, "variables": variables}, timeout=30).json()
+        answer = httpx.post(url, json={"query": query, "variables": variables}, timeout=60).json()
         assert "errors" not in answer, answer["errors"]
         return dict(answer["data"])
+
+    def launch(self, job: str, *partitions: str, location: str = "circuit_sync") -> str:
+        """Starts a run as the UI's button does; returns its id."""
+        selector = {"repositoryLocationName": location, "repositoryName": "__repository__", "pipelineName": job}
+        tags = [{"key": key, "value": value} for key, value in partition_tags(partitions).items()]
+        wanted = {"selector": selector, "runConfigData": {}, "executionMetadata": {"tags": tags}}
+        started = self.ask(_LAUNCH, wanted=wanted)["launchRun"]
+        assert "run" in started, started
+        return str(started["run"]["runId"])
+
+    def switch(self, schedule: str, *, on: bool, location: str = "circuit_sync") -> None:
+        """Switches a schedule on or off, as an operator does."""
+        selector = {"repositoryLocationName": location, "repositoryName": "__repository__", "scheduleName": schedule}
+        if on:
+            done = self.ask(_START, selector=selector)["startSchedule"]
+        else:
+            state = self.ask(_STATE, selector=selector)["scheduleOrError"]["scheduleState"]
+            done = self.ask(_STOP, id=state["id"])["stopRunningSchedule"]
+        assert done["__typename"] == "ScheduleStateResult", done
 
     def rows(self, query: str, *values: Any, url: str | None = None) -> list[dict[str, Any]]:
         with psycopg.connect(url or self.url, row_factory=dict_row) as connection:
             return connection.execute(query, values).fetchall()  # type: ignore[arg-type]
 
-    def runs(self, *statuses: str) -> list[dict[str, Any]]:
-        """Dagster's runs in these statuses, newest first."""
-        query = "SELECT run_id, pipeline_name AS job, status FROM dagster.runs WHERE status = ANY(%s) ORDER BY id DESC"
-        return self.rows(query, list(statuses))
+    def status_of(self, run_id: str) -> str:
+        (run,) = self.rows("SELECT status FROM dagster.runs WHERE run_id = %s", run_id)
+        return str(run["status"])
+
+    def has_begun(self, run_id: str, step: str) -> bool:
+        query = "SELECT 1 FROM dagster.event_logs WHERE run_id = %s AND step_key = %s"
+        return bool(self.rows(query, run_id, step))
+
+    def unfinished(self) -> list[dict[str, Any]]:
+        """Dagster's runs that wait or go on."""
+        return self.rows(
+            "SELECT run_id, pipeline_name AS job, status FROM dagster.runs"
+            " WHERE status NOT IN ('SUCCESS', 'FAILURE', 'CANCELED') ORDER BY id"
+        )
+
+    def process_of(self, run_id: str) -> int:
+        """The process id of a run."""
+        events = self.rows("SELECT event FROM dagster.event_logs WHERE run_id = %s ORDER BY id", run_id)
+        return int(next(found[1] for line in events if (found := re.search(r"pid: (\d+)", line["event"]))))
 
     def _start(self, name: str, command: list[str], environment: Mapping[str, str] | None = None) -> None:
         wanted = os.environ | {

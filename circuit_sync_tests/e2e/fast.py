@@ -1,4 +1,4 @@
-"""The code location as it is, with one schedule that fires every minute, whatever the weekday."""
+"""The code location as it is, with one schedule instead of the four: every minute, any day, once it is switched on."""
 
 import dagster as dg
 
@@ -7,7 +7,7 @@ from circuit_sync.orchestration.jobs import sync_circuits
 from circuit_sync.orchestration.schedules import ACTIVE, Tick, _circuits
 
 
-@dg.schedule(job=sync_circuits, cron_schedule="* * * * *", default_status=dg.DefaultScheduleStatus.RUNNING)
+@dg.schedule(job=sync_circuits, cron_schedule="* * * * *")
 def every_minute(context: dg.ScheduleEvaluationContext) -> Tick:
     """ACTIV."""
     return _circuits(context, "every_minute", ACTIVE)

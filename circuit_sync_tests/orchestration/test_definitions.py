@@ -109,6 +109,7 @@ def test_ops_of_each_job_in_their_order() -> None:
         "create_weekly_rollups": ["planner_weekly.show_planner_weeks", "regional_weekly.show_regional_weeks"],
         "preview_circuits": ["compare_circuits"],
         "sync_work_orders": ["open_work_orders", "store_work_orders"],
+        "prune_events": ["delete_old_events"],
     }
 
 
@@ -131,6 +132,7 @@ def test_schedules_run_by_themselves_in_eastern_time() -> None:
         "sync_circuits_activ_afternoon": ("30 16 * * 1-5", "America/New_York", "sync_circuits"),
         "sync_circuits_weekly": ("30 4 * * 1", "America/New_York", "sync_circuits"),
         "create_daily_snapshots": ("0 5 * * 1-5", "America/New_York", "create_daily_snapshots"),
+        "prune_events_nightly": ("15 2 * * *", "America/New_York", "prune_events"),
     }
 
 

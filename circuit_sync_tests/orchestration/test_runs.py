@@ -171,3 +171,13 @@ def test_a_run_is_alive_while_its_steps_run_and_dead_after(run: Run, database: D
     result = run("sync_circuits", "ACTIV")
     assert result.success
     assert not is_run_alive(database, result.run_id)
+
+
+def test_old_events_are_pruned_and_new_ones_stay(run: Run, logs: Desk) -> None:
+    assert run("sync_circuits", "QC").success
+    logs.execute("UPDATE sync_events SET occurred_at = now() - interval '91 days' WHERE name = 'sync.started'")
+
+    result = run("prune_events")
+
+    assert result.success
+    assert logs.column("SELECT name FROM sync_events") == ["sync.completed"]
