@@ -6,6 +6,7 @@ Exit status: 0 done (with a warning too), 1 failed, 2 wrong use, 130 and 143 end
 
 import signal
 import sys
+import warnings
 from typing import Annotated
 
 import typer
@@ -57,6 +58,8 @@ def dev(
 
 def main() -> None:
     """Runs the command in ``sys.argv``; a user's mistake gets one line, no traceback."""
+    # Dagster warns of its own use of `owners` when it copies our sensors.
+    warnings.filterwarnings("ignore", message="Parameter `owners` of initializer `SensorDefinition")
     signal.signal(signal.SIGINT, signal.default_int_handler)
     signal.signal(signal.SIGTERM, _terminated)
     try:

@@ -7,7 +7,6 @@ the workspace gives.
 
 import signal
 import socket
-import warnings
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
@@ -76,8 +75,6 @@ def run_job(
 
     SIGINT and SIGTERM cancel the run as the UI's button does, so that the step can close its sync log.
     """
-    # Dagster warns of its own use of `owners` when it copies our sensors.
-    warnings.simplefilter("ignore", dg.BetaWarning)
     job = defs.resolve_job_def(job_name)
     with _recorded_signals() as received, capture_interrupts(), listening(listener):
         run = instance.create_run_for_job(

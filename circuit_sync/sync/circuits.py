@@ -23,7 +23,7 @@ from circuit_sync.database.staging import (
     stage_circuits,
 )
 from circuit_sync.database.sync_logs import SyncLog
-from circuit_sync.domain.circuits import CircuitAnswer, settle_duplicates, transform_collection
+from circuit_sync.domain.circuits import CircuitAnswer, RejectedRow, settle_duplicates, transform_collection
 from circuit_sync.domain.eastern import eastern_date
 from circuit_sync.domain.errors import PassingError, UsageError
 from circuit_sync.domain.statuses import parse_statuses
@@ -264,7 +264,7 @@ def _store(connection: Connection, session: Session, sync_id: int, *, most: int)
         counts=counts,
         per_status=per_status,
         changes=stored_changes.changes_shown(connection, most),
-        rejected=log.error_details["rejected"],
+        rejected=[RejectedRow(**line).as_dict() for line in log.error_details["rejected"]],
         calls=log.context["calls"],
         durations={"fetch": log.context["seconds_fetching"]},
     )
