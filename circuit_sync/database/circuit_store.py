@@ -18,26 +18,7 @@ from datetime import datetime
 from sqlalchemy import Connection, text
 
 from circuit_sync.database.stages import add_ui_states, move_stages
-from circuit_sync.domain.circuits import API_DATA_COLUMNS, FREE_TEXT_COLUMNS
-
-FIELDS = (
-    "work_order",
-    "extension",
-    "region",
-    "title",
-    "job_type",
-    "cycle_type",
-    "contractor",
-    "taken_by",
-    "total_miles",
-    "miles_planned",
-    "percent_complete",
-    "total_acres",
-    "start_date",
-    "api_status",
-    "api_modified_at",
-)
-"""The fields that an answer sets, by their names in reports and in ``circuits.user_modified_fields``."""
+from circuit_sync.domain.circuits import API_DATA_COLUMNS, FIELDS, FREE_TEXT_COLUMNS
 
 _COLUMNS = (*("region_id" if field == "region" else field for field in FIELDS), "api_data")
 _STORED = ", ".join(f"c.{column}" for column in _COLUMNS)

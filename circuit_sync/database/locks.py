@@ -76,7 +76,7 @@ def _wait(connection: Connection, seconds: float) -> None:
     connection.execute(text("SELECT set_config('lock_timeout', :limit, false)"), {"limit": f"{int(seconds * 1000)}ms"})
     try:
         connection.execute(_TAKE, {"name": STORE})
-    except Exception as error:
+    except DBAPIError as error:
         if getattr(getattr(error, "orig", None), "sqlstate", None) == "55P03":
             raise PassingError(
                 f"another circuit sync has held the store for {seconds / 60:g} minutes: nothing was stored; "

@@ -7,6 +7,7 @@ import psycopg
 from psycopg import sql
 from sqlalchemy import Connection, text
 
+from circuit_sync.domain.circuits import FIELDS
 from circuit_sync.domain.statuses import STATUS_CODES
 
 STAGED_COLUMNS = (
@@ -15,21 +16,7 @@ STAGED_COLUMNS = (
     "status_order",
     "row_number",
     "job_guid",
-    "work_order",
-    "extension",
-    "region",
-    "title",
-    "job_type",
-    "cycle_type",
-    "contractor",
-    "taken_by",
-    "total_miles",
-    "miles_planned",
-    "percent_complete",
-    "total_acres",
-    "start_date",
-    "api_status",
-    "api_modified_at",
+    *FIELDS,
     "api_data",
     "content_hash",
 )

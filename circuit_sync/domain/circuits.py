@@ -136,6 +136,8 @@ CLEANERS: dict[str, Callable[[Any], Any]] = {
     "api_modified_at": clean_instant,
 }
 CIRCUIT_COLUMNS = ("row", *CLEANERS, "api_data", "content_hash")
+FIELDS = tuple(field for field in CLEANERS if field != "job_guid")
+"""The fields that an answer sets, by their names in reports and in ``circuits.user_modified_fields``."""
 
 
 def transform_collection(

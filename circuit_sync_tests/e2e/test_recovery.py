@@ -9,7 +9,7 @@ import signal
 import threading
 import time
 from collections.abc import Iterator
-from contextlib import ExitStack
+from contextlib import ExitStack, contextmanager
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any
@@ -25,8 +25,11 @@ from circuit_sync_tests.e2e.deployment import Deployment
 from circuit_sync_tests.scenery import until
 
 LOCATION = "circuit_sync"
-SLOW = 15.0
+SLOW = 10.0
 """Seconds that a call takes while something happens to its run."""
+
+QUIET = 15.0
+"""Seconds without a run after which the sensors have nothing more to do: they look every 5 in ``fast``."""
 
 
 class Plant:
@@ -40,11 +43,11 @@ class Plant:
             upgrade(database)
         self.simulator = stack.enter_context(Simulator(World(circuits=60), advance=False))
         self.posts: list[dict[str, Any]] = []
-        receiver = stack.enter_context(_receiving(self.posts))
+        port = stack.enter_context(_receiving(self.posts))
         settings = environment(self.simulator.base_url) | {
             "CIRCUIT_SYNC_DATABASE_URL": self.url,
             "CIRCUIT_SYNC_RETRY_DELAYS": "0,1",
-            "CIRCUIT_SYNC_WEBHOOKS": f"http://127.0.0.1:{receiver.server_port}/",
+            "CIRCUIT_SYNC_WEBHOOKS": f"http://127.0.0.1:{port}/",
             "WORKSTUDIO_RATE_LIMIT_DELAY": "0",
             "WORKSTUDIO_MAX_ATTEMPTS": "1",
         }
@@ -103,7 +106,7 @@ class Plant:
         """Waits until the sensors have nothing more to do."""
         quiet_since = time.monotonic()
         deadline = quiet_since + 150
-        while time.monotonic() - quiet_since < 35:
+        while time.monotonic() - quiet_since < QUIET:
             assert time.monotonic() < deadline, self.deployment.unfinished()
             if self.deployment.unfinished():
                 quiet_since = time.monotonic()
@@ -210,34 +213,28 @@ def test_after_all_that_nothing_is_left_behind_and_the_next_tick_works(plant: Pl
 
 
 def test_no_event_was_lost_on_its_way_to_the_webhook_and_none_came_out_of_order(plant: Plant) -> None:
-    ids = [
-        row["id"] for row in plant.deployment.rows("SELECT id FROM sync_events WHERE name LIKE 'sync.%%' ORDER BY id")
-    ]
+    stored = plant.deployment.rows("SELECT id FROM sync_events WHERE name LIKE 'sync.%%' ORDER BY id")
+    ids = [event["id"] for event in stored]
     until(lambda: bool(plant.posts) and plant.posts[-1]["id"] == ids[-1], 60)
     came = [post["id"] for post in plant.posts]
     assert list(dict.fromkeys(came)) == ids
     assert len(came) - len(ids) <= 2, "an event whose answer was lost in a crash comes twice, no other"
 
 
-class _receiving:
-    """A webhook's other end, for as long as the context lasts."""
+@contextmanager
+def _receiving(posts: list[dict[str, Any]]) -> Iterator[int]:
+    """A webhook's other end, for as long as the context lasts; yields its port."""
 
-    def __init__(self, posts: list[dict[str, Any]]) -> None:
-        class Handler(BaseHTTPRequestHandler):
-            def do_POST(self) -> None:
-                posts.append(json.loads(self.rfile.read(int(self.headers["Content-Length"]))))
-                self.send_response(204)
-                self.end_headers()
+    class Handler(BaseHTTPRequestHandler):
+        def do_POST(self) -> None:
+            posts.append(json.loads(self.rfile.read(int(self.headers["Content-Length"]))))
+            self.send_response(204)
+            self.end_headers()
 
-            def log_message(self, *_arguments: Any) -> None:
-                """Nothing."""
+        def log_message(self, *_arguments: Any) -> None:
+            """Nothing."""
 
-        self._server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
-
-    def __enter__(self) -> ThreadingHTTPServer:
-        threading.Thread(target=self._server.serve_forever, daemon=True).start()
-        return self._server
-
-    def __exit__(self, *_error: object) -> None:
-        self._server.shutdown()
-        self._server.server_close()
+    with ThreadingHTTPServer(("127.0.0.1", 0), Handler) as server:
+        threading.Thread(target=server.serve_forever, daemon=True).start()
+        yield server.server_port
+        server.shutdown()
