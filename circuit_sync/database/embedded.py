@@ -50,7 +50,8 @@ _SETTINGS = {
     "log_error_verbosity": "terse",
     "log_checkpoints": "off",
 }
-_LOOSE = {"fsync": "off", "synchronous_commit": "off", "full_page_writes": "off"}
+# Not durable, and no autovacuum: one of its workers in a database keeps its owner from dropping it.
+_LOOSE = {"fsync": "off", "synchronous_commit": "off", "full_page_writes": "off", "autovacuum": "off"}
 # Text sorts by code point and has the same idea of upper and lower case on every machine.
 _LOCALE = ("--encoding=UTF8", "--locale=C", "--locale-provider=builtin", "--builtin-locale=C.UTF-8")
 

@@ -1,0 +1,150 @@
+"""``circuit-sync dev`` as a person sees it: two syncs, an outage, a retry, a kill, a recovery; then a look at the UI."""
+
+import os
+import signal
+import subprocess
+import sys
+from collections.abc import Iterator
+from contextlib import ExitStack
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from circuit_sync.database.embedded import embedded_server
+from circuit_sync.workstudio.simulator import Simulator, World, environment
+from circuit_sync_tests.e2e.chromium import PROGRAM, Page, chromium
+from circuit_sync_tests.e2e.deployment import PROJECT, Instance, answers, free_port
+from circuit_sync_tests.scenery import until
+
+pytestmark = pytest.mark.skipif(PROGRAM is None, reason="Chromium is not installed")
+
+PICTURES = Path(os.environ.get("ARTEFACTS", ".circuit_sync/e2e")).resolve()
+WORKSPACE = """
+load_from:
+  - python_module:
+      module_name: circuit_sync_tests.e2e.fast
+      location_name: circuit_sync
+      working_directory: {project}
+"""
+DEV = """
+import sys
+from pathlib import Path
+from circuit_sync.cli import development
+development.project_dir = lambda: Path(sys.argv[1])
+sys.exit(development.run_dev(int(sys.argv[2]), int(sys.argv[3])))
+"""
+
+
+class Dev(Instance):
+    """``circuit-sync dev`` with the fast schedule, its embedded server, and a WorkStudio that the test holds."""
+
+    def __init__(self, folder: Path, stack: ExitStack) -> None:
+        self.simulator = stack.enter_context(Simulator(World(circuits=60)))
+        (folder / "workspace.yaml").write_text(WORKSPACE.format(project=PROJECT))
+        super().__init__(stack.enter_context(embedded_server(folder / "state")), free_port())
+        settings = environment(self.simulator.base_url) | {
+            "CIRCUIT_SYNC_STATE_DIR": str(folder / "state"),
+            "CIRCUIT_SYNC_RETRY_DELAYS": "1,1",
+            "WORKSTUDIO_RATE_LIMIT_DELAY": "0",
+            "WORKSTUDIO_MAX_ATTEMPTS": "1",
+        }
+        with (folder / "dev.log").open("wb") as log:
+            self.process = subprocess.Popen(
+                [sys.executable, "-c", DEV, str(folder), str(self.web_port), str(free_port())],
+                cwd=PROJECT,
+                env=os.environ | settings,
+                stdout=log,
+                stderr=subprocess.STDOUT,
+            )
+        stack.callback(self.end)
+        until(lambda: answers(self.web_port), 90)
+
+    def end(self) -> int:
+        self.process.send_signal(signal.SIGINT)
+        return self.process.wait(90)
+
+    def syncs(self, condition: str = "true") -> list[dict[str, Any]]:
+        return self.rows(f"SELECT * FROM sync_logs WHERE sync_type = 'circuit_list' AND {condition} ORDER BY id")
+
+    def wait_for_sync(self, condition: str, seconds: float = 120) -> dict[str, Any]:
+        until(lambda: bool(self.syncs(condition)), seconds)
+        return self.syncs(condition)[0]
+
+
+@pytest.fixture(scope="module")
+def dev(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Dev]:
+    with ExitStack() as stack:
+        yield Dev(tmp_path_factory.mktemp("dev"), stack)
+
+
+@pytest.fixture(scope="module")
+def page(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Page]:
+    PICTURES.mkdir(parents=True, exist_ok=True)
+    with chromium(tmp_path_factory.mktemp("chromium")) as page:
+        page.show_as(1500, 1000, "light")
+        yield page
+
+
+def test_two_ticks_are_two_syncs(dev: Dev) -> None:
+    dev.switch("every_minute", on=True)
+    first = dev.wait_for_sync("sync_trigger = 'scheduled' AND sync_status IN ('completed', 'warning')")
+    second = dev.wait_for_sync(f"id > {first['id']} AND sync_status IN ('completed', 'warning')")
+    dev.switch("every_minute", on=False)
+    assert first["circuits_created"] > 0
+    assert second["circuits_created"] < first["circuits_created"]
+
+
+def test_a_sync_that_an_outage_made_fail_is_tried_again(dev: Dev) -> None:
+    dev.simulator.stop()
+    run = dev.launch("sync_circuits", "ACTIV")
+    failed = dev.wait_for_sync(f"dagster_run_id = '{run}' AND sync_status = 'failed'")
+    dev.simulator.start()
+    assert (failed["retry_at"] - failed["completed_at"]).total_seconds() == 60
+    retry = dev.wait_for_sync(f"retry_of = {failed['id']} AND sync_status IN ('completed', 'warning')")
+    assert retry["started_at"] >= failed["retry_at"]
+
+
+def test_a_killed_run_is_closed_and_tried_again(dev: Dev) -> None:
+    dev.simulator.fault("delay", seconds=20.0, match="QC")
+    run = dev.launch("sync_circuits", "QC", "REWRK", "CLOSE")
+    until(lambda: dev.has_begun(run, "circuits.fetch_circuits"), 90)
+    os.kill(dev.process_of(run), signal.SIGKILL)
+    dev.simulator.clear_faults()
+    killed = dev.wait_for_sync(f"dagster_run_id = '{run}' AND sync_status = 'failed'", 60)
+    until(lambda: dev.status_of(run) == "FAILURE", 60)
+    dev.wait_for_sync(f"retry_of = {killed['id']} AND sync_status IN ('completed', 'warning')", 150)
+    held = dev.rows("SELECT DISTINCT api_status FROM circuits WHERE departed_at IS NULL")
+    assert {row["api_status"] for row in held} == {"ACTIV", "QC", "REWRK", "CLOSE"}
+
+
+def test_the_tables_hold_what_the_syncs_say(dev: Dev) -> None:
+    until(lambda: bool(dev.rows("SELECT 1 FROM circuit_aggregates")) and not dev.unfinished(), 120)
+    assert dev.syncs("sync_status = 'started'") == []
+    for name in ("circuits", "circuit_history", "circuit_ui_states", "circuit_aggregates", "sync_events"):
+        assert dev.rows(f"SELECT 1 FROM {name} LIMIT 1"), name
+
+
+@pytest.mark.parametrize(
+    ("place", "address", "words"),
+    [
+        ("assets", "/assets", ("circuits", "circuit_aggregates")),
+        ("lineage", "/asset-groups", ("circuits", "daily_snapshots")),
+        ("runs", "/runs", ("sync_circuits", "Success", "Failure")),
+        ("materialisation", "/assets/circuits?view=partitions&partition=ACTIV", ("sync_log_id", "circuits_processed")),
+        ("checks", "/assets/circuits?view=checks", ("statuses_are_fresh", "planners_are_linked")),
+        ("automation", "/automation", ("retry_failed_syncs", "close_abandoned_syncs", "every_minute")),
+    ],
+)
+def test_the_ui_shows_it(dev: Dev, page: Page, place: str, address: str, words: tuple[str, ...]) -> None:
+    page.open(f"http://127.0.0.1:{dev.web_port}{address}")
+    try:
+        for word in words:
+            page.until(f"document.body.innerText.includes({word!r})", 30)
+    finally:
+        page.picture(PICTURES / f"{place}.png")
+
+
+def test_one_signal_ends_all_of_it(dev: Dev) -> None:
+    assert dev.end() == 130
+    assert not answers(dev.web_port)
