@@ -43,71 +43,18 @@ def free_port() -> int:
         return int(trial.getsockname()[1])
 
 
-class Deployment:
-    """One Dagster over ``url``, with a code location for each of ``locations``: its name and its environment."""
+def answers(port: int) -> bool:
+    """Whether something listens there."""
+    with socket.socket() as trial:
+        return trial.connect_ex(("127.0.0.1", port)) == 0
 
-    def __init__(self, folder: Path, url: str, locations: Mapping[str, Mapping[str, str]], module: str) -> None:
-        self.folder = folder
+
+class Instance:
+    """A Dagster that runs, as an operator sees it through its webserver, and its storage in the database at ``url``."""
+
+    def __init__(self, url: str, web_port: int) -> None:
         self.url = url
-        self.ports = {name: free_port() for name in locations}
-        self.web_port = free_port()
-        self._module = module
-        self._processes: dict[str, subprocess.Popen[bytes]] = {}
-        self._environments = locations
-        folder.mkdir(parents=True, exist_ok=True)
-        settings = (PROJECT / "dagster.yaml").read_text()
-        # One run at a time, so that the next one is seen to wait.
-        (folder / "dagster.yaml").write_text(settings.replace("max_concurrent_runs: 10", "max_concurrent_runs: 1"))
-        servers = "".join(LOCATION.format(port=port, name=name) for name, port in self.ports.items())
-        (folder / "workspace.yaml").write_text(f"load_from:{servers}")
-
-    def __enter__(self) -> Self:
-        with ExitStack() as stack:
-            stack.push(self)
-            for name in self._environments:
-                self.start_code_server(name)
-            self.start_daemon()
-            self.start_webserver()
-            stack.pop_all()
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        for name in list(self._processes):
-            self.kill(name)
-
-    def start_code_server(self, name: str) -> None:
-        arguments = ["code-server", "start", "-h", "127.0.0.1", "-p", str(self.ports[name]), "-m", self._module]
-        self._start(name, ["dagster", *arguments], self._environments[name])
-        until(lambda: self._answers(self.ports[name]), 60)
-
-    def start_daemon(self) -> None:
-        self._start("daemon", ["dagster-daemon", "run", "-w", "workspace.yaml"])
-
-    def start_webserver(self) -> None:
-        command = ["dagster-webserver", "-h", "127.0.0.1", "-p", str(self.web_port), "-w", "workspace.yaml"]
-        self._start("webserver", command)
-        until(lambda: self._answers(self.web_port), 60)
-
-    def kill(self, name: str, number: signal.Signals = signal.SIGKILL) -> None:
-        """Ends a process and all it started, as a power cut does; with another signal it may end in order first."""
-        process = self._processes.pop(name)
-        for each in (number, signal.SIGKILL):
-            with suppress(ProcessLookupError):
-                os.killpg(process.pid, each)
-            with suppress(subprocess.TimeoutExpired):
-                process.wait(30)
-
-    def tell_to_end(self, name: str, seconds: float = 90) -> None:
-        """What systemd does with ``KillMode=mixed``, or Docker: SIGTERM to the process itself, then a long wait."""
-        process = self._processes[name]
-        process.send_signal(signal.SIGTERM)
-        process.wait(seconds)
-        self.kill(name)
-
-    def log_of(self, name: str) -> str:
-        return (self.folder / f"{name}.log").read_text(errors="replace")
+        self.web_port = web_port
 
     def ask(self, query: str, **variables: Any) -> dict[str, Any]:
         """The webserver's answer to a GraphQL query."""
@@ -122,6 +69,9 @@ class Deployment:
         tags = [{"key": key, "value": value} for key, value in partition_tags(partitions).items()]
         wanted = {"selector": selector, "runConfigData": {}, "executionMetadata": {"tags": tags}}
         started = self.ask(_LAUNCH, wanted=wanted)["launchRun"]
+        while "OperationalError" in started.get("message", ""):
+            # After a restart of the database the webserver's pool holds dead connections, until each was tried once.
+            started = self.ask(_LAUNCH, wanted=wanted)["launchRun"]
         assert "run" in started, started
         return str(started["run"]["runId"])
 
@@ -159,6 +109,72 @@ class Deployment:
         events = self.rows("SELECT event FROM dagster.event_logs WHERE run_id = %s ORDER BY id", run_id)
         return int(next(found[1] for line in events if (found := re.search(r"pid: (\d+)", line["event"]))))
 
+
+class Deployment(Instance):
+    """One Dagster over ``url``, with a code location for each of ``locations``: its name and its environment."""
+
+    def __init__(self, folder: Path, url: str, locations: Mapping[str, Mapping[str, str]], module: str) -> None:
+        super().__init__(url, free_port())
+        self.folder = folder
+        self.ports = {name: free_port() for name in locations}
+        self._module = module
+        self._processes: dict[str, subprocess.Popen[bytes]] = {}
+        self._environments = locations
+        folder.mkdir(parents=True, exist_ok=True)
+        settings = (PROJECT / "dagster.yaml").read_text()
+        # One run at a time, so that the next one is seen to wait.
+        (folder / "dagster.yaml").write_text(settings.replace("max_concurrent_runs: 10", "max_concurrent_runs: 1"))
+        servers = "".join(LOCATION.format(port=port, name=name) for name, port in self.ports.items())
+        (folder / "workspace.yaml").write_text(f"load_from:{servers}")
+
+    def __enter__(self) -> Self:
+        with ExitStack() as stack:
+            stack.push(self)
+            for name in self._environments:
+                self.start_code_server(name)
+            self.start_daemon()
+            self.start_webserver()
+            stack.pop_all()
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        for name in list(self._processes):
+            self.kill(name)
+
+    def start_code_server(self, name: str) -> None:
+        arguments = ["code-server", "start", "-h", "127.0.0.1", "-p", str(self.ports[name]), "-m", self._module]
+        self._start(name, ["dagster", *arguments], self._environments[name])
+        until(lambda: answers(self.ports[name]), 60)
+
+    def start_daemon(self) -> None:
+        self._start("daemon", ["dagster-daemon", "run", "-w", "workspace.yaml"])
+
+    def start_webserver(self) -> None:
+        command = ["dagster-webserver", "-h", "127.0.0.1", "-p", str(self.web_port), "-w", "workspace.yaml"]
+        self._start("webserver", command)
+        until(lambda: answers(self.web_port), 60)
+
+    def kill(self, name: str, number: signal.Signals = signal.SIGKILL) -> None:
+        """Ends a process and all it started, as a power cut does; with another signal it may end in order first."""
+        process = self._processes.pop(name)
+        for each in (number, signal.SIGKILL):
+            with suppress(ProcessLookupError):
+                os.killpg(process.pid, each)
+            with suppress(subprocess.TimeoutExpired):
+                process.wait(30)
+
+    def tell_to_end(self, name: str, seconds: float = 90) -> None:
+        """What systemd does with ``KillMode=mixed``, or Docker: SIGTERM to the process itself, then a long wait."""
+        process = self._processes[name]
+        process.send_signal(signal.SIGTERM)
+        process.wait(seconds)
+        self.kill(name)
+
+    def log_of(self, name: str) -> str:
+        return (self.folder / f"{name}.log").read_text(errors="replace")
+
     def _start(self, name: str, command: list[str], environment: Mapping[str, str] | None = None) -> None:
         wanted = os.environ | {
             "CIRCUIT_SYNC_DAGSTER_URL": dagster_url(self.url),
@@ -176,11 +192,6 @@ class Deployment:
                 stdin=subprocess.DEVNULL,
                 start_new_session=True,
             )
-
-    @staticmethod
-    def _answers(port: int) -> bool:
-        with socket.socket() as trial:
-            return trial.connect_ex(("127.0.0.1", port)) == 0
 
 
 def _as_modules(command: list[str]) -> list[str]:

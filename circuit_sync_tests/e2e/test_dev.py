@@ -1,4 +1,4 @@
-"""``circuit-sync dev`` as a person sees it: two syncs, an outage, a retry, a kill, a recovery; then a look at the UI."""
+"""``circuit-sync dev`` as a person sees it: two syncs, an outage, a retry, a kill, a recovery; then the UI."""
 
 import os
 import signal
