@@ -10,7 +10,7 @@ from circuit_sync.orchestration.installation import installed
 from circuit_sync.orchestration.owners import owners
 from circuit_sync.orchestration.partitions import statuses
 from circuit_sync.orchestration.resources import Workplace
-from circuit_sync.orchestration.tags import started_by
+from circuit_sync.orchestration.tags import carrying, started_by
 from circuit_sync.sync import aggregates as use_case
 from circuit_sync.sync.aggregates import AggregateSyncRequest, AggregateSyncResult
 
@@ -32,7 +32,7 @@ def open_aggregate_sync(
         request = AggregateSyncRequest(
             statuses=tuple(context.partition_keys), force=config.force, **started_by(context.run)
         )
-        return use_case.open_aggregate_sync(session, request)
+        return carrying(context, use_case.open_aggregate_sync(session, request))
 
 
 @dg.op(

@@ -10,7 +10,7 @@ from circuit_sync.orchestration.installation import installed
 from circuit_sync.orchestration.owners import owners
 from circuit_sync.orchestration.partitions import statuses
 from circuit_sync.orchestration.resources import Workplace
-from circuit_sync.orchestration.tags import started_by
+from circuit_sync.orchestration.tags import carrying, started_by
 from circuit_sync.sync import circuits as use_case
 from circuit_sync.sync.circuits import CircuitSyncRequest, CircuitSyncResult
 
@@ -39,7 +39,7 @@ def open_circuit_sync(
             accept_departures=config.accept_departures,
             **started_by(context.run),
         )
-        return use_case.open_circuit_sync(session, request)
+        return carrying(context, use_case.open_circuit_sync(session, request))
 
 
 @dg.op(description="Fetches the view of every status, normalises the rows and stages them. Hands on the log's id")

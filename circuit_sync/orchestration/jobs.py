@@ -12,7 +12,7 @@ from circuit_sync.orchestration.circuits import of_the_sync as circuits_told
 from circuit_sync.orchestration.resources import Workplace
 from circuit_sync.orchestration.rollups import planner_daily, regional_daily
 from circuit_sync.orchestration.snapshots import daily_snapshots
-from circuit_sync.orchestration.tags import started_by
+from circuit_sync.orchestration.tags import carrying, started_by
 from circuit_sync.sync import aggregates as aggregate_use_case
 from circuit_sync.sync import circuits as circuit_use_case
 from circuit_sync.sync.aggregates import AggregateSyncRequest
@@ -88,7 +88,7 @@ def open_work_orders(
             force=config.force,
             **started_by(context.run),
         )
-        return aggregate_use_case.open_aggregate_sync(session, request)
+        return carrying(context, aggregate_use_case.open_aggregate_sync(session, request))
 
 
 @dg.op(description="Fetches their planned units, stores the totals and closes the sync log", out=dg.Out(dg.Nothing))

@@ -11,7 +11,7 @@ from circuit_sync.orchestration.installation import installed
 from circuit_sync.orchestration.owners import owners
 from circuit_sync.orchestration.partitions import weekdays
 from circuit_sync.orchestration.resources import Workplace
-from circuit_sync.orchestration.tags import started_by
+from circuit_sync.orchestration.tags import carrying, started_by
 from circuit_sync.sync import snapshots as use_case
 from circuit_sync.sync.snapshots import SnapshotRequest
 
@@ -23,7 +23,8 @@ from circuit_sync.sync.snapshots import SnapshotRequest
 def open_snapshots(context: dg.AssetExecutionContext, workplace: dg.ResourceParam[Workplace]) -> int:
     with workplace.session(context.log.info, calls_workstudio=False) as session:
         dates = tuple(date.fromisoformat(key) for key in context.partition_keys)
-        return use_case.open_snapshots(session, SnapshotRequest(dates=dates, **started_by(context.run)))
+        request = SnapshotRequest(dates=dates, **started_by(context.run))
+        return carrying(context, use_case.open_snapshots(session, request))
 
 
 @dg.op(

@@ -1,4 +1,4 @@
-"""The tags by which a run says what started it."""
+"""The tags by which a run says what started it, and which sync it is."""
 
 from typing import TypedDict
 
@@ -8,6 +8,7 @@ from circuit_sync.domain.errors import UsageError
 
 TRIGGER_TAG = "circuit_sync/trigger"
 RETRY_OF_TAG = "circuit_sync/retry_of"
+SYNC_TAG = "circuit_sync/sync_log_id"
 TERMINAL_TAG = "circuit_sync/terminal"
 """On a run of the command line: whoever interrupts it is a person, though Dagster knows of no cancellation."""
 SCHEDULED = "scheduled"
@@ -35,3 +36,9 @@ def started_by(run: dg.DagsterRun) -> StartedBy:
     if retry_of is not None and not retry_of.isdecimal():
         raise UsageError(f"tag {RETRY_OF_TAG}: {retry_of!r} is no sync log id; a whole number is allowed")
     return StartedBy(trigger=trigger, run_id=run.run_id, retry_of=int(retry_of) if retry_of else None)
+
+
+def carrying(context: dg.OpExecutionContext | dg.AssetExecutionContext, sync_id: int) -> int:
+    """Lets the run carry the id of its sync log, by which the UI finds it, and ``sync_events`` its events."""
+    context.instance.add_run_tags(context.run.run_id, {SYNC_TAG: str(sync_id)})
+    return sync_id

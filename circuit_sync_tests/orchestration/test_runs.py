@@ -49,12 +49,13 @@ def failures(result: dg.ExecuteInProcessResult) -> list[str | None]:
     return [data.description if data else None for data in found]
 
 
-def test_one_run_over_all_partitions_is_one_sync(run: Run, logs: Desk) -> None:
+def test_one_run_over_all_partitions_is_one_sync(run: Run, logs: Desk, ephemeral: dg.DagsterInstance) -> None:
     result = run("sync_circuits", *STATUSES)
     assert result.success
     (log,) = logs.rows("SELECT * FROM sync_logs")
     assert log["api_status_filter"] == "ACTIV,QC,REWRK,CLOSE"
     assert log["dagster_run_id"] == result.run_id
+    assert ephemeral.get_run_by_id(result.run_id).tags["circuit_sync/sync_log_id"] == str(log["id"])
     assert log["sync_trigger"] == "manual"
     metadata = told(result)
     assert set(metadata) == set(STATUSES)
