@@ -22,6 +22,7 @@ from circuit_sync.workstudio.simulator.running import environment
 
 BUNDLED = "bundled simulator"
 _STOP_SECONDS = 10
+_NO_WARNINGS = "ignore:Parameter `owners` of initializer"  # Dagster's of its own copying of our sensors
 
 
 def server_name(settings: Settings) -> str | None:
@@ -84,6 +85,7 @@ def prepared_environment(settings: Settings, *, calls_workstudio: bool = True) -
             "CIRCUIT_SYNC_DAGSTER_URL": dagster_url(url),
             "CIRCUIT_SYNC_DAGSTER_DIR": str(home),
             "DAGSTER_HOME": str(project_dir()),
+            "PYTHONWARNINGS": _NO_WARNINGS,
         }
         stack.enter_context(_environment(wanted))
         yield load_settings()

@@ -15,6 +15,7 @@ from circuit_sync.domain.eastern import TIME_ZONE
 from circuit_sync.domain.weeks import monday_of, week_ending
 from circuit_sync.orchestration import metadata
 from circuit_sync.orchestration.columns import column_schema
+from circuit_sync.orchestration.installation import installed
 from circuit_sync.orchestration.owners import owners
 from circuit_sync.orchestration.partitions import weekdays
 from circuit_sync.orchestration.pictures import told_of
@@ -105,6 +106,7 @@ def _options(name: str, partitions: dg.PartitionsDefinition, description: str) -
 _SNAPSHOTS = {"daily_snapshots": dg.AssetIn(dagster_type=dg.Nothing)}
 
 
+@installed
 @dg.graph_asset(
     ins=_SNAPSHOTS,
     **_options(
@@ -119,6 +121,7 @@ def regional_daily(daily_snapshots: None) -> Any:
     return roll_up_regions(snapshots=daily_snapshots)
 
 
+@installed
 @dg.graph_asset(
     ins=_SNAPSHOTS,
     **_options(
@@ -133,6 +136,7 @@ def planner_daily(daily_snapshots: None) -> Any:
     return roll_up_planners(snapshots=daily_snapshots)
 
 
+@installed
 @dg.graph_asset(
     ins={"regional_daily": dg.AssetIn(dagster_type=dg.Nothing, partition_mapping=days_of_the_week)},
     **_options(
@@ -147,6 +151,7 @@ def regional_weekly(regional_daily: None) -> Any:
     return show_regional_weeks(days=regional_daily)
 
 
+@installed
 @dg.graph_asset(
     ins={"planner_daily": dg.AssetIn(dagster_type=dg.Nothing, partition_mapping=days_of_the_week)},
     **_options(
