@@ -79,7 +79,12 @@ def workplace(context: dg.InitResourceContext) -> Iterator[Workplace]:
 
     def was_cancelled() -> bool:
         """Dagster notes a cancellation before it interrupts the run; a shutdown interrupts without a word."""
-        run = context.instance.get_run_by_id(context.run.run_id) if context.instance and context.run else None
+        if context.instance is None or context.run is None:
+            return True
+        try:
+            run = context.instance.get_run_by_id(context.run.run_id)
+        except Exception:
+            return True  # Its storage is away, and ours with it: the sensor will close this sync as one that died.
         return run is None or TERMINAL_TAG in run.tags or run.status is not dg.DagsterRunStatus.STARTED
 
     with ExitStack() as stack:

@@ -88,7 +88,7 @@ def _as_a_job(
     """The job, the partitions of each of its runs, and the configuration of its ops."""
     if sync_type == "snapshots":
         return "create_daily_snapshots", [asked["dates"]], {}
-    force = {"force": asked["force"]}
+    force = {"force": bool(asked.get("force"))}
     if asked.get("work_orders"):
         return "sync_work_orders", [()], {"open_work_orders": {"config": {"work_orders": asked["work_orders"]} | force}}
     if sync_type == "aggregates":
@@ -97,5 +97,5 @@ def _as_a_job(
             status_ranges(asked["statuses"]),
             {"circuit_aggregates": {"config": force}},
         )
-    config = force | {"accept_departures": asked["accept_departures"], "triggered_by": triggered_by}
+    config = force | {"accept_departures": bool(asked.get("accept_departures")), "triggered_by": triggered_by}
     return "sync_circuits", status_ranges(asked["statuses"]), {"circuits": {"config": config}}

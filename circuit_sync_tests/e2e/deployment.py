@@ -111,9 +111,14 @@ class Instance:
 
 
 class Deployment(Instance):
-    """One Dagster over ``url``, with a code location for each of ``locations``: its name and its environment."""
+    """One Dagster over ``url``, with a code location for each of ``locations``: its name and its environment.
 
-    def __init__(self, folder: Path, url: str, locations: Mapping[str, Mapping[str, str]], module: str) -> None:
+    ``at_once``: how many runs go on at one time, one if the next is to be seen waiting.
+    """
+
+    def __init__(
+        self, folder: Path, url: str, locations: Mapping[str, Mapping[str, str]], module: str, at_once: int = 1
+    ) -> None:
         super().__init__(url, free_port())
         self.folder = folder
         self.ports = {name: free_port() for name in locations}
@@ -122,8 +127,9 @@ class Deployment(Instance):
         self._environments = locations
         folder.mkdir(parents=True, exist_ok=True)
         settings = (PROJECT / "dagster.yaml").read_text()
-        # One run at a time, so that the next one is seen to wait.
-        (folder / "dagster.yaml").write_text(settings.replace("max_concurrent_runs: 10", "max_concurrent_runs: 1"))
+        limit = "max_concurrent_runs: 10"
+        assert limit in settings
+        (folder / "dagster.yaml").write_text(settings.replace(limit, f"max_concurrent_runs: {at_once}"))
         servers = "".join(LOCATION.format(port=port, name=name) for name, port in self.ports.items())
         (folder / "workspace.yaml").write_text(f"load_from:{servers}")
 

@@ -85,6 +85,22 @@ def test_specs_of_the_assets() -> None:
     assert all(spec.description for spec in defs.resolve_all_asset_specs())
 
 
+def test_a_prefix_names_this_installations_assets_and_changes_no_op(tmp_path: Path) -> None:
+    tell = (
+        "from circuit_sync.definitions import defs; defs.resolve_all_job_defs();"
+        "print(*sorted(key.to_user_string() for key in defs.resolve_asset_graph().get_all_asset_keys()));"
+        "print(*defs.resolve_job_def('sync_circuits').graph.node_dict)"
+    )
+    environment = {"PATH": os.environ["PATH"], "CIRCUIT_SYNC_ASSET_PREFIX": "transmission"}
+    done = subprocess.run(
+        [sys.executable, "-c", tell], cwd=tmp_path, env=environment, capture_output=True, text=True, check=True
+    )
+    keys, nodes = done.stdout.splitlines()
+    assert "transmission/circuits" in keys.split()
+    assert all(key.startswith("transmission/") for key in keys.split())
+    assert "circuits" in nodes.split(), "the run configuration names the ops as before"
+
+
 def test_every_asset_takes_many_partitions_in_a_single_run() -> None:
     graph = defs.resolve_asset_graph()
     for key in graph.materializable_asset_keys:

@@ -129,3 +129,17 @@ def test_a_finished_run_or_another_schedules_does_not_hold_a_tick_up(status: str
     create_run_for_test(stored, status=dg.DagsterRunStatus.STARTED, tags={"dagster/schedule_name": other})
     runs, _ = evaluated(sync_circuits_activ_morning, stored, MONDAY)
     assert len(runs) == 1
+
+
+def test_another_installations_schedule_of_the_same_name_does_not_hold_a_tick_up(
+    stored: dg.DagsterInstance, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    name, mine = "sync_circuits_activ_morning", {"circuit_sync/installation": "distribution"}
+    create_run_for_test(stored, status=dg.DagsterRunStatus.STARTED, tags={"dagster/schedule_name": name} | mine)
+    monkeypatch.setenv("CIRCUIT_SYNC_ASSET_PREFIX", "transmission")
+    runs, _ = evaluated(sync_circuits_activ_morning, stored, MONDAY)
+    assert [run["circuit_sync/installation"] for run in runs] == ["transmission"]
+    monkeypatch.setenv("CIRCUIT_SYNC_ASSET_PREFIX", "distribution")
+    runs, reason = evaluated(sync_circuits_activ_morning, stored, MONDAY)
+    assert not runs
+    assert "is not finished: STARTED" in (reason or "")

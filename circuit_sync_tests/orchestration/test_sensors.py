@@ -1,7 +1,7 @@
 """The sensors around their decisions: what they read, what they do, what they say."""
 
 from collections.abc import Callable
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, date, datetime, timedelta
 from typing import Any
 
 import dagster as dg
@@ -11,8 +11,10 @@ from dagster._core.test_utils import create_run_for_test
 from circuit_sync.database.connection import Database
 from circuit_sync.database.locks import run_lock
 from circuit_sync.definitions import defs
-from circuit_sync.domain.errors import PassingError
+from circuit_sync.domain.errors import PassingError, UsageError
+from circuit_sync.domain.statuses import STATUS_CODES
 from circuit_sync.orchestration import clock, recovery, sensors
+from circuit_sync.orchestration.delivery import deliver_events
 from circuit_sync.orchestration.partitions import partition_tags
 from circuit_sync.sync.aggregates import (
     AggregateSyncRequest,
@@ -21,6 +23,7 @@ from circuit_sync.sync.aggregates import (
 )
 from circuit_sync.sync.circuits import CircuitSyncRequest, open_circuit_sync
 from circuit_sync.sync.recovery import close_abandoned
+from circuit_sync.sync.snapshots import SnapshotRequest, open_snapshots
 from circuit_sync.workstudio.simulator import Fault, Simulator
 from circuit_sync_tests.scenery import Clock, Desk, session_for
 
@@ -162,6 +165,43 @@ def test_a_failed_sync_is_started_again_with_its_request(look: Look, desk: Desk,
     assert second["context"]["force"]
     assert second["context"]["accept_departures"]
     assert not look(recovery.retry_failed_syncs).run_requests
+
+
+def test_aggregates_and_snapshots_are_started_again_too(look: Look, desk: Desk, ephemeral: dg.DagsterInstance) -> None:
+    desk.sync("ACTIV")
+    work_order = desk.column("SELECT work_order FROM circuits ORDER BY id")[0]
+    requests = [AggregateSyncRequest(("ACTIV",)), AggregateSyncRequest(STATUS_CODES, work_orders=(work_order,))]
+    syncs = [open_aggregate_sync(desk.session, request) for request in requests]
+    syncs.append(open_snapshots(desk.session, SnapshotRequest((date(2026, 2, 27), date(2026, 3, 2)))))
+    for sync in syncs:
+        close_abandoned(desk.session, sync, "killed")
+    desk.clock.advance(minutes=15)
+    for request in look(recovery.retry_failed_syncs).run_requests or ():
+        assert request.job_name is not None
+        job = defs.resolve_job_def(request.job_name)
+        assert job.execute_in_process(instance=ephemeral, run_config=request.run_config, tags=request.tags).success
+    told = desk.rows("SELECT retry_of, context FROM sync_logs WHERE retry_of IS NOT NULL ORDER BY retry_of")
+    assert [log["retry_of"] for log in told] == syncs
+    assert told[1]["context"]["work_orders"] == [work_order]
+    assert told[2]["context"]["dates"] == ["2026-02-27", "2026-03-02"]
+
+
+def test_events_go_to_the_configured_webhooks(
+    desk: Desk, stored: dg.DagsterInstance, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def told() -> str:
+        reason = deliver_events(dg.build_sensor_context(instance=stored))
+        assert isinstance(reason, dg.SkipReason)
+        return reason.skip_message or ""
+
+    assert told() == "CIRCUIT_SYNC_WEBHOOKS names no webhook"
+    monkeypatch.setenv("CIRCUIT_SYNC_WEBHOOKS", "http://127.0.0.1:9/secret")
+    desk.sync("ACTIV")
+    assert told().startswith("webhook 1 (127.0.0.1): event ")
+    monkeypatch.setenv("CIRCUIT_SYNC_WEBHOOKS", "https://one.example.com/secret, ftp://two.example.com/secret")
+    with pytest.raises(UsageError, match="CIRCUIT_SYNC_WEBHOOKS: number 2 is no URL") as caught:
+        told()
+    assert "secret" not in str(caught.value)
 
 
 def test_a_run_that_was_started_for_a_retry_is_not_started_again(
