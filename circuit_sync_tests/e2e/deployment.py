@@ -1,6 +1,7 @@
 """The processes of a real deployment: code servers, daemon, webserver; each can be killed and started again."""
 
 import os
+import random
 import re
 import signal
 import socket
@@ -31,16 +32,19 @@ LOCATION = """
 _LAUNCH = """mutation ($wanted: ExecutionParams!) { launchRun(executionParams: $wanted) {
     __typename ... on LaunchRunSuccess { run { runId } } ... on PythonError { message }
     ... on RunConfigValidationInvalid { errors { message } } } }"""
-_START = """mutation ($selector: ScheduleSelector!) { startSchedule(scheduleSelector: $selector) { __typename } }"""
-_STOP = """mutation ($id: String!) { stopRunningSchedule(id: $id) { __typename } }"""
+_START = """mutation ($selector: ScheduleSelector!) { startSchedule(scheduleSelector: $selector) {
+    __typename ... on PythonError { message } } }"""
+_STOP = """mutation ($id: String!) { stopRunningSchedule(id: $id) {
+    __typename ... on PythonError { message } } }"""
 _STATE = """query ($selector: ScheduleSelector!) { scheduleOrError(scheduleSelector: $selector) {
     ... on Schedule { scheduleState { id } } } }"""
 
 
 def free_port() -> int:
-    with socket.socket() as trial:
-        trial.bind(("127.0.0.1", 0))
-        return int(trial.getsockname()[1])
+    """Below those that outgoing connections take, and by chance: two test processes rarely choose the same."""
+    while answers(port := random.randrange(10_000, 20_000)):
+        pass
+    return port
 
 
 def answers(port: int) -> bool:
