@@ -63,10 +63,9 @@ class CircuitSyncResult:
     """What a sync stored, or a preview would store.
 
     ``counts``: processed, created, updated, unchanged, rows_received, rows_rejected, rows_duplicate, departed,
-    returned,
-    withheld; ``per_status``: the first seven for each status; ``changes``: lines of work_order, extension, what,
-    field, old,
-    new; ``rejected``: lines of status, row, column, reason and the circuit as far as it could be read.
+    returned, withheld; ``per_status``: the first seven for each status; ``changes``: lines of work_order, extension,
+    what, field, old, new; ``rejected``: lines of status, row, column, reason and the circuit as far as it could be
+    read.
     """
 
     sync_id: int
@@ -85,6 +84,8 @@ def open_circuit_sync(session: Session, request: CircuitSyncRequest) -> int:
     with session.database.transaction() as connection:
         discard_orphans(connection)
         log = _open_log(connection, session, request)
+        started = SyncStarted(log.id, "circuit_list", log.context["statuses"], request.trigger, log.started_at)
+        emit(connection, [started], log.started_at)
     with closing_on_failure(session, log.id), session.workstudio() as workstudio:
         session.log(f"sync {log.id}: circuits {', '.join(log.context['statuses'])} from {identity_of(session)}")
         workstudio.check_health()
@@ -153,7 +154,7 @@ def _open_log(connection: Connection, session: Session, request: CircuitSyncRequ
         raise UsageError("no status to sync: name at least one, or enable one in WORKSTUDIO_STATUSES")
     claim_database(connection, session)
     now = session.now()
-    log = sync_logs.start(
+    return sync_logs.start(
         connection,
         sync_type="circuit_list",
         trigger=request.trigger,
@@ -164,8 +165,6 @@ def _open_log(connection: Connection, session: Session, request: CircuitSyncRequ
         retry_of=request.retry_of,
         context={"statuses": statuses, "force": request.force, "accept_departures": request.accept_departures},
     )
-    emit(connection, [SyncStarted(log.id, "circuit_list", statuses, request.trigger, now)], now)
-    return log
 
 
 def _fetch(session: Session, statuses: Sequence[str], person: int | None) -> _Fetched:
@@ -221,7 +220,7 @@ def _stage(connection: Connection, sync_id: int, fetched: _Fetched) -> None:
             "credentials": list(fetched.credentials),
             "seconds_fetching": round(fetched.seconds, 3),
         },
-        {"rejected": rejected[:REJECTED_LISTED], "duplicates": list(fetched.duplicates)},
+        {"rejected": rejected, "duplicates": list(fetched.duplicates)},
     )
 
 
@@ -257,6 +256,8 @@ def _store(connection: Connection, session: Session, sync_id: int, *, most: int)
         "withheld": stored_changes.count_of(connection, "withheld"),
     }
     message = _message(departures.warnings, counts)
+    # Departures are judged by every rejected row; the log goes on listing the first.
+    rejected = log.error_details["rejected"][:REJECTED_LISTED]
     result = CircuitSyncResult(
         sync_id=sync_id,
         sync_status="warning" if message else "completed",
@@ -264,7 +265,7 @@ def _store(connection: Connection, session: Session, sync_id: int, *, most: int)
         counts=counts,
         per_status=per_status,
         changes=stored_changes.changes_shown(connection, most),
-        rejected=[RejectedRow(**line).as_dict() for line in log.error_details["rejected"]],
+        rejected=[RejectedRow(**line).as_dict() for line in rejected],
         calls=log.context["calls"],
         durations={"fetch": log.context["seconds_fetching"]},
     )
@@ -279,7 +280,7 @@ def _store(connection: Connection, session: Session, sync_id: int, *, most: int)
             "new_regions": new_regions,
             "per_status": per_status,
         },
-        {"withheld": stored_changes.withheld_values(connection, WITHHELD_LISTED)},
+        {"rejected": rejected, "withheld": stored_changes.withheld_values(connection, WITHHELD_LISTED)},
     )
     discard_staged(connection, sync_id)
     completed_at = _complete(connection, session, result)

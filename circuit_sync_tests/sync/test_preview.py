@@ -2,6 +2,7 @@
 
 from concurrent.futures import ThreadPoolExecutor
 
+import psycopg
 import pytest
 
 from circuit_sync.database.locks import store_lock
@@ -104,6 +105,21 @@ def test_a_preview_that_fails_leaves_nothing(desk: Desk) -> None:
             desk.preview()
 
     assert desk.contents((*EVERYTHING, *LOGS)) == before
+
+
+def test_a_preview_that_waits_keeps_nobody_from_writing_events(desk: Desk) -> None:
+    """Else it and a run that holds what it waits for would wait for each other."""
+    prepared(desk)
+    events = "SELECT pg_try_advisory_xact_lock(hashtextextended('circuit_sync events', 0))"
+    with ThreadPoolExecutor(1) as threads, psycopg.connect(desk.database.url) as run:
+        run.execute("LOCK TABLE circuit_history IN SHARE MODE")
+        preview = threads.submit(desk.preview)
+        until(lambda: desk.waiting() > 0)
+
+        assert run.execute(events).fetchall() == [(True,)]
+
+        run.rollback()
+        assert preview.result().counts["created"] == 1
 
 
 def test_a_preview_waits_for_the_sync_that_stores(desk: Desk) -> None:
