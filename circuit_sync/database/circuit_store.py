@@ -1,8 +1,7 @@
 """Storing what was staged: set-based statements for one transaction, in the order that ``sync.circuits`` runs them.
 
-A circuit's row lock guards its links, its UI state and its history too: whoever changes any of them locks the
-circuit first,
-in the order of ids. Temporary tables carry what changed from one statement to the next:
+A circuit's row lock guards its links, its UI state and its history too: whoever changes any of them locks the circuit
+first, in the order of ids. Temporary tables carry what changed from one statement to the next:
 
 ``differing``   circuit_id, job_guid, is_edited: stored circuits that the answer differs from, locked
 ``withheld``    circuit_id, field, kept, offered: values of the API that a person's edit held back
@@ -119,8 +118,8 @@ def _difference(field: str) -> str:
     """SQL: the text of a JSON member for ``field`` where its value changes, else null."""
     old, new = _stored(field), f"s.{field}"
     test = "c.region_id IS DISTINCT FROM r.id" if field == "region" else f"{old} IS DISTINCT FROM {new}"
-    pair = f"""'"{field}":{{"old":' || coalesce(to_jsonb({old})::text, 'null')
-               || ',"new":' || coalesce(to_jsonb({new})::text, 'null') || '}}'"""
+    pair = f"""'"{field}":{{"old":' || coalesce(to_json({old})::text, 'null')
+               || ',"new":' || coalesce(to_json({new})::text, 'null') || '}}'"""
     return f"CASE WHEN {test} THEN {pair} END"
 
 
@@ -141,7 +140,7 @@ _DATA_DIFFERENCE = f"""
 
 _RETURN_DIFFERENCE = """
     CASE WHEN c.departed_at IS NOT NULL
-         THEN '"departed_at":{"old":' || to_jsonb(c.departed_at)::text || ',"new": null}' END
+         THEN '"departed_at":{"old":' || to_json(c.departed_at)::text || ',"new": null}' END
 """
 
 _LIST_CHANGES = text(f"""

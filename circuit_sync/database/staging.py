@@ -22,7 +22,7 @@ STAGED_COLUMNS = (
 )
 
 _ANALYZE = text("ANALYZE staged_circuits (sync_log_id, job_guid, answer_status)")
-_JOIN_BY_HASH = text("SET LOCAL enable_nestloop = off")
+_WHOLE_TABLES = [text("SET LOCAL enable_nestloop = off"), text("SET LOCAL work_mem = '64MB'")]
 _COUNT = text("SELECT count(*) FROM staged_circuits WHERE sync_log_id = :sync")
 _STAGED = ("staged_circuits", "staged_choices")
 _DISCARD = [text(f"DELETE FROM {table} WHERE sync_log_id = :sync") for table in _STAGED]
@@ -51,12 +51,13 @@ def analyze_staged(connection: Connection) -> None:
 
 
 def expect_whole_tables(connection: Connection) -> None:
-    """Keeps the planner of this transaction from joining row by row.
+    """Keeps the planner of this transaction from joining row by row, and its joins from spilling to disk.
 
     Its statements join whole tables filled a moment ago; where the statistics lag behind, the planner takes 20,000
     rows for a few and joins them by nested loops, in minutes instead of milliseconds.
     """
-    connection.execute(_JOIN_BY_HASH)
+    for statement in _WHOLE_TABLES:
+        connection.execute(statement)
 
 
 def count_staged(connection: Connection, sync_id: int) -> int:

@@ -30,7 +30,9 @@ _CHANGES_SHOWN = text("""
         SELECT circuit_id, 4, 'changed', d.key,
                CASE WHEN d.value ? 'new' THEN coalesce(d.value ->> 'old', '') ELSE '(not shown)' END,
                CASE WHEN d.value ? 'new' THEN coalesce(d.value ->> 'new', '') ELSE '(not shown)' END
-        FROM changes, jsonb_each(changed) AS d
+        FROM (SELECT x.* FROM changes AS x JOIN circuits AS c ON c.id = x.circuit_id WHERE x.changed <> '{}'
+              ORDER BY c.work_order, c.extension LIMIT :most) AS first,
+             jsonb_each(first.changed) AS d
         UNION ALL
         SELECT circuit_id, 5, 'created', '', NULL, NULL FROM created
     ) AS w JOIN circuits AS c ON c.id = w.circuit_id

@@ -49,8 +49,7 @@ class RejectedRow:
     """A row that could not be stored, and why, without its content.
 
     ``row`` counts from 1 in the answer for ``status``; ``job_guid``, ``work_order`` and ``extension`` tell which
-    circuit it
-    was, as far as they could be read.
+    circuit it was, as far as they could be read.
     """
 
     status: str
@@ -70,9 +69,8 @@ class CircuitAnswer:
     """One status' answer, normalised.
 
     ``circuits`` has a row for each accepted row of the answer and the columns of ``CIRCUIT_COLUMNS``; ``received``
-    counts the
-    answer's rows; ``absent`` names the fields, and the columns of ``api_data``, that the view did not send: nothing is
-    known of them.
+    counts the answer's rows; ``absent`` names the fields, and the columns of ``api_data``, that the view did not send:
+    nothing is known of them.
     """
 
     status: str
@@ -151,10 +149,9 @@ def transform_collection(
     """Normalises the answer for ``status``, rejecting the rows that cannot be stored.
 
     ``frame``: one row per row of the answer (index: its number from 0), columns named by our fields where a field
-    exists and by
-    the API's name where the value is kept in ``api_data``; values raw. ``columns`` maps fields to the API's names, for
-    reports. ``misshapen`` numbers the rows that do not fit the heading; ``absent`` names the frame's columns that the
-    view did not send.
+    exists and by the API's name where the value is kept in ``api_data``; values raw. ``columns`` maps fields to the
+    API's names, for reports. ``misshapen`` numbers the rows that do not fit the heading; ``absent`` names the frame's
+    columns that the view did not send.
     """
     kept = [name for name in frame.columns if name not in CLEANERS and name not in absent]
     faults: dict[int, tuple[str, str]] = {}

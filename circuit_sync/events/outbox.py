@@ -71,9 +71,8 @@ def emit(connection: Connection, events: Sequence[Event], now: datetime) -> None
 def emit_circuit_changes(connection: Connection, sync_id: int, now: datetime) -> None:
     """Writes ``circuit.updated`` and ``circuit.workflow_changed`` for what this transaction stores.
 
-    Reads the temporary tables ``changes``, ``departed`` and ``stage_changes`` of ``database.circuit_store``:
-    set-based, as a
-    sync may change every circuit.
+    Reads the temporary tables ``changes``, ``departed`` and ``stage_changes`` of ``database.circuit_store``: set-based,
+    as a sync may change every circuit.
     """
     parameters = {"sync": sync_id, "now": now}
     connection.execute(_IN_ORDER)
