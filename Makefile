@@ -2,7 +2,8 @@
 PYTHON ?= python3
 VENV := .venv
 STAMP := $(VENV)/.installed
-ARTEFACTS ?= .circuit_sync/e2e
+PORT = 3000
+LIVE_PORT = 3001
 
 .DEFAULT_GOAL := help
 .PHONY: help install demo dev test lint bench e2e format
@@ -21,8 +22,8 @@ $(STAMP): constraints.txt pyproject.toml
 demo: install ## one whole sync against the bundled simulator, in the terminal
 	$(VENV)/bin/circuit-sync demo
 
-dev: install ## the Dagster UI with daemon on http://127.0.0.1:3000
-	$(VENV)/bin/circuit-sync dev
+dev: install ## the Dagster UI with daemon on http://127.0.0.1:3000 (PORT=…), the live page on 3001 (LIVE_PORT=…)
+	$(VENV)/bin/circuit-sync dev --port $(PORT) --gateway-port $(LIVE_PORT)
 
 test: install ## the whole suite
 	$(VENV)/bin/pytest

@@ -12,7 +12,7 @@ MOST_RECORDS = 50
 
 def shared(result: Any) -> Metadata:
     """What holds for the whole sync: its log, its status, what it took. The same on each of its partitions."""
-    events = dg.MetadataValue.md(f"`SELECT * FROM sync_events WHERE sync_log_id = {result.sync_id} ORDER BY id`")
+    events = f"SELECT * FROM sync_events WHERE sync_log_id = {result.sync_id} ORDER BY id"
     told: Metadata = {"sync_log_id": result.sync_id, "events": events, "sync_status": result.sync_status}
     if result.message:
         told["message"] = result.message
