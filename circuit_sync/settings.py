@@ -1,8 +1,7 @@
 """Every setting, typed and validated; the only reader of the environment.
 
-``.env.example`` lists them all. A wrong value raises ``UsageError`` with one line that names the variable; values
-that may be
-secret never appear in it.
+``.env.example`` lists them all. A wrong value raises ``UsageError`` with one line that names the variable; values that
+may be secret never appear in it.
 """
 
 import re

@@ -43,7 +43,7 @@ class Runner:
 
     def circuits(self, statuses: Sequence[str], config: Config | None = None) -> int:
         """Statuses side by side go in one run; the first run that fails is the last."""
-        for keys in status_ranges(statuses):
+        for keys in _ranges(statuses):
             outcome = self._run(f"circuits {', '.join(keys)}", "sync_circuits", keys, _asset_config("circuits", config))
             if status := _exit_status(outcome):
                 return status
@@ -60,7 +60,7 @@ class Runner:
 
     def aggregates(self, statuses: Sequence[str], config: Config | None = None) -> int:
         """Like ``circuits``."""
-        for keys in status_ranges(statuses):
+        for keys in _ranges(statuses):
             wanted = _asset_config("circuit_aggregates", config)
             outcome = self._run(f"aggregates {', '.join(keys)}", "sync_circuit_aggregates", keys, wanted)
             if status := _exit_status(outcome):
@@ -101,6 +101,15 @@ class Runner:
             return run_job(defs, self._instance, job, partitions=partitions, run_config=config)
         with terminal.progress(title) as listener:
             return run_job(defs, self._instance, job, partitions=partitions, run_config=config, listener=listener)
+
+
+def _ranges(statuses: Sequence[str]) -> list[list[str]]:
+    """The statuses of each run; says so if they are more than one."""
+    ranges = status_ranges(statuses)
+    if len(ranges) > 1:
+        runs = "; ".join(", ".join(keys) for keys in ranges)
+        terminal.note(f"{len(ranges)} runs, as a run takes statuses that lie side by side: {runs}")
+    return ranges
 
 
 def _asset_config(asset: str, config: Config | None) -> Config:

@@ -73,6 +73,12 @@ _UNKNOWN_WORK_ORDERS = text("""
     WHERE NOT EXISTS (SELECT 1 FROM circuits WHERE work_order = named)
 """)
 
+_LEFT_OUT = text("""
+    SELECT DISTINCT named FROM unnest(CAST(:work_orders AS text[])) AS named
+    WHERE NOT EXISTS (SELECT 1 FROM staged_choices WHERE sync_log_id = :sync AND work_order = named)
+    ORDER BY named
+""")
+
 _LOCK = text("SELECT id FROM circuits WHERE id = ANY(:circuits) ORDER BY id FOR UPDATE")
 
 
@@ -153,6 +159,11 @@ def choose(
 def unknown_work_orders(connection: Connection, work_orders: Sequence[str]) -> list[str]:
     """Those of ``work_orders`` that no circuit has."""
     return list(connection.scalars(_UNKNOWN_WORK_ORDERS, {"work_orders": list(work_orders)}))
+
+
+def left_out(connection: Connection, sync_id: int, work_orders: Sequence[str]) -> list[str]:
+    """Those of ``work_orders`` that no circuit was chosen of."""
+    return list(connection.scalars(_LEFT_OUT, {"sync": sync_id, "work_orders": list(work_orders)}))
 
 
 def chosen(connection: Connection, sync_id: int) -> list[dict[str, Any]]:

@@ -83,7 +83,8 @@ def open_aggregate_sync(session: Session, request: AggregateSyncRequest) -> int:
             work_orders=request.work_orders,
             force=request.force,
         )
-        sync_logs.remember(connection, log.id, {"reasons": reasons}, {})
+        left_out = aggregate_store.left_out(connection, log.id, request.work_orders)
+        sync_logs.remember(connection, log.id, {"reasons": reasons, "left_out": left_out}, {})
     session.log(f"sync {log.id}: {sum(reasons.values())} circuits need units: {_listed(reasons) or 'none'}")
     if reasons:
         with closing_on_failure(session, log.id), session.workstudio() as workstudio:
@@ -116,7 +117,7 @@ def complete_aggregate_sync(session: Session, sync_id: int) -> AggregateSyncResu
     with closing_on_failure(session, sync_id), session.database.transaction() as connection:
         log = sync_logs.read(connection, sync_id)
         counts, now = log.context["counts"], session.now()
-        message = _message(counts, log.error_details)
+        message = _message(counts, log.error_details, log.context["left_out"])
         results = done_so_far(log.context)
         if message:
             sync_logs.complete_with_warning(connection, sync_id, now, message, results)
@@ -143,8 +144,10 @@ def complete_aggregate_sync(session: Session, sync_id: int) -> AggregateSyncResu
     )
 
 
-def _message(counts: Mapping[str, int], details: Mapping[str, Any]) -> str | None:
+def _message(counts: Mapping[str, int], details: Mapping[str, Any], left_out: Sequence[str]) -> str | None:
     lines = []
+    if left_out:
+        lines.append(f"nothing was fetched for {', '.join(left_out)}: every circuit of it is excluded or has departed")
     if failed := counts["failed"]:
         stay = "1 work order failed and stays due" if failed == 1 else f"{failed} work orders failed and stay due"
         lines.append(f"{stay} (listed in error_details)")

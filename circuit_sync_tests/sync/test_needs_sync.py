@@ -217,6 +217,20 @@ def test_a_named_work_order_is_fetched_due_or_not_and_nothing_else(desk: Desk) -
     assert (dict(result.reasons), asked(desk)) == ({"forced": 2}, [WO])
 
 
+@pytest.mark.parametrize("change", ["is_excluded = true", "departed_at = now()"])
+def test_a_named_work_order_that_is_left_out_is_told(desk: Desk, change: str) -> None:
+    circuits(desk, WO, "2026-0102")
+    desk.execute(f"UPDATE circuits SET {change} WHERE work_order = '2026-0102'")
+    answer_units(desk, WO, unit(feet=1))
+    asked(desk)
+
+    result = sync_units(desk, work_orders=["2026-0102", WO])
+
+    assert asked(desk) == [WO]
+    assert result.sync_status == "warning"
+    assert result.message == "nothing was fetched for 2026-0102: every circuit of it is excluded or has departed"
+
+
 def test_force_asks_for_every_circuit_of_the_statuses_but_excluded_and_departed_ones(desk: Desk) -> None:
     circuits(desk, WO, "2026-0102", "2026-0103", "2026-0104")
     circuits(desk, WO, "2026-0102", "2026-0103")
