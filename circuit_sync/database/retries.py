@@ -12,23 +12,22 @@ _ATTEMPTS_BEFORE = text("""
     SELECT count(*) FROM chain WHERE retry_of IS NOT NULL
 """)
 
-# `newer`: syncs begun since that do at least what the failed one was asked for.
+# `newer`: what syncs of the same type that began since were asked for, and how they fared.
 _PENDING = text("""
     SELECT f.id, f.sync_type, f.sync_trigger, f.api_status_filter, f.retry_at, f.context, u.email AS triggered_by, newer
     FROM sync_logs AS f
     LEFT JOIN users AS u ON u.id = f.triggered_by
     CROSS JOIN LATERAL (
-        SELECT coalesce(jsonb_agg(jsonb_build_object('id', n.id, 'status', n.sync_status) ORDER BY n.id), '[]') AS newer
+        SELECT coalesce(jsonb_agg(jsonb_build_object(
+                   'id', n.id, 'status', n.sync_status, 'is_retried', n.retry_at IS NOT NULL,
+                   'may_pass', coalesce((n.error_details ->> 'passing')::boolean, true),
+                   'asked', jsonb_build_object(
+                       'statuses', n.context -> 'statuses', 'dates', n.context -> 'dates',
+                       'work_orders', n.context -> 'work_orders', 'force', n.context -> 'force',
+                       'accept_departures', n.context -> 'accept_departures')
+               ) ORDER BY n.id), '[]') AS newer
         FROM sync_logs AS n
-        WHERE n.id > f.id AND n.sync_type = f.sync_type AND (n.sync_status <> 'failed' OR n.retry_at IS NOT NULL)
-          AND string_to_array(coalesce(n.api_status_filter, ''), ',')
-              @> string_to_array(coalesce(f.api_status_filter, ''), ',')
-          AND coalesce(n.context -> 'dates', '[]') @> coalesce(f.context -> 'dates', '[]')
-          AND (coalesce(n.context -> 'work_orders', '[]') = '[]'
-               OR f.context -> 'work_orders' <> '[]' AND n.context -> 'work_orders' @> (f.context -> 'work_orders'))
-          AND coalesce((n.context ->> 'force')::boolean, false) >= coalesce((f.context ->> 'force')::boolean, false)
-          AND coalesce((n.context ->> 'accept_departures')::boolean, false)
-              >= coalesce((f.context ->> 'accept_departures')::boolean, false)) AS since
+        WHERE n.id > f.id AND n.sync_type = f.sync_type) AS since
     WHERE f.sync_status = 'failed' AND f.retry_at IS NOT NULL
       AND NOT EXISTS (SELECT 1 FROM sync_logs WHERE retry_of = f.id)
     ORDER BY f.id
@@ -46,7 +45,7 @@ def attempts_before(connection: Connection, sync_id: int) -> int:
 
 
 def pending_retries(connection: Connection) -> list[dict[str, Any]]:
-    """Failed syncs whose retry has not begun, with their request; ``newer``: id and status of what replaces them."""
+    """Failed syncs whose retry has not begun, with what they were asked for, and the ``newer`` ones of their type."""
     return [dict(row._mapping) for row in connection.execute(_PENDING)]
 
 

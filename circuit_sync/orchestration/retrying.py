@@ -8,6 +8,7 @@ from typing import Any
 import dagster as dg
 
 from circuit_sync.domain.eastern import EASTERN
+from circuit_sync.domain.retries import done_by, parts_of
 from circuit_sync.orchestration.partitions import partition_tags, status_ranges
 from circuit_sync.orchestration.tags import RETRY_OF_TAG, TRIGGER_TAG
 
@@ -39,10 +40,9 @@ def retries_to_start(
     due, cancelled, reasons = [], {}, []
     for sync in pending:
         number = sync["id"]
-        at_it = [newer["id"] for newer in sync["newer"] if newer["status"] == "started"]
-        if why := _replaced(sync["newer"]):
+        if why := _replaced(sync):
             cancelled[number] = why
-        elif at_it:
+        elif at_it := _covering(sync, lambda newer: newer["status"] in ("completed", "warning", "started")):
             reasons.append(f"sync {number}: sync {at_it[-1]} is at the same")
         elif sync["retry_at"] > now:
             reasons.append(f"sync {number} runs again at {sync['retry_at'].astimezone(EASTERN):%Y-%m-%d %H:%M:%S %Z}")
@@ -55,15 +55,29 @@ def retries_to_start(
     return RetryDecision(due, cancelled, reasons or ["no sync waits to be tried again"])
 
 
-def _replaced(newer: Sequence[Mapping[str, Any]]) -> str | None:
-    """Why another sync makes the retry needless: it did the same, or failed at it and is to be tried again itself."""
-    for sync in newer:
-        if sync["status"] in ("completed", "warning"):
-            return f"sync {sync['id']} did the same meanwhile"
-    for sync in newer:
-        if sync["status"] == "failed":
-            return f"sync {sync['id']} failed at the same meanwhile and is tried again itself"
+def _replaced(sync: Mapping[str, Any]) -> str | None:
+    """Why later syncs make the retry needless: they did the same, are to be tried again themselves, or never can."""
+    if done := _covering(sync, lambda newer: newer["status"] in ("completed", "warning")):
+        return f"{_named(done)} did the same meanwhile"
+    if tried := _covering(sync, lambda newer: newer["status"] in ("completed", "warning") or newer["is_retried"]):
+        return f"sync {tried[-1]} failed at the same meanwhile and is tried again itself"
+    if hopeless := _covering(sync, lambda newer: newer["status"] == "failed" and not newer["may_pass"]):
+        return f"{_named(hopeless)} failed at the same meanwhile, for a reason that needs a person"
     return None
+
+
+def _covering(sync: Mapping[str, Any], counts: Callable[[Mapping[str, Any]], bool]) -> list[int]:
+    """The later syncs that count and together do all that ``sync`` was asked for; none if a part is left."""
+    left, found = parts_of(sync["context"]), []
+    for newer in sync["newer"]:
+        if counts(newer) and (done := left & done_by(newer["asked"], sync["context"])):
+            found.append(newer["id"])
+            left -= done
+    return [] if left else found
+
+
+def _named(syncs: Sequence[int]) -> str:
+    return f"sync{'s' * (len(syncs) > 1)} {', '.join(map(str, syncs))}"
 
 
 def run_requests(sync: Mapping[str, Any], number: int) -> list[dg.RunRequest]:

@@ -21,6 +21,12 @@ def failed(number: int = 7, **told: Any) -> dict[str, Any]:
     } | told
 
 
+def later(number: int, status: str, *statuses: str, **told: Any) -> dict[str, Any]:
+    """A later sync of ACTIV, or of ``statuses``."""
+    asked = {"statuses": statuses or ["ACTIV"]}
+    return {"id": number, "status": status, "is_retried": False, "may_pass": True, "asked": asked} | told
+
+
 def no_runs(_sync: int) -> RunsSoFar:
     return RunsSoFar()
 
@@ -44,11 +50,19 @@ def test_without_a_failed_sync_there_is_nothing_to_wait_for() -> None:
 @pytest.mark.parametrize(
     ("newer", "why"),
     [
-        ([{"id": 8, "status": "completed"}], "sync 8 did the same meanwhile"),
-        ([{"id": 8, "status": "warning"}], "sync 8 did the same meanwhile"),
-        ([{"id": 8, "status": "failed"}, {"id": 9, "status": "completed"}], "sync 9 did the same meanwhile"),
-        ([{"id": 8, "status": "completed"}, {"id": 9, "status": "started"}], "sync 8 did the same meanwhile"),
-        ([{"id": 8, "status": "failed"}], "sync 8 failed at the same meanwhile and is tried again itself"),
+        ([later(8, "completed")], "sync 8 did the same meanwhile"),
+        ([later(8, "warning")], "sync 8 did the same meanwhile"),
+        ([later(8, "failed"), later(9, "completed")], "sync 9 did the same meanwhile"),
+        ([later(8, "completed"), later(9, "started")], "sync 8 did the same meanwhile"),
+        (
+            [later(8, "failed", is_retried=True)],
+            "sync 8 failed at the same meanwhile and is tried again itself",
+        ),
+        (
+            [later(8, "failed", may_pass=False)],
+            "sync 8 failed at the same meanwhile, for a reason that needs a person",
+        ),
+        ([later(8, "failed", may_pass=False), later(9, "completed")], "sync 9 did the same meanwhile"),
     ],
 )
 def test_another_sync_that_did_the_same_cancels_it(retry_at: datetime, newer: list[dict[str, Any]], why: str) -> None:
@@ -58,9 +72,22 @@ def test_another_sync_that_did_the_same_cancels_it(retry_at: datetime, newer: li
 
 
 def test_a_sync_under_way_over_the_same_is_waited_for() -> None:
-    decision = retries_to_start([failed(newer=[{"id": 8, "status": "started"}])], no_runs, NOW)
+    decision = retries_to_start([failed(newer=[later(8, "started")])], no_runs, NOW)
     assert (decision.due, decision.cancelled) == ([], {})
     assert decision.reasons == ["sync 7: sync 8 is at the same"]
+
+
+def test_several_syncs_together_cancel_it_and_a_part_of_them_does_not() -> None:
+    asked = {"statuses": ["QC", "REWRK", "CLOSE"]}
+    parts = [later(8, "completed", "QC"), later(9, "warning", "ACTIV", "REWRK"), later(10, "completed", "CLOSE")]
+    decision = retries_to_start([failed(context=asked, newer=parts)], no_runs, NOW)
+    assert decision.cancelled == {7: "syncs 8, 9, 10 did the same meanwhile"}
+    decision = retries_to_start([failed(context=asked, newer=parts[:2])], no_runs, NOW)
+    assert (len(decision.due), decision.cancelled) == (1, {})
+
+
+def test_a_later_failure_that_is_not_tried_again_leaves_the_retry_to_come() -> None:
+    assert len(retries_to_start([failed(newer=[later(8, "failed")])], no_runs, NOW).due) == 1
 
 
 def test_a_run_on_its_way_is_not_started_twice() -> None:

@@ -35,11 +35,6 @@ def pending(desk: Desk) -> list[int]:
     return [sync["id"] for sync in pending_retries(desk.session)]
 
 
-def replaced_by(desk: Desk) -> list[dict[str, Any]]:
-    (sync,) = pending_retries(desk.session)
-    return list(sync["newer"])
-
-
 def test_a_passing_failure_is_tried_again_after_15_then_30_minutes_then_no_more(desk: Desk) -> None:
     first = fail(desk)
     second = fail(desk, retry_of=first)
@@ -95,58 +90,37 @@ def test_a_retry_that_has_begun_is_pending_no_more(desk: Desk) -> None:
     assert desk.log(first)["retry_at"] is not None, "the log keeps telling when it was tried again"
 
 
-def test_a_later_success_over_the_same_statuses_replaces_the_retry(desk: Desk) -> None:
+def test_what_began_since_is_told_with_what_it_was_asked_for_and_how_it_fared(desk: Desk) -> None:
     fail(desk, "ACTIV")
-    success = desk.sync("ACTIV", "QC").sync_id
-    assert replaced_by(desk) == [{"id": success, "status": "completed"}]
-
-
-@pytest.mark.parametrize(
-    ("failed", "later"),
-    [
-        ({"statuses": ("ACTIV", "QC")}, {"statuses": ("ACTIV",)}),
-        ({"statuses": ("ACTIV",), "force": True}, {"statuses": ("ACTIV",)}),
-        ({"statuses": ("ACTIV",), "accept_departures": True}, {"statuses": ("ACTIV",)}),
-    ],
-    ids=["fewer statuses", "not forced", "departures not accepted"],
-)
-def test_a_success_that_did_less_does_not_replace_it(desk: Desk, failed: dict[str, Any], later: dict[str, Any]) -> None:
-    fail(desk, *failed.pop("statuses"), **failed)
-    desk.sync(*later.pop("statuses"), **later)
-    assert replaced_by(desk) == []
-
-
-def test_a_later_failure_counts_only_if_it_is_tried_again_itself(desk: Desk) -> None:
-    fail(desk)
+    success = desk.sync("ACTIV", "QC", force=True).sync_id
+    later = fail(desk)
     desk.simulator.add_fault(Fault("status", times=1, match="ACTIV", code=401))
     with pytest.raises(PermanentError):
         desk.sync()
-    assert replaced_by(desk) == []
-    later = fail(desk)
-    assert pending_retries(desk.session)[0]["newer"] == [{"id": later, "status": "failed"}]
+    newer = pending_retries(desk.session)[0]["newer"]
+    assert [(sync["id"], sync["status"], sync["is_retried"], sync["may_pass"]) for sync in newer] == [
+        (success, "completed", False, True),
+        (later, "failed", True, True),
+        (later + 1, "failed", False, False),
+    ]
+    assert newer[0]["asked"] == {
+        "statuses": ["ACTIV", "QC"],
+        "force": True,
+        "accept_departures": False,
+        "dates": None,
+        "work_orders": None,
+    }
 
 
-def test_all_aggregates_replace_those_of_single_work_orders_but_not_the_other_way_round(desk: Desk) -> None:
+def test_of_aggregates_the_work_orders_are_told(desk: Desk) -> None:
     desk.sync("ACTIV")
-    first, second = desk.column("SELECT DISTINCT work_order FROM circuits ORDER BY 1 LIMIT 2")
-    session = desk.session
-
-    def begin(*work_orders: str) -> int:
-        return aggregates.open_aggregate_sync(session, AggregateSyncRequest(("ACTIV",), work_orders=work_orders))
-
-    def given_up(sync: int) -> int:
-        close_abandoned(session, sync, "killed")
-        return sync
-
-    all_of_them = given_up(begin())
-    both = given_up(begin(first, second))
-    one = begin(second)
-    newer = {sync["id"]: [later["id"] for later in sync["newer"]] for sync in pending_retries(session)}
-    assert newer == {all_of_them: [], both: []}
-    given_up(one)
-    everything = begin()
-    newer = {sync["id"]: [later["id"] for later in sync["newer"]] for sync in pending_retries(session)}
-    assert newer == {all_of_them: [everything], both: [everything], one: [everything]}
+    (work_order,) = desk.column("SELECT DISTINCT work_order FROM circuits ORDER BY 1 LIMIT 1")
+    for work_orders in ((), (work_order,)):
+        request = AggregateSyncRequest(("ACTIV",), work_orders=work_orders)
+        close_abandoned(desk.session, aggregates.open_aggregate_sync(desk.session, request), "killed")
+    first, second = pending_retries(desk.session)
+    assert [sync["context"]["work_orders"] for sync in (first, second)] == [[], [work_order]]
+    assert [sync["asked"]["work_orders"] for sync in first["newer"]] == [[work_order]]
 
 
 def test_a_cancelled_retry_says_why_in_the_sync_log(desk: Desk) -> None:
