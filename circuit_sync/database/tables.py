@@ -391,6 +391,7 @@ webhooks = Table(
     Column("next_attempt_at", INSTANT),
     Column("delivered_at", INSTANT),
     Column("last_error", Text),
+    _count("refusals"),
 )
 
 unit_types = Table(

@@ -20,19 +20,22 @@ _ADD = text("""
     ON CONFLICT DO NOTHING
 """)
 
-_STATE = text("SELECT position, attempts, next_attempt_at, last_error FROM webhooks WHERE url_hash = :webhook")
+_STATE = text("""
+    SELECT position, attempts, next_attempt_at, last_error, refusals FROM webhooks WHERE url_hash = :webhook
+""")
 
-# A recovery: of one of the statuses (snapshots have none) the sync before had failed.
+# A recovery: the sync before over one of the statuses or dates, and over the same work orders if any, had failed.
 _NEXT = text("""
     SELECT e.id, e.name, e.payload, e.occurred_at, l.sync_type, l.api_status_filter AS statuses,
            e.name = 'sync.completed' AND EXISTS (
                SELECT 1
-               FROM unnest(string_to_array(coalesce(l.api_status_filter, 'none'), ',')) AS status
+               FROM jsonb_array_elements_text(coalesce(l.context -> 'dates', l.context -> 'statuses')) AS part
                CROSS JOIN LATERAL (
-                   SELECT sync_status FROM sync_logs
-                   WHERE sync_type = l.sync_type AND id <> l.id AND completed_at <= l.completed_at
-                     AND status = ANY(string_to_array(coalesce(api_status_filter, 'none'), ','))
-                   ORDER BY completed_at DESC, id DESC LIMIT 1) AS before
+                   SELECT sync_status FROM sync_logs AS b
+                   WHERE b.sync_type = l.sync_type AND b.id <> l.id AND b.completed_at <= l.completed_at
+                     AND coalesce(b.context -> 'dates', b.context -> 'statuses') ? part
+                     AND coalesce(b.context -> 'work_orders', '[]') = coalesce(l.context -> 'work_orders', '[]')
+                   ORDER BY b.completed_at DESC, b.id DESC LIMIT 1) AS before
                WHERE before.sync_status = 'failed') AS is_recovery
     FROM sync_events AS e LEFT JOIN sync_logs AS l ON l.id = e.sync_log_id
     WHERE e.id > :after AND e.id <= :upto AND e.name = ANY(:names)
@@ -42,19 +45,23 @@ _NEXT = text("""
 _SAVE = text("""
     UPDATE webhooks
     SET position = :position, attempts = :attempts, next_attempt_at = :next_attempt_at, last_error = :last_error,
-        delivered_at = coalesce(:delivered_at, delivered_at)
+        refusals = :refusals, delivered_at = coalesce(:delivered_at, delivered_at)
     WHERE url_hash = :webhook
 """)
 
 
 @dataclass(frozen=True)
 class State:
-    """``position``: id of the last event that a webhook is done with; the rest: the attempts at the next one."""
+    """``position``: id of the last event that a webhook is done with; the rest: the attempts at the next one.
+
+    ``refusals``: those of the attempts that the receiver answered by refusing the event as such.
+    """
 
     position: int
     attempts: int = 0
     next_attempt_at: datetime | None = None
     last_error: str | None = None
+    refusals: int = 0
 
 
 @contextmanager

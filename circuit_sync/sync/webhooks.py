@@ -13,7 +13,7 @@ from circuit_sync.sync.session import Session
 
 BATCH = 100
 AT_ONCE = 6
-ATTEMPTS_WHEN_REFUSED = 5
+MOST_REFUSALS = 5
 """After so many an event that the receiver refuses as such is left out, or nothing would ever follow it."""
 LOOK_BACK = timedelta(hours=1)
 """What a new webhook hears of from before."""
@@ -50,6 +50,8 @@ class _Delivery:
         """Sends what is due; one line on it."""
         if self._state.next_attempt_at is not None and self._state.next_attempt_at > self._session.now():
             return _waiting(self._state)
+        if self._is_over():
+            return "no time was left for it: its turn comes with the next look"
         while not self._is_over() and self._send_batch():
             pass
         told = [f"{self._sent} events sent"] if self._sent else []
@@ -74,16 +76,17 @@ class _Delivery:
     def _is_done_with(self, event: SyncEvent) -> bool:
         answer = self._sender.send(self._webhook, event)
         attempts = self._state.attempts + 1
+        refusals = self._state.refusals + answer.refused_the_event
         if answer.error is None:
             self._sent += 1
             self._save(State(event.id), delivered=True)
-        elif answer.refused_the_event and attempts >= ATTEMPTS_WHEN_REFUSED:
+        elif refusals >= MOST_REFUSALS:
             self._session.log(f"{self._webhook.name}: event {event.id} is left out, it was refused: {answer.error}")
             self._save(State(event.id))
         else:
             next_attempt = self._session.now() + wait_after(attempts, answer.wait)
             error = f"event {event.id}: {answer.error}"
-            self._save(State(self._state.position, attempts, next_attempt, error))
+            self._save(State(self._state.position, attempts, next_attempt, error, refusals))
             return False
         return True
 

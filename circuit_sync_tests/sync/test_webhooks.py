@@ -12,9 +12,11 @@ import pytest
 
 from circuit_sync.domain.errors import PassingError
 from circuit_sync.events.webhooks import Webhook, wait_after
-from circuit_sync.sync.webhooks import ATTEMPTS_WHEN_REFUSED, deliver_events
+from circuit_sync.sync.recovery import close_abandoned
+from circuit_sync.sync.webhooks import MOST_REFUSALS, deliver_events
 from circuit_sync.workstudio.simulator import Fault
 from circuit_sync_tests.scenery import Desk
+from circuit_sync_tests.sync.units_desk import open_units, sync_units
 
 SECRET = "T0SECRET"
 
@@ -134,13 +136,35 @@ def test_a_dead_webhook_is_not_in_the_way_of_the_others(desk: Desk, receiver: Re
 
 
 def test_an_event_that_the_receiver_refuses_as_such_is_left_out_in_the_end(desk: Desk, receiver: Receiver) -> None:
-    receiver.answers = [400] * ATTEMPTS_WHEN_REFUSED
+    receiver.answers = [400] * MOST_REFUSALS
     desk.sync()
-    for _ in range(ATTEMPTS_WHEN_REFUSED):
+    for _ in range(MOST_REFUSALS):
         deliver(desk, receiver.url)
         desk.clock.advance(hours=1)
     assert names(receiver.accepted) == ["sync.completed"]
     assert "is left out, it was refused: HTTP 400" in desk.lines[-1]
+
+
+def test_other_failures_before_are_no_refusals(desk: Desk, receiver: Receiver) -> None:
+    receiver.answers = [503] * MOST_REFUSALS + [400] * (MOST_REFUSALS - 1)
+    desk.sync()
+    for _ in range(2 * MOST_REFUSALS):
+        deliver(desk, receiver.url)
+        desk.clock.advance(hours=1)
+    assert names(receiver.accepted) == ["sync.started", "sync.completed"]
+
+
+def test_a_url_named_twice_gets_each_event_once(desk: Desk, receiver: Receiver) -> None:
+    desk.sync()
+    assert len(deliver(desk, receiver.url, receiver.url)) == 1
+    assert len(receiver.accepted) == 2
+
+
+def test_without_time_a_webhook_says_that_its_turn_comes(desk: Desk, receiver: Receiver) -> None:
+    desk.sync()
+    (line,) = deliver_events(desk.session, Webhook.parse_all([receiver.url]), seconds=0)
+    assert line == "webhook 1 (127.0.0.1): no time was left for it: its turn comes with the next look"
+    assert receiver.posts == []
 
 
 def test_a_webhook_that_lost_its_rights_loses_no_event(desk: Desk, receiver: Receiver) -> None:
@@ -177,6 +201,17 @@ def test_slack_is_told_of_a_failure_and_of_the_recovery_only(desk: Desk, receive
         f":x: Circuits ACTIV failed (sync {failed['id']}): {error} — runs again at 04:47 EST",
         f":white_check_mark: Circuits ACTIV,QC succeeded again (sync {recovered}, completed)",
     ]
+
+
+def test_only_what_had_failed_recovers(desk: Desk, receiver: Receiver) -> None:
+    """One work order's units are no recovery of all the units of its status, nor one date's snapshot of another's."""
+    desk.sync("ACTIV")
+    (work_order,) = desk.column("SELECT work_order FROM circuits ORDER BY 1 LIMIT 1")
+    close_abandoned(desk.session, open_units(desk, statuses=["ACTIV"]), "killed")
+    sync_units(desk, work_orders=[work_order])
+    recovered = sync_units(desk, statuses=["ACTIV"]).sync_id
+    deliver(desk, receiver.url)
+    assert [post["payload"]["sync_id"] for post in receiver.accepted if post["is_recovery"]] == [recovered]
 
 
 def test_no_message_and_no_log_holds_the_secret_of_a_url(
