@@ -1,5 +1,6 @@
 """The database connection: transactions, and errors told by their fate."""
 
+import re
 from collections.abc import Iterator
 from contextlib import contextmanager
 from types import TracebackType
@@ -16,6 +17,15 @@ __all__ = ["Connection", "Database", "DatabaseRefused", "DatabaseUnavailable"]
 
 CONNECT_TIMEOUT_SECONDS = 10
 _PASSING_SQLSTATES = ("08", "40", "53", "55P03", "57")
+_FATAL = re.compile(r"FATAL: +(.*)")
+_REFUSED_FOR_GOOD = re.compile(
+    r"(password|Peer|Ident|certificate) authentication failed for user "
+    r'|role ".*" (does not exist|is not permitted to log in)'
+    r'|database ".*" does not exist'
+    r"|permission denied for database "
+    r"|no pg_hba\.conf entry for "
+    r"|pg_hba\.conf rejects connection for "
+)
 
 
 class DatabaseUnavailable(PassingError):
@@ -23,7 +33,7 @@ class DatabaseUnavailable(PassingError):
 
 
 class DatabaseRefused(PermanentError):
-    """The database understood and said no: a missing right, a broken rule of a table."""
+    """The database understood and said no: a wrong password, a missing right, a broken rule of a table."""
 
 
 class Database:
@@ -103,6 +113,19 @@ def _told(error: Any, url: str) -> PassingError | PermanentError:
     diagnosis = getattr(original, "diag", None)
     first_line = getattr(diagnosis, "message_primary", None) or str(original or error).strip().splitlines()[0]
     where = masked(url)
+    if not sqlstate and (refusal := _refusal_to_connect(str(original or error))):
+        return DatabaseRefused(f"the database {where} refused: {refusal}; check CIRCUIT_SYNC_DATABASE_URL")
     if sqlstate.startswith(_PASSING_SQLSTATES) or (isinstance(error, OperationalError | PoolTimeout) and not sqlstate):
         return DatabaseUnavailable(f"the database {where} is not available: {first_line}")
     return DatabaseRefused(f"the database {where} refused ({sqlstate or type(original).__name__}): {first_line}")
+
+
+def _refusal_to_connect(message: str) -> str | None:
+    """What a server said that lets nobody in until a person changes something; ``None`` if time may help.
+
+    An error of connecting has no SQLSTATE, so the server's words are read. Other words (another cause, a server that
+    speaks another language) count as passing: a retry too many harms less than one too few. A URL may lead to several
+    servers: all that answered must have refused.
+    """
+    said = _FATAL.findall(message)
+    return said[0] if said and all(map(_REFUSED_FOR_GOOD.match, said)) else None

@@ -34,7 +34,7 @@ def upgrade(database: Database) -> None:
         config.attributes["connection"] = connection
         command.upgrade(config, "head")
         _fill_unit_types(connection)
-        connection.execute(text(f"CREATE SCHEMA IF NOT EXISTS {DAGSTER_SCHEMA}"))
+        _make_dagster_schema(connection)
 
 
 def migration_config() -> Config:
@@ -63,6 +63,12 @@ def _check_revision(connection: Connection, config: Config) -> None:
         raise PermanentError(
             f"the database's schema {current} is newer than this program: install the newer circuit_sync"
         )
+
+
+def _make_dagster_schema(connection: Connection) -> None:
+    # Asked first: IF NOT EXISTS wants the right to create schemas even where there is nothing to create.
+    if connection.scalar(text(f"SELECT to_regnamespace('{DAGSTER_SCHEMA}') IS NULL")):
+        connection.execute(text(f"CREATE SCHEMA {DAGSTER_SCHEMA}"))
 
 
 def _fill_unit_types(connection: Connection) -> None:

@@ -51,7 +51,13 @@ def _planner(value: Any) -> str | None:
     return text
 
 
-_units = partial(clean_number, places=0, low=Decimal(0), high=_MOST_UNITS)
+def _count(value: Any) -> int:
+    """A count is never rounded: a part of one is a mistake of the file, such as a shifted column."""
+    number = clean_number(value, places=8, low=Decimal(0), high=_MOST_UNITS)
+    if number != number.to_integral_value():
+        raise BadValue("not a whole number")
+    return int(number)
+
 
 CLEANERS: Mapping[str, Callable[[Any], Any]] = {
     "snapshot_date": _day,
@@ -66,12 +72,12 @@ CLEANERS: Mapping[str, Callable[[Any], Any]] = {
     "miles_planned": CIRCUIT["miles_planned"],
     "percent_complete": CIRCUIT["percent_complete"],
     "total_acres": CIRCUIT["total_acres"],
-    "total_units": _units,
+    "total_units": _count,
     "total_linear_ft": partial(clean_number, places=4, low=-_MOST_FEET, high=_MOST_FEET),
-    "total_trees": _units,
-    "units_approved": _units,
-    "units_refused": _units,
-    "units_pending": _units,
+    "total_trees": _count,
+    "units_approved": _count,
+    "units_refused": _count,
+    "units_pending": _count,
 }
 REQUIRED = ("snapshot_date", "api_status", "total_miles", "miles_planned")
 

@@ -1,4 +1,4 @@
-"""Who may listen to which channel. A channel that does not exist and one that is closed to the user look the same."""
+"""Who may listen to which channel. A circuit that does not exist and one closed to the user look the same."""
 
 import re
 from collections.abc import Iterable, Sequence

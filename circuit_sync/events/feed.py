@@ -8,7 +8,7 @@ from sqlalchemy import Connection
 from starlette.responses import StreamingResponse
 from starlette.types import Receive, Scope, Send
 
-from circuit_sync.domain.errors import PassingError
+from circuit_sync.domain.errors import CircuitSyncError
 from circuit_sync.events.following import BATCH
 from circuit_sync.events.stored import Asking, newest_id, pruned_up_to, read_events
 from circuit_sync.events.stream import Hub, Subscriber, frame, pieces_of
@@ -39,7 +39,7 @@ class EventStream(StreamingResponse):
 async def feed(
     database: Asking, hub: Hub, subscriber: Subscriber, after: int | None, heartbeat_seconds: float
 ) -> AsyncIterator[bytes]:
-    """The bytes of a stream from behind the event ``after``, or from now on."""
+    """The bytes of a stream from behind the event ``after``, or from now on; it ends if the table cannot be read."""
     yield f"retry: {RETRY_MILLISECONDS}\n\n".encode()
     try:
         begin, is_gap = (hub.position, False) if after is None else await _begin(database, hub, after)
@@ -47,7 +47,7 @@ async def feed(
             yield f'event: gap\ndata: {{"after": {after}}}\n\n'.encode()
         async for piece in _missed(database, hub, subscriber, begin):
             yield piece
-    except PassingError:
+    except CircuitSyncError:
         return
     # An id alone is no event: a client that got nothing yet resumes from here.
     yield f"id: {hub.position}\n\n".encode()

@@ -52,16 +52,16 @@ class Gateway:
         self._turn = asyncio.Lock()
 
     async def run(self) -> None:
-        """Follows the table and watches over rights until cancelled. Raises if the database refuses."""
-        watch = asyncio.create_task(self._watch_rights())
+        """Follows the table and watches over rights until cancelled. Raises if the database refuses.
+
+        What fails ends the other too: nothing is streamed that nobody watches.
+        """
         try:
-            async with aclosing(follow(self._database)) as batches:
-                async for batch in batches:
-                    for event in batch.events:
-                        hear(event, self.hub)
-                    self.hub.flush(batch.position)
-        finally:
-            watch.cancel()
+            async with asyncio.TaskGroup() as tasks:
+                tasks.create_task(self._follow())
+                tasks.create_task(self._watch_rights())
+        except ExceptionGroup as failures:
+            raise failures.exceptions[0] from None
 
     async def holder_of(self, *, token: str | None = None, token_id: int | None = None) -> Holder | None:
         """Who sends this token, or whom the token of this id belongs to."""
@@ -94,6 +94,13 @@ class Gateway:
         """Ends every stream; clients resume with the next gateway."""
         for subscriber in self.hub.subscribers:
             subscriber.end()
+
+    async def _follow(self) -> None:
+        async with aclosing(follow(self._database)) as batches:
+            async for batch in batches:
+                for event in batch.events:
+                    hear(event, self.hub)
+                self.hub.flush(batch.position)
 
     async def _watch_rights(self) -> None:
         while True:

@@ -1,6 +1,8 @@
-"""What happens at an event, in one place. A listener hears each event once, in order, after its transaction.
+"""What happens at an event, in one place: the sync itself waits for nobody.
 
-They run in the gateway, which follows the table; the sync itself waits for nobody.
+Listeners run in a gateway, which follows the table: while it runs they hear each event once, in order, after its
+transaction. What happens while no gateway runs is not told to them later, and each of two gateways tells its own: all
+events stand in ``sync_events``, all syncs in ``sync_logs`` and in the logs of their runs.
 """
 
 import logging
@@ -32,12 +34,12 @@ Listener = Callable[[StoredEvent, Audience], None]
 
 
 def log_sync_started(event: StoredEvent, _audience: Audience) -> None:
-    """One structured line: which sync started, why, and of what."""
+    """One structured line in the gateway's log: which sync started, why, and of what."""
     _log_line(event, ("sync_id", "sync_type", "statuses", "trigger", "started_at"))
 
 
 def log_sync_completed(event: StoredEvent, _audience: Audience) -> None:
-    """One structured line: how a sync ended. Its message stands in the sync log."""
+    """One structured line in the gateway's log: how a sync ended. Its message stands in the sync log."""
     counts = ("circuits_processed", "created", "updated", "unchanged")
     _log_line(event, ("sync_id", "sync_status", *counts, "retry_at", "completed_at"))
 

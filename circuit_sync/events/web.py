@@ -1,5 +1,6 @@
 """The gateway's HTTP side: who asks, what for, and one clear line for a refusal."""
 
+import logging
 import re
 from collections.abc import Sequence
 
@@ -11,13 +12,15 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Route
 
-from circuit_sync.domain.errors import PassingError
+from circuit_sync.domain.errors import CircuitSyncError, PassingError
+from circuit_sync.events.access import is_channel
 from circuit_sync.events.gateway import Gateway
 from circuit_sync.events.page import read_page
 from circuit_sync.events.tokens import TICKET_SECONDS, Holder
 
 MOST_CHANNELS = 100
 _EVENT_ID = re.compile(r"[0-9]{1,18}")
+_log = logging.getLogger("circuit_sync.events")
 
 
 class Refusal(Exception):
@@ -48,7 +51,7 @@ def application(gateway: Gateway, origins: Sequence[str] = ()) -> Starlette:
             Route("/health", site.health),
         ],
         middleware=[cors] if origins else [],
-        exception_handlers={Refusal: _refuse, PassingError: _unavailable},
+        exception_handlers={Refusal: _refuse, PassingError: _unavailable, CircuitSyncError: _failed},
     )
 
 
@@ -73,9 +76,7 @@ class _Site:
 
     async def events(self, request: Request) -> Response:
         holder = await self._holder(request, with_ticket=True)
-        channels = sorted(set(request.query_params.getlist("channel")))
-        if not 0 < len(channels) <= MOST_CHANNELS:
-            raise Refusal(400, f"name 1 to {MOST_CHANNELS} channels: /events?channel=dashboard&channel=circuit.42")
+        channels = _channels(request)
         after = _last_event_id(request)
         if not self._gateway.hub.is_ready:
             raise PassingError("the gateway does not know yet where the table stands")
@@ -96,6 +97,16 @@ class _Site:
         if holder is None:
             raise Refusal(401, "a valid token is needed: Authorization: Bearer TOKEN", **{"WWW-Authenticate": "Bearer"})
         return holder
+
+
+def _channels(request: Request) -> list[str]:
+    channels = sorted(set(request.query_params.getlist("channel")))
+    if not 0 < len(channels) <= MOST_CHANNELS:
+        raise Refusal(400, f"name 1 to {MOST_CHANNELS} channels: /events?channel=dashboard&channel=circuit.42")
+    for name in channels:
+        if not is_channel(name):
+            raise Refusal(400, f"unknown channel {name!r}: allowed are dashboard, sync-status and circuit.ID")
+    return channels
 
 
 def _last_event_id(request: Request) -> int | None:
@@ -124,3 +135,9 @@ async def _unavailable(_request: Request, _error: Exception) -> Response:
     response = _json({"error": "the database is not available at the moment: try again"}, 503)
     response.headers["Retry-After"] = "2"
     return response
+
+
+async def _failed(request: Request, error: Exception) -> Response:
+    # Of the URL its path only: the query may hold a ticket.
+    _log.error("%s %s: %s", request.method, request.url.path, error)
+    return _json({"error": "the database refused this: the gateway's log says why"}, 500)

@@ -53,7 +53,10 @@ class Webhook:
     @classmethod
     def parse_all(cls, urls: Sequence[str]) -> list[Self]:
         """The webhooks of the setting, in their order: ``https://…``, or ``slack+https://…`` for Slack's form."""
-        return [cls(place, url.removeprefix(_SLACK), url.startswith(_SLACK)) for place, url in enumerate(urls, start=1)]
+        return [
+            cls(place, url.removeprefix(_SLACK), url.startswith(_SLACK))
+            for place, url in enumerate(dict.fromkeys(urls), 1)
+        ]
 
     @property
     def name(self) -> str:
@@ -86,12 +89,12 @@ class Answer:
 
 
 class Sender:
-    """Posts events; a context manager. Follows no redirect; TLS is verified always."""
+    """Posts events; a context manager. Follows no redirect, no proxy of the environment; TLS is verified always."""
 
     def __init__(self) -> None:
         # httpx logs each URL at INFO.
         logging.getLogger("httpx").setLevel(logging.WARNING)
-        self._http = httpx.Client(timeout=TIMEOUT_SECONDS, headers={"User-Agent": "circuit_sync"})
+        self._http = httpx.Client(timeout=TIMEOUT_SECONDS, headers={"User-Agent": "circuit_sync"}, trust_env=False)
 
     def __enter__(self) -> Self:
         return self
@@ -100,11 +103,14 @@ class Sender:
         self._http.close()
 
     def send(self, webhook: Webhook, event: SyncEvent) -> Answer:
-        """One attempt. ``Idempotency-Key`` is the event's id: an event whose answer was lost comes twice."""
+        """One attempt. ``Idempotency-Key`` is the event's id: an event whose answer was lost comes twice.
+
+        Nothing that a URL may hold raises: a host that cannot be looked up is a ``ValueError`` of Python's own.
+        """
         headers = {"Content-Type": "application/json", "Idempotency-Key": str(event.id)}
         try:
             response = self._http.post(webhook.url, content=webhook.body(event), headers=headers)
-        except (httpx.HTTPError, httpx.InvalidURL) as error:
+        except (httpx.HTTPError, httpx.InvalidURL, ValueError) as error:
             return Answer(f"no answer ({type(error).__name__})")
         if response.is_success:
             return Answer()

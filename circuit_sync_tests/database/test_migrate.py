@@ -61,6 +61,18 @@ def test_migrating_again_changes_nothing(database: Database) -> None:
     assert versions() == before
 
 
+def test_a_role_that_may_make_no_schema_is_enough_where_all_is_made(database: Database) -> None:
+    name = database.url.rsplit("/", 1)[1]
+    with database.transaction() as connection:
+        connection.exec_driver_sql(f'REVOKE CREATE ON DATABASE "{name}" FROM CURRENT_USER')
+
+    upgrade(database)
+
+    with database.transaction() as connection:
+        may_create = f"SELECT has_database_privilege('{name}', 'CREATE')"
+        assert connection.exec_driver_sql(may_create).scalar_one() is False
+
+
 def test_a_unit_type_that_was_changed_is_what_the_file_says_again(database: Database) -> None:
     with database.transaction() as connection:
         connection.exec_driver_sql("UPDATE unit_types SET name = 'x' WHERE code = 'SPM'")

@@ -1,10 +1,15 @@
 """Who may listen to what, and what the others are told: nothing."""
 
+from concurrent.futures import ThreadPoolExecutor
+
 import httpx
 import pytest
 
+from circuit_sync.database.connection import Database, DatabaseRefused
+from circuit_sync.events.gateway import Gateway
+from circuit_sync.events.serving import GatewayServer, bind
 from circuit_sync_tests.events.conftest import Place
-from circuit_sync_tests.events.listening import Listener, gateway_running, tell
+from circuit_sync_tests.events.listening import Listener, gateway_running, tell, wait_for
 
 CHANNELS = ("dashboard", "sync-status", "circuit.1", "circuit.2", "circuit.3", "circuit.4")
 EVERYTHING = set(CHANNELS)
@@ -16,9 +21,10 @@ OPEN_TO = {
     "gus": {"dashboard"},  # general foreman without circuit or region
     "gil": {"dashboard", "circuit.1", "circuit.2"},  # general foreman of the North
 }
+NO_CIRCUITS = ("circuit.999", "circuit.999999999999999999")
 NO_CHANNEL = (
-    *("circuit.999", "circuit.0", "circuit.01", "circuit.-1", "circuit.99999999999999999999", "circuit."),
-    *("circuit.1 ", "circuit.1;--", "circuit.*", "dashboard.1", "Dashboard", "sync.status", "", "*", "%"),
+    *("circuit.0", "circuit.01", "circuit.-1", "circuit.99999999999999999999", "circuit.", "\0", "circuit.1\0"),
+    *("circuit.1 ", "circuit.1;--", "circuit.*", "dashboard.1", "Dashboard", "sync.status", "", "*", "%", "circuit.é"),
 )
 
 
@@ -43,14 +49,23 @@ def test_every_role_may_listen_to_its_channels_and_no_other(place: Place, url: s
 
 
 @pytest.mark.parametrize("user", ["ada", "pat"])
-def test_a_guessed_channel_is_refused_like_one_that_is_closed(place: Place, url: str, user: str) -> None:
+def test_a_guessed_circuit_is_refused_like_one_that_is_closed(place: Place, url: str, user: str) -> None:
     closed = ask(url, place.tokens["gus"], "circuit.1")
-    for channel in NO_CHANNEL:
+    for channel in NO_CIRCUITS:
         answer = ask(url, place.tokens[user], channel)
         assert (channel, answer.status_code, answer.content) == (channel, 403, closed.content)
         assert {name for name in answer.headers if name != "date"} == {
             name for name in closed.headers if name != "date"
         }
+
+
+def test_what_no_channel_is_called_is_refused_with_what_is_allowed(place: Place, url: str) -> None:
+    for channel in NO_CHANNEL:
+        answer = ask(url, place.tokens["pat"], "dashboard", channel)
+        allowed = f"unknown channel {channel!r}: allowed are dashboard, sync-status and circuit.ID"
+        assert (answer.status_code, answer.json()) == (400, {"error": allowed})
+    surrogate = {"Authorization": f"Bearer {place.tokens['pat']}"}
+    assert httpx.get(f"{url}/events?channel=%ED%A0%80", headers=surrogate).status_code == 400
 
 
 def test_one_closed_channel_among_open_ones_refuses_all(place: Place, url: str) -> None:
@@ -114,6 +129,41 @@ def test_a_lost_region_and_a_lost_role_end_streams_too(place: Place, url: str) -
         planner.until_over()
         admin.until_over()
         assert not root.is_over
+
+
+def test_rights_that_can_be_watched_no_more_end_the_gateway(place: Place) -> None:
+    with (
+        Database(place.database.url) as own,
+        bind("127.0.0.1", 0) as listening,
+        ThreadPoolExecutor(1) as threads,
+    ):
+        server = GatewayServer(Gateway(own, rights_seconds=0.2))
+        served = threads.submit(server.serve_on, listening)
+        try:
+            url = f"http://127.0.0.1:{listening.getsockname()[1]}"
+            wait_for(url)
+            with Listener(url, place.tokens["pat"], ["circuit.1"]) as listener:
+                place.execute("ALTER TABLE circuit_user RENAME TO gone")
+                assert listener.until_over() < 5
+            with pytest.raises(DatabaseRefused, match="circuit_user"):
+                served.result(10)
+        finally:
+            server.stop()
+
+
+def test_a_refusal_of_the_database_is_one_line_without_its_words(
+    place: Place, url: str, caplog: pytest.LogCaptureFixture
+) -> None:
+    place.execute("ALTER TABLE user_tokens RENAME TO gone")
+    bearer = {"Authorization": f"Bearer {place.tokens['pat']}"}
+    answers = [httpx.get(f"{url}/state?ticket=T0SECRET", headers=bearer), ask(url, place.tokens["pat"], "dashboard")]
+    for answer in answers:
+        refusal = {"error": "the database refused this: the gateway's log says why"}
+        assert (answer.status_code, answer.json()) == (500, refusal)
+    lines = [record.getMessage() for record in caplog.records if record.name == "circuit_sync.events"]
+    assert [line.split(":")[0] for line in lines] == ["GET /state", "GET /events"]
+    assert all("user_tokens" in line and "SECRET" not in line and "\n" not in line for line in lines)
+    assert "Traceback" not in caplog.text
 
 
 def test_a_ticket_opens_one_stream_for_its_user(place: Place, url: str) -> None:

@@ -56,6 +56,19 @@ def test_syncs_are_logged_as_structured_lines_without_free_text(place: Place, ca
     assert "answer" not in str(failed)
 
 
+def test_what_happened_while_no_gateway_ran_stands_in_the_tables_and_not_in_its_log(
+    place: Place, caplog: pytest.LogCaptureFixture
+) -> None:
+    caplog.set_level(logging.INFO, "circuit_sync.events")
+    emit_now(place.database, *SYNC)
+    with gateway_running(place.database):
+        emit_now(place.database, SYNC[0])
+        until(lambda: len(_lines(caplog)) == 1)
+    with place.database.transaction() as connection:
+        stored = connection.scalars(text("SELECT name FROM sync_events ORDER BY id")).all()
+    assert stored == ["sync.started", "sync.completed", "sync.failed", "sync.started"]
+
+
 def _lines(caplog: pytest.LogCaptureFixture) -> list[dict[str, object]]:
     return [json.loads(record.getMessage()) for record in caplog.records if record.getMessage().startswith("{")]
 

@@ -193,6 +193,7 @@ def test_a_client_told_that_what_it_missed_is_pruned(place: Place, url: str) -> 
 
 def test_an_id_from_the_future_is_told_as_a_gap(place: Place, url: str) -> None:
     with Listener(url, place.tokens["pat"], last_id="999999") as listener:
+        until(lambda: bool(listener.events))
         tell(place.database, [1])
         assert listener.until(1) == [1]
     assert listener.events[0][1] == "gap"

@@ -80,6 +80,12 @@ def test_a_file_is_stored_marked_and_rolled_up(shelf: Shelf, file: Path) -> None
     assert shelf.regional(FRIDAY)["Lehigh"]["total_units_change"] == 1
 
 
+def test_a_count_may_be_written_with_zeros_behind_the_point(shelf: Shelf, file: Path) -> None:
+    file.write_text("\n".join([HEAD, "2026-02-27,wo-1,@,,,ACTIV,1,1,12.0"]))
+    import_snapshots(shelf.desk.session, file)
+    assert shelf.desk.one("SELECT total_units FROM circuit_snapshots WHERE is_imported") == 12
+
+
 def test_importing_again_replaces_its_dates_as_a_whole(shelf: Shelf, file: Path) -> None:
     file.write_text("\n".join(GOOD[:3]))
     import_snapshots(shelf.desk.session, file)
@@ -133,6 +139,8 @@ def test_a_backfill_of_an_imported_date_leaves_it_alone(shelf: Shelf, file: Path
         ("2026-02-27,wo-1,@,,,ACTIV,many,1,", "total_miles: not a number"),
         ("2026-02-27,wo-1,@,,,ACTIV,,1,", "total_miles: is empty"),
         ("2026-02-27,wo-1,@,,,ACTIV,1,1,-4", "total_units: not between 0 and 2147483647"),
+        ("2026-02-27,wo-1,@,,,ACTIV,1,1,12.4", "total_units: not a whole number"),
+        ("2026-02-27,wo-1,@,,,ACTIV,1,1,99999999999", "total_units: not between 0 and 2147483647"),
         ("2026-02-27,wo-1,@,,,ACTIV,1,1,4,5", "has more cells than the first line has columns"),
         ("2026-02-27,wo-1,@", "api_status: is empty"),
     ],
