@@ -16,13 +16,19 @@ NEEDS_SYNC = """
     CASE
         WHEN c.departed_at IS NOT NULL OR c.is_excluded OR NOT c.planned_units_sync_enabled THEN NULL
         WHEN c.last_planned_units_synced_at IS NULL THEN 'never synced'
-        WHEN c.api_status = 'CLOSE' THEN 'closed since'
+        WHEN c.api_status = 'CLOSE' AND EXISTS (
+            SELECT 1 FROM circuit_history
+            WHERE circuit_id = c.id AND api_status <> 'CLOSE' AND valid_to > c.last_planned_units_synced_at)
+            THEN 'closed since'
         WHEN c.api_modified_at > c.last_planned_units_synced_at THEN 'changed'
         WHEN u.workflow_stage = 'pending_permissions' THEN 'pending permissions'
         WHEN c.last_planned_units_synced_at < :midnight THEN 'aged'
     END
 """
-"""SQL: why a circuit ``c`` with the UI state ``u`` needs its units fetched, null if it does not."""
+"""SQL: why a circuit ``c`` with the UI state ``u`` needs its units fetched, null if it does not.
+
+A closed one that is still enabled after its last aggregate is so by a person's wish, and is judged as any other.
+"""
 
 _STATES = "circuits AS c LEFT JOIN circuit_ui_states AS u ON u.circuit_id = c.id"
 
@@ -51,6 +57,8 @@ _REASONS = text("""
     SELECT reason, count(*) AS circuits FROM staged_choices WHERE sync_log_id = :sync GROUP BY reason ORDER BY reason
 """)
 
+_COUNT_CHOSEN = text("SELECT count(*) FROM staged_choices WHERE sync_log_id = :sync")
+
 CHOSEN_COLUMNS = ("work_order", "circuit_id", "extension", "is_target", "last_units", "has_rollup")
 
 _CHOSEN = text("""
@@ -65,7 +73,7 @@ _CHOSEN = text("""
         WHERE circuit_id = m.id AND NOT is_rollup ORDER BY aggregate_date DESC LIMIT 1) AS a ON true
     WHERE m.work_order IN (SELECT work_order FROM staged_choices WHERE sync_log_id = :sync)
       AND m.departed_at IS NULL AND NOT m.is_excluded
-    ORDER BY m.work_order, m.extension, m.id
+    ORDER BY m.work_order, m.extension, EXISTS (SELECT 1 FROM circuits WHERE parent_circuit_id = m.id) DESC, m.id
 """)
 
 _UNKNOWN_WORK_ORDERS = text("""
@@ -116,10 +124,11 @@ _STORE = text(f"""
 _MARK_SYNCED = text("""
     UPDATE circuits AS c
     SET last_planned_units_synced_at = asked.at,
-        planned_units_sync_enabled = c.planned_units_sync_enabled AND NOT EXISTS (
-            SELECT 1 FROM circuit_history
-            WHERE circuit_id = c.id AND api_status = 'CLOSE' AND c.api_status = 'CLOSE'
-              AND valid_from <= asked.at AND (valid_to IS NULL OR valid_to > asked.at))
+        planned_units_sync_enabled = c.planned_units_sync_enabled AND (
+            c.user_modified_fields ? 'planned_units_sync_enabled' OR NOT EXISTS (
+                SELECT 1 FROM circuit_history
+                WHERE circuit_id = c.id AND api_status = 'CLOSE' AND c.api_status = 'CLOSE'
+                  AND valid_from <= asked.at AND (valid_to IS NULL OR valid_to > asked.at)))
     FROM unnest(CAST(:circuits AS bigint[]), CAST(:asked AS timestamptz[])) AS asked (circuit_id, at)
     WHERE c.id = asked.circuit_id
 """)
@@ -166,10 +175,16 @@ def left_out(connection: Connection, sync_id: int, work_orders: Sequence[str]) -
     return list(connection.scalars(_LEFT_OUT, {"sync": sync_id, "work_orders": list(work_orders)}))
 
 
+def count_chosen(connection: Connection, sync_id: int) -> int:
+    """How many circuits are still chosen: a crash of the database empties an unlogged table."""
+    return int(connection.scalar(_COUNT_CHOSEN, {"sync": sync_id}) or 0)
+
+
 def chosen(connection: Connection, sync_id: int) -> list[dict[str, Any]]:
     """Every circuit of the chosen work orders, with ``CHOSEN_COLUMNS``.
 
-    Those that are no target (their units are not kept up) are there for the roll-up of their work order.
+    Those that are no target (their units are not kept up) are there for the roll-up of their work order. Of several
+    main assessments the one that the splits hang on comes first.
     ``last_units``: how many units it had the last time; ``has_rollup``: whether it ever carried a roll-up.
     """
     return [dict(row._mapping) for row in connection.execute(_CHOSEN, {"sync": sync_id})]
@@ -191,7 +206,8 @@ def store_aggregates(
     """Writes the aggregates that differ from the latest of their circuit, and dates the circuits' last sync.
 
     ``rows`` have the values of ``AGGREGATE_COLUMNS``; ``asked``: when each circuit's units were asked for: one that was
-    closed already then has its last aggregate now. Returns what was written, with the previous totals.
+    closed already then has its last aggregate now, unless a person enabled it. Returns what was written, with the
+    previous totals.
     """
     connection.execute(_LOCK, {"circuits": sorted({*asked, *(row[0] for row in rows)})})
     connection.execute(_INCOMING)

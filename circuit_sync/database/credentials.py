@@ -1,4 +1,8 @@
-"""Planners' WorkStudio accounts, encrypted: nothing here can read them."""
+"""Planners' WorkStudio accounts, encrypted: nothing here can read them.
+
+A row's id stands for one password: a new one is given a new id, the same one under another key keeps it. So what comes
+of a call is written to the password that it was made with, or to none.
+"""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
@@ -13,7 +17,8 @@ _STORE = text("""
     INSERT INTO user_ws_credentials (user_id, encrypted_username, encrypted_password)
     VALUES (:user, :username, :password)
     ON CONFLICT (user_id) DO UPDATE
-    SET encrypted_username = excluded.encrypted_username, encrypted_password = excluded.encrypted_password,
+    SET id = excluded.id,
+        encrypted_username = excluded.encrypted_username, encrypted_password = excluded.encrypted_password,
         is_valid = false, fail_count = 0, failed_at = NULL, verified_at = NULL
 """)
 
@@ -32,14 +37,13 @@ _REENCRYPT = text("""
 """)
 
 _ACCEPT = text("""
-    UPDATE user_ws_credentials SET is_valid = true, fail_count = 0, verified_at = :now
-    WHERE id = :id AND encrypted_password = :password
+    UPDATE user_ws_credentials SET is_valid = true, fail_count = 0, verified_at = :now WHERE id = :id
 """)
 
 _REFUSE = text("""
     UPDATE user_ws_credentials
     SET fail_count = fail_count + 1, failed_at = :now, is_valid = is_valid AND fail_count + 1 < :most
-    WHERE id = :id AND encrypted_password = :password
+    WHERE id = :id
     RETURNING fail_count, is_valid
 """)
 
@@ -108,8 +112,7 @@ def reencrypt(connection: Connection, credential_id: int, encrypted_username: st
 
 def mark_verified(connection: Connection, credential: StoredCredential, now: datetime) -> None:
     """WorkStudio took it: it may be used. Nothing happens if it was replaced meanwhile."""
-    parameters = {"id": credential.id, "password": credential.encrypted_password, "now": now}
-    connection.execute(_ACCEPT, parameters)
+    connection.execute(_ACCEPT, {"id": credential.id, "now": now})
 
 
 def count_refusal(
@@ -119,8 +122,7 @@ def count_refusal(
 
     Returns the refusals in a row, ``None`` if the credential may not be used any more: disabled, replaced or removed.
     """
-    parameters = {"id": credential.id, "password": credential.encrypted_password, "now": now, "most": most}
-    row = connection.execute(_REFUSE, parameters).first()
+    row = connection.execute(_REFUSE, {"id": credential.id, "now": now, "most": most}).first()
     return int(row.fail_count) if row is not None and row.is_valid else None
 
 

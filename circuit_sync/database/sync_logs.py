@@ -88,6 +88,13 @@ def remember(connection: Connection, sync_id: int, context: Mapping[str, Any], d
     )
 
 
+def keep_open(connection: Connection, sync_id: int) -> None:
+    """Nobody closes the log before this transaction ends. Raises ``SyncAlreadyClosed`` if somebody did."""
+    still_open = select(sync_logs.c.id).where(sync_logs.c.id == sync_id, sync_logs.c.sync_status == "started")
+    if connection.execute(still_open.with_for_update(read=True)).first() is None:
+        raise _closed_already(sync_id)
+
+
 def complete(connection: Connection, sync_id: int, now: datetime, results: Mapping[str, int]) -> None:
     """Closes the log as ``completed``. Raises ``SyncAlreadyClosed`` if it is not open any more."""
     _close(connection, sync_id, "completed", now, results)
@@ -187,9 +194,13 @@ def _close(
         )
     )
     if closed.rowcount != 1:
-        raise SyncAlreadyClosed(
-            f"sync {sync_id} was closed by somebody else, its run taken for dead: nothing was stored"
-        )
+        raise _closed_already(sync_id)
+
+
+def _closed_already(sync_id: int) -> SyncAlreadyClosed:
+    return SyncAlreadyClosed(
+        f"sync {sync_id} was closed by somebody else, its run taken for dead: nothing more is stored"
+    )
 
 
 _SHRUNKEN_BEFORE = text("""

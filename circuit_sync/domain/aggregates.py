@@ -37,7 +37,10 @@ AGGREGATE_COLUMNS = (
 
 
 def with_roots(circuits: pd.DataFrame) -> pd.DataFrame:
-    """Adds ``root_id``: the main assessment of the work order, or the circuit itself where there is none."""
+    """Adds ``root_id``: the main assessment of the work order, or the circuit itself where there is none.
+
+    Of several main assessments it is the first one listed: the store lists the one that the splits hang on first.
+    """
     mains = circuits[circuits["extension"] == MAIN_EXTENSION].drop_duplicates("work_order")
     root = circuits["work_order"].map(mains.set_index("work_order")["circuit_id"])
     return circuits.assign(root_id=root.fillna(circuits["circuit_id"]).astype("int64"))

@@ -75,7 +75,8 @@ def clean_number(value: Any, *, places: int, low: Decimal, high: Decimal) -> Dec
     if not _NUMBER.fullmatch(text):
         raise BadValue("not a number")
     number = Decimal(text)
-    if not number or number.adjusted() < 20:
+    # What no rounding brings into the range may have more digits than a Decimal can be rounded with.
+    if low - 1 <= number <= high + 1:
         number = number.quantize(Decimal(1).scaleb(-places), ROUND_HALF_UP) + 0
     if not low <= number <= high:
         raise BadValue(f"not between {low} and {high}")

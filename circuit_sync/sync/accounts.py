@@ -15,7 +15,7 @@ from circuit_sync.sync.people import planner_name
 from circuit_sync.sync.secrets import CannotDecrypt, SecretKeys
 from circuit_sync.sync.session import Session
 from circuit_sync.workstudio.client import WorkStudio
-from circuit_sync.workstudio.errors import Unauthorized
+from circuit_sync.workstudio.errors import Forbidden, Unauthorized
 
 NO_WORK_ORDER = "0000-0000"
 """A work order that does not exist: to ask for its units costs a server next to nothing."""
@@ -135,7 +135,9 @@ def _verify(session: Session, workstudio: WorkStudio, keys: SecretKeys, credenti
     except Unauthorized:
         with session.database.transaction() as connection:
             store.count_refusal(connection, credential, session.now(), most=1)
-        return "refused: wrong password, or no right to see planned units"
+        return "refused: wrong password"
+    except Forbidden:
+        return "refused: the account may not see planned units; check its rights in WorkStudio"
     with session.database.transaction() as connection:
         store.mark_verified(connection, credential, session.now())
     return VALID

@@ -60,17 +60,22 @@ class Tally:
                 line = {"work_order": work_order, "column": "", "reason": _MISSHAPEN, "units": len(table.misshapen)}
                 self.rejected.append(line)
 
-    def add_stored(self, written: Sequence[Mapping[str, Any]], *, work_orders: int, circuits: int, units: int) -> None:
-        own = [row for row in written if not row["is_rollup"]]
-        for name, number in {
+    def counts_with(
+        self, written: Sequence[Mapping[str, Any]], *, work_orders: int, circuits: int, units: int
+    ) -> dict[str, int]:
+        """The counts as they are once a batch is stored."""
+        batch = {
             "work_orders": work_orders,
             "circuits": circuits,
             "stored": len(written),
-            "unchanged": circuits - len(own),
+            "unchanged": circuits - len(_own(written)),
             "units": units,
-        }.items():
-            self.counts[name] += number
-        for row in own[: LINES_LISTED - len(self.changes)]:
+        }
+        return {name: number + batch.get(name, 0) for name, number in self.counts.items()}
+
+    def add_stored(self, written: Sequence[Mapping[str, Any]], counts: dict[str, int]) -> None:
+        self.counts = counts
+        for row in _own(written)[: LINES_LISTED - len(self.changes)]:
             names = {"units": "total_units", "previous_units": "previous_total_units"}
             line = {name: row[name] for name in ("work_order", "extension")}
             self.changes.append(line | {name: row[column] for name, column in names.items()})
@@ -161,7 +166,10 @@ class AggregateRun:
         self.tally.emptied.extend(f"{work_order} {extension}" for extension in extensions)
 
     def _store(self, batch: dict[str, Table], answers: UnitAnswers, total: int) -> None:
-        """Computes and stores the batch in one transaction, empties it, and tells how many of ``total`` are done."""
+        """Computes and stores the batch in one transaction, empties it, and tells how many of ``total`` are done.
+
+        Raises ``SyncAlreadyClosed`` if the run was taken for dead meanwhile: nothing follows upon ``sync.failed``.
+        """
         if not batch:
             return
         begun = time.monotonic()
@@ -177,20 +185,30 @@ class AggregateRun:
         computed = time.monotonic()
         now = self._session.now()
         with self._session.database.transaction() as connection:
+            sync_logs.keep_open(connection, self._sync_id)
             written = aggregate_store.store_aggregates(
                 connection, rows.values.tolist(), asked, day=eastern_date(now), now=now
             )
-            emit(connection, [_event(row, self._sync_id) for row in written if not row["is_rollup"]], now)
+            counts = self.tally.counts_with(
+                written, work_orders=len(batch) - len(faults.oversized), circuits=len(asked), units=len(units)
+            )
+            # Should the process be killed, its log tells what is stored.
+            sync_logs.remember(connection, self._sync_id, {"counts": counts}, {})
+            emit(connection, [_event(row, self._sync_id) for row in _own(written)], now)
+        self.tally.add_stored(written, counts)
         for work_order in faults.oversized:
             self._note_failure(work_order, PermanentError("its units add up to more than the database can hold"))
         self.tally.add_faults(faults, batch)
-        stored = len(batch) - len(faults.oversized)
-        self.tally.add_stored(written, work_orders=stored, circuits=len(asked), units=len(units))
         self.tally.seconds["compute"] += computed - begun
         self.tally.seconds["store"] += time.monotonic() - computed
         batch.clear()
         done = self.tally.counts["work_orders"] + self.tally.counts["failed"]
         self._session.log(f"sync {self._sync_id}: {done} of {total} work orders done")
+
+
+def _own(written: Sequence[Mapping[str, Any]]) -> list[Mapping[str, Any]]:
+    """What was written of circuits themselves, without roll-ups."""
+    return [row for row in written if not row["is_rollup"]]
 
 
 def _event(row: Mapping[str, Any], sync_id: int) -> PlannedUnitsSynced:

@@ -10,7 +10,7 @@ from circuit_sync.database import aggregate_store, sync_logs
 from circuit_sync.database.staging import discard_orphans, discard_staged
 from circuit_sync.domain.aggregates import with_roots
 from circuit_sync.domain.eastern import eastern_date, midnight
-from circuit_sync.domain.errors import UsageError
+from circuit_sync.domain.errors import PassingError, UsageError
 from circuit_sync.domain.statuses import STATUS_CODES, parse_statuses
 from circuit_sync.events.catalogue import SyncCompleted, SyncStarted
 from circuit_sync.events.outbox import emit
@@ -97,11 +97,14 @@ def fetch_and_store_aggregates(session: Session, sync_id: int) -> dict[str, int]
     """Fetches the units of each chosen work order and stores the aggregates batch by batch; returns the counts.
 
     What a batch stored stays, whatever happens later. Raises ``PassingError`` when three work orders failed one after
-    another for a passing reason, ``Unauthorized`` when the server refuses our credentials, and the fate of the failures
-    when every work order failed.
+    another for a passing reason or a crash of the database lost what was chosen, ``Unauthorized`` when the server
+    knows none of our credentials, and the fate of the failures when every work order failed.
     """
     with closing_on_failure(session, sync_id):
         with session.database.transaction() as connection:
+            reasons = sync_logs.read(connection, sync_id).context["reasons"]
+            if aggregate_store.count_chosen(connection, sync_id) != sum(reasons.values()):
+                raise PassingError(f"what sync {sync_id} chose is gone, as after a crash of the database: sync again")
             circuits = pd.DataFrame(aggregate_store.chosen(connection, sync_id), columns=aggregate_store.CHOSEN_COLUMNS)
             measurements = aggregate_store.measurements(connection)
         run = AggregateRun(session, sync_id, with_roots(circuits), measurements)
@@ -124,7 +127,8 @@ def complete_aggregate_sync(session: Session, sync_id: int) -> AggregateSyncResu
         else:
             sync_logs.complete(connection, sync_id, now, results)
         status = "warning" if message else "completed"
-        tallied = {"processed": counts["circuits"], "updated": counts["stored"], "unchanged": counts["unchanged"]}
+        updated = counts["circuits"] - counts["unchanged"]
+        tallied = {"processed": counts["circuits"], "updated": updated, "unchanged": counts["unchanged"]}
         emit(connection, [SyncCompleted(sync_id, status, now, tallied)], now)
         discard_staged(connection, sync_id)
     session.log(f"sync {sync_id}: {status}; {_listed(counts)}")

@@ -1,7 +1,8 @@
 """Whose WorkStudio account a call is made with: planners' own, and the service account behind them.
 
-A refusal (401 or 403) counts against a planner's credential and the next one is tried; three in a row disable it. The
-service account is never disabled.
+A 401 counts against a planner's credential and the next one is tried; three in a row disable it. After a 403 the next
+one is tried, too, but nobody is blamed: the account is good and may only not see this. The service account is never
+disabled.
 """
 
 import threading
@@ -19,7 +20,7 @@ from circuit_sync.sync.secrets import SETTING, CannotDecrypt, SecretKeys
 from circuit_sync.sync.session import Session
 from circuit_sync.workstudio.client import WorkStudio
 from circuit_sync.workstudio.ddotable import Table
-from circuit_sync.workstudio.errors import Unauthorized
+from circuit_sync.workstudio.errors import Forbidden, Unauthorized
 from circuit_sync.workstudio.server import Credential
 
 SERVICE = "service"
@@ -63,7 +64,7 @@ class CredentialRotation:
     def fetch_planned_units(self, workstudio: WorkStudio, work_order: str, planner_user_ids: Sequence[int]) -> Table:
         """The units of a work order: as one of its planners, else as whoever was used least recently, else as service.
 
-        Raises the last ``Unauthorized`` if every account is refused.
+        If none is answered, raises ``Unauthorized`` if the server knows none of them, else ``Forbidden``.
         """
         return self._ask(
             self._for_units(planner_user_ids), lambda account: workstudio.fetch_planned_units(work_order, account)
@@ -72,7 +73,7 @@ class CredentialRotation:
     def fetch_circuits(self, workstudio: WorkStudio, status: str, person: int | None = None) -> Table:
         """The circuits of a status: as the person (a user's id), else as service, else in turn.
 
-        A planner's rights may filter the list, so theirs come last. Raises the last ``Unauthorized``.
+        A planner's rights may filter the list, so theirs come last. Raises as ``fetch_planned_units``.
         """
         return self._ask(self._for_circuits(person), lambda account: workstudio.fetch_circuits(status, account))
 
@@ -93,16 +94,22 @@ class CredentialRotation:
                 store.record_uses(connection, uses)
 
     def _ask(self, candidates: Iterator[_Held | None], fetch: Callable[[Credential], Table]) -> Table:
-        refusal: Unauthorized | None = None
+        unknown: Unauthorized | None = None
+        forbidden: Forbidden | None = None
         for held in candidates:
             try:
                 table = fetch(held.account if held else self._service)
             except Unauthorized as error:
-                refusal = error
-                self._refuse(held)
+                unknown = error
+                self._note_refused(held)
+                self._blame(held)
+            except Forbidden as error:
+                forbidden = error
+                self._note_refused(held)
             else:
                 self._accept(held)
                 return table
+        refusal = forbidden or unknown
         assert refusal is not None
         raise refusal
 
@@ -148,11 +155,13 @@ class CredentialRotation:
         if had_refusals:
             self.record_uses()
 
-    def _refuse(self, held: _Held | None) -> None:
+    def _note_refused(self, held: _Held | None) -> None:
         key = held.stored.id if held else SERVICE
         with self._mutex:
             self._calls[key] += 1
             self._refused[key] += 1
+
+    def _blame(self, held: _Held | None) -> None:
         if held is None:
             return
         self.record_uses()

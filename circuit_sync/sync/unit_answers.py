@@ -20,7 +20,7 @@ class UnitAnswers:
 
     ``fetch`` asks for one work order, with whatever credentials. ``had_units``: the extensions of each work order that
     had units the last time. ``failed`` is told of every work order that failed, ``emptied`` of extensions that have no
-    units any more; ``asked`` tells when each answer that came was asked for.
+    units any more; ``asked`` tells when each answer that came was first asked for.
     """
 
     def __init__(
@@ -34,6 +34,7 @@ class UnitAnswers:
         emptied: Callable[[str, Collection[str]], None],
     ) -> None:
         self.asked: dict[str, datetime] = {}
+        self._lost_twice: dict[str, list[str]] = {}
         self._session = session
         self._workstudio = workstudio
         self._fetch = fetch
@@ -45,37 +46,36 @@ class UnitAnswers:
         """Work order and table as the calls end, without those that failed.
 
         Raises ``PassingError`` when ``FAILURES_IN_A_ROW`` calls, one after another, failed for a passing reason, and
-        at once if the server refuses our credentials.
+        ``Unauthorized`` at once if the server knows none of our credentials.
         """
         failed_in_a_row = 0
         with closing(self._workstudio.fetch_many(work_orders, self._ask)) as answers:
             for done, (work_order, answer) in enumerate(answers, start=1):
-                try:
-                    table = self._believed(work_order, answer)
-                except Unauthorized:
-                    raise
-                except CircuitSyncError as error:
-                    self._failed(work_order, error)
-                    failed_in_a_row = failed_in_a_row + 1 if error.passing else 0
+                if isinstance(answer, Unauthorized):
+                    raise answer
+                if isinstance(answer, CircuitSyncError):
+                    self._failed(work_order, answer)
+                    failed_in_a_row = failed_in_a_row + 1 if answer.passing else 0
                     if failed_in_a_row == FAILURES_IN_A_ROW:
                         raise PassingError(
-                            f"{FAILURES_IN_A_ROW} work orders failed one after another, the last: {error}; what was "
+                            f"{FAILURES_IN_A_ROW} work orders failed one after another, the last: {answer}; what was "
                             "stored stays, the rest is still due"
-                        ) from None
+                        )
                 else:
                     failed_in_a_row = 0
-                    yield work_order, table
+                    if lost := self._lost_twice.get(work_order):
+                        self._emptied(work_order, lost)
+                    yield work_order, answer
                 # Whoever cancels here finds the answer handed on: it is finished work.
                 self._session.progress(done, len(work_orders))
 
     def _ask(self, work_order: str) -> Table:
-        self.asked[work_order] = self._session.now()
-        return self._fetch(work_order)
+        """The answer, asked for once more if it has no units for a circuit that had some the last time.
 
-    def _believed(self, work_order: str, answer: Table | CircuitSyncError) -> Table:
-        """The answer, asked for once more if it has no units for a circuit that had some the last time."""
-        if isinstance(answer, CircuitSyncError):
-            raise answer
+        Runs in a worker's thread, both calls: so no more of them overlap than may.
+        """
+        self.asked[work_order] = self._session.now()
+        answer = self._fetch(work_order)
         lost = self._lost(work_order, answer)
         if not lost:
             return answer
@@ -87,8 +87,7 @@ class UnitAnswers:
                 f"two answers for the units of {work_order} contradict each other: each lacks an extension that the "
                 "other has, and that had units before"
             )
-        if lost_again:
-            self._emptied(work_order, sorted(lost_again))
+        self._lost_twice[work_order] = sorted(lost_again)
         return again
 
     def _lost(self, work_order: str, table: Table) -> set[str]:

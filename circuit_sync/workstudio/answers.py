@@ -14,6 +14,7 @@ import orjson
 from circuit_sync.workstudio.ddotable import member
 from circuit_sync.workstudio.errors import (
     Fault,
+    Forbidden,
     MalformedAnswer,
     RequestRefused,
     ServerUnreachable,
@@ -55,8 +56,10 @@ def check_status(response: httpx.Response, site: str, now: Callable[[], datetime
         return
     if status == 429 or status >= 500:
         raise Fault(ServerUnreachable, reason, LATER, retry_after=retry_after(response, now))
-    if status in (401, 403):
-        raise Fault(Unauthorized, reason, "check the username and password of the credential used, and its rights")
+    if status == 401:
+        raise Fault(Unauthorized, reason, "check the username and password of the credential used")
+    if status == 403:
+        raise Fault(Forbidden, reason, "check in WorkStudio what the account used may see")
     if response.has_redirect_location:
         reason = f"{reason}, a redirect, which is not followed"
     raise Fault(RequestRefused, reason, "check WORKSTUDIO_BASE_URL and the view GUIDs")

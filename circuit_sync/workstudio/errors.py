@@ -16,7 +16,11 @@ class CallAbandoned(PassingError):
 
 
 class Unauthorized(PermanentError):
-    """401 or 403: this credential is wrong or lacks the right; another one may do."""
+    """401: this credential is wrong; another one may do."""
+
+
+class Forbidden(PermanentError):
+    """403: this account may not see what was asked for; another one may."""
 
 
 class RequestRefused(PermanentError):

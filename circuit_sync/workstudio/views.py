@@ -38,7 +38,6 @@ UNIT_FIELDS = {
     "JOBVEGETATIONUNITS_LENGTHWRK": "linear_ft",
     "JOBVEGETATIONUNITS_ACRES": "acres",
     "JOBVEGETATIONUNITS_NUMTREES": "trees",
-    "VEGUNIT_ASSDDATE": "assessed_date",
 }
 
 

@@ -145,6 +145,15 @@ def test_junk_and_what_is_out_of_range_is_refused_without_being_quoted(raw: Any,
     assert str(refusal.value) == reason
 
 
+@pytest.mark.parametrize("raw", [10**10, 1e10, 1e15, -1e15, "1e19", 1e20, "-12345678901234567890.123"])
+@pytest.mark.parametrize(("places", "most"), [(2, "9999999999.99"), (4, "9999999999.9999"), (18, "2147483647")])
+def test_a_number_beyond_its_columns_range_is_refused_however_many_places_count(
+    raw: Any, places: int, most: str
+) -> None:
+    with pytest.raises(BadValue, match=f"not between -{most} and {most}"):
+        clean_number(raw, places=places, low=-Decimal(most), high=Decimal(most))
+
+
 @given(st.decimals(-99, 99, allow_nan=False, places=6))
 def test_a_number_means_the_same_as_json_number_and_as_text(value: Decimal) -> None:
     assert number(float(value)) == number(str(float(value)))

@@ -235,7 +235,7 @@ def test_the_log_tells_what_was_done(desk: Desk) -> None:
         "sync_id": result.sync_id,
         "circuits_processed": 3,
         "created": 0,
-        "updated": 3,
+        "updated": 2,
         "unchanged": 1,
         "sync_status": "completed",
         "completed_at": desk.clock().isoformat(),
@@ -341,6 +341,19 @@ def test_unknown_types_and_junk_measures_are_reported_as_a_warning(desk: Desk) -
             "units": 1,
         },
     ]
+
+
+@pytest.mark.parametrize("trees", [10**10, 1e15, "1e19"])
+def test_a_number_beyond_its_columns_range_rejects_its_unit_and_no_other(desk: Desk, trees: Any) -> None:
+    circuits(desk, WO, "2026-0102")
+    answer_units(desk, WO, unit("REM612", JOBVEGETATIONUNITS_NUMTREES=trees), unit(feet=1))
+    answer_units(desk, "2026-0102", unit(feet=2))
+
+    result = sync_units(desk)
+
+    assert (result.sync_status, feet(desk), feet(desk, "2026-0102")) == ("warning", [1], [2])
+    (line,) = desk.log()["error_details"]["rejected_units"]
+    assert (line["work_order"], line["column"], line["units"]) == (WO, "trees", 1)
 
 
 def test_a_row_of_the_wrong_length_is_reported(desk: Desk) -> None:

@@ -1,15 +1,21 @@
 """Failures, empty answers and cancellations of an aggregate sync: what is kept, what is told; behaviour 12."""
 
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from threading import current_thread, main_thread
 from typing import Any
 
+import psycopg
 import pytest
 
+from circuit_sync.database.connection import Database
+from circuit_sync.database.sync_logs import SyncAlreadyClosed
 from circuit_sync.domain.errors import CircuitSyncError, PassingError, PermanentError
 from circuit_sync.sync.aggregates import fetch_and_store_aggregates
+from circuit_sync.sync.closing import close_as_failed
 from circuit_sync.workstudio.errors import Unauthorized
-from circuit_sync_tests.scenery import Desk
+from circuit_sync.workstudio.simulator import Simulator, World
+from circuit_sync_tests.scenery import Clock, Desk, session_for, until
 from circuit_sync_tests.sync.units_desk import (
     WO,
     aggregates,
@@ -119,6 +125,16 @@ def test_refused_credentials_stop_the_run_at_once_and_keep_what_is_stored(at_des
     assert stored(at_desk) == NAMES[:3]
     log = at_desk.log()
     assert (log["sync_status"], log["error_details"]["passing"], log["retry_at"]) == ("failed", False, None)
+
+
+def test_work_orders_that_no_account_may_see_are_reported_and_the_others_are_stored(at_desk: Desk) -> None:
+    fail(at_desk, *NAMES[:4], code=403)
+
+    result = sync_units(at_desk)
+
+    assert (result.sync_status, result.counts["failed"]) == ("warning", 4)
+    assert (due(at_desk), stored(at_desk)) == (NAMES[:4], NAMES[4:])
+    assert "HTTP 403" in at_desk.log()["error_details"]["failures"][0]["reason"]
 
 
 @pytest.mark.parametrize(("kind", "passing"), [("status", True), ("error", False)])
@@ -284,7 +300,40 @@ def test_an_empty_answer_for_a_circuit_without_units_is_asked_for_once(desk: Des
     assert asked(desk) == [WO]
 
 
+def test_no_more_calls_overlap_than_may_when_one_is_made_twice(database: Database, clock: Clock) -> None:
+    with Simulator(World(circuits=1), advance=False) as simulator:
+        desk = Desk(session_for(database, simulator.base_url, clock), simulator, clock)
+        circuits(desk, *NAMES)
+        for name in NAMES:
+            answer_units(desk, name, unit(feet=1))
+        sync_units(desk)
+        for name in NAMES:
+            answer_units(desk, name)
+        fail(desk, *NAMES, kind="delay", seconds=0.02)
+
+        sync_units(desk, force=True)
+
+        assert asked(desk)[-4:] == [NAMES[-2]] * 2 + [NAMES[-1]] * 2
+        assert simulator.most_at_once == 1
+
+
 # Progress and cancellation.
+
+
+def test_the_log_of_a_run_that_is_killed_tells_what_it_stored(at_desk: Desk, monkeypatch: pytest.MonkeyPatch) -> None:
+    """It is written with each batch: nobody writes it later."""
+    monkeypatch.setattr("circuit_sync.sync.aggregate_run.BATCH_WORK_ORDERS", 1)
+    stored = []
+
+    def look(_done: int, _total: int) -> None:
+        told = at_desk.log()["context"].get("counts", {}).get("stored", 0)
+        stored.append((told, at_desk.one("SELECT count(*) FROM circuit_aggregates")))
+
+    sync_units(at_desk.with_session(progress=look))
+
+    assert len(stored) == len(NAMES)
+    assert all(told == held for told, held in stored)
+    assert stored[-1][0] > 0
 
 
 def test_progress_is_told_after_each_work_order(at_desk: Desk) -> None:
@@ -344,6 +393,48 @@ def test_an_unforeseen_error_closes_the_log_without_its_words(at_desk: Desk) -> 
     assert log["sync_status"] == "failed"
     assert "ValueError" in log["error_message"]
     assert "LANDOWNER-SECRET" not in str(log)
+
+
+def test_a_run_that_was_taken_for_dead_stores_nothing_more_and_tells_nothing(
+    at_desk: Desk, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("circuit_sync.sync.aggregate_run.BATCH_WORK_ORDERS", 2)
+    sync_id = open_units(at_desk)
+
+    def bury(done: int, _total: int) -> None:
+        if done == 3:
+            close_as_failed(at_desk.session, sync_id, "its process is gone", passing=True)
+
+    with pytest.raises(SyncAlreadyClosed, match="closed by somebody else"):
+        fetch_and_store_aggregates(at_desk.with_session(progress=bury).session, sync_id)
+
+    assert stored(at_desk) == NAMES[:2]
+    assert at_desk.log()["error_message"] == "its process is gone"
+    assert [event["name"] for event in at_desk.events()][-3:] == ["planned_units.synced"] * 2 + ["sync.failed"]
+
+
+def test_a_run_is_not_taken_for_dead_in_the_middle_of_a_batch(at_desk: Desk) -> None:
+    sync_id = open_units(at_desk)
+
+    with ThreadPoolExecutor(1) as threads, psycopg.connect(at_desk.database.url) as holder:
+        holder.execute("LOCK TABLE circuit_aggregates IN SHARE MODE")
+        run = threads.submit(fetch_and_store_aggregates, at_desk.session, sync_id)
+        until(lambda: at_desk.waiting() > 0)
+        with pytest.raises(psycopg.errors.LockNotAvailable):
+            at_desk.execute("SELECT FROM sync_logs WHERE id = %s FOR UPDATE NOWAIT", sync_id)
+        holder.rollback()
+
+        assert run.result()["stored"] == 8
+
+
+def test_choices_that_a_crash_of_the_database_lost_are_no_success(at_desk: Desk) -> None:
+    sync_id = open_units(at_desk)
+    at_desk.execute("TRUNCATE staged_choices")
+
+    with pytest.raises(PassingError, match=f"what sync {sync_id} chose is gone, as after a crash of the database"):
+        fetch_and_store_aggregates(at_desk.session, sync_id)
+
+    assert (at_desk.log()["sync_status"], due(at_desk)) == ("failed", NAMES)
 
 
 def test_a_database_that_refuses_a_batch_fails_the_run_in_one_line(at_desk: Desk) -> None:

@@ -127,6 +127,20 @@ def test_a_departed_split_is_left_out(desk: Desk) -> None:
     assert (rolled_up(desk), feet(desk, B)) == ([7, 3], [4])
 
 
+def test_of_two_main_assessments_the_one_that_splits_hang_on_carries_the_roll_up(desk: Desk) -> None:
+    last, first = "{FFFFFFFF-0000-0000-0000-000000000001}", "{00000000-0000-0000-0000-000000000001}"
+    mains = [{"SS_WO": WO, "SS_JOBGUID": guid} for guid in (last, first)]
+    desk.answer("ACTIV", [*mains, {"SS_WO": WO, "SS_EXT": "A"}])
+    desk.sync()
+    answer_units(desk, WO, unit(feet=1), split("A", 2))
+
+    sync_units(desk)
+
+    carries = "SELECT circuit_id, total_linear_ft FROM circuit_aggregates WHERE is_rollup"
+    hang_on = desk.one("SELECT parent_circuit_id FROM circuits WHERE extension = 'A'")
+    assert desk.rows(carries) == [{"circuit_id": hang_on, "total_linear_ft": 3}]
+
+
 def test_an_excluded_split_is_left_out(desk: Desk) -> None:
     circuits(desk, WO, A, B)
     answer_units(desk, WO, unit(feet=1), split("A", 2), split("B", 4))

@@ -20,7 +20,7 @@ from circuit_sync.sync.accounts import (
 from circuit_sync.sync.credentials import CredentialRotation, open_rotation
 from circuit_sync.sync.people import NewUser, add_user
 from circuit_sync.sync.secrets import CannotDecrypt, SecretKeys
-from circuit_sync.workstudio.errors import ServerUnreachable, Unauthorized
+from circuit_sync.workstudio.errors import Forbidden, ServerUnreachable, Unauthorized
 from circuit_sync.workstudio.server import Credential
 from circuit_sync.workstudio.simulator import SERVICE_USERNAME
 from circuit_sync_tests.scenery import Desk
@@ -136,6 +136,50 @@ def test_what_was_replaced_meanwhile_is_not_blamed(desk: Desk) -> None:
     assert fetch(desk, rotation, planner, times=2) == ["jlarch", "service", "service"]
 
     assert state(desk, planner)["fail_count"] == 0
+
+
+def test_a_call_with_a_password_that_was_replaced_meanwhile_is_no_use_of_the_new_one(desk: Desk) -> None:
+    planner = person(desk, "jlarch", right("jlarch"))
+    rotation = open_rotation(desk.session, KEYS)
+    store_account(desk.session, KEYS, account_holder(desk.session, "jlarch"), WRONG)
+
+    assert fetch(desk, rotation, planner) == ["jlarch"]
+
+    assert state(desk, planner)["last_used_at"] is None
+
+
+def test_what_was_put_under_another_key_meanwhile_still_counts(desk: Desk) -> None:
+    planner = person(desk, "jlarch", WRONG)
+    rotation = open_rotation(desk.session, KEYS)
+    rotate_accounts(desk.session, SecretKeys.parse(f"{NEW}, {OLD}"))
+
+    assert fetch(desk, rotation, planner, times=4) == ["jlarch", "service"] * 3 + ["service"]
+
+    assert (state(desk, planner)["fail_count"], state(desk, planner)["is_valid"]) == (3, False)
+
+
+def test_an_account_that_may_not_see_a_work_order_is_not_blamed_and_the_next_one_is_tried(desk: Desk) -> None:
+    planner = person(desk, "jlarch", right("jlarch"))
+    rotation = open_rotation(desk.session, KEYS)
+
+    for _ in range(3):
+        desk.simulator.fault("status", code=403, times=1, match="0000-0000")
+        assert fetch(desk, rotation, planner) == ["jlarch", "service"]
+
+    assert fetch(desk, rotation, planner) == ["jlarch"]
+    assert (state(desk, planner)["fail_count"], state(desk, planner)["is_valid"]) == (0, True)
+    assert rotation.used()[0] == {"credential_id": state(desk, planner)["id"], "calls": 4, "refused": 3}
+
+
+@pytest.mark.parametrize("password", [WRONG, right("jlarch")])
+def test_a_work_order_that_one_account_may_not_see_and_no_other_can_is_forbidden(desk: Desk, password: str) -> None:
+    planner = person(desk, "jlarch", password)
+    desk.simulator.fault("status", code=403, skip=1 if password == WRONG else 0)
+
+    with pytest.raises(Forbidden):
+        fetch(desk, open_rotation(desk.session, KEYS), planner)
+
+    assert asked(desk) == ["jlarch", "service"]
 
 
 def test_the_service_account_is_never_disabled_and_the_last_refusal_is_raised(desk: Desk) -> None:
@@ -279,6 +323,19 @@ def test_verifying_marks_who_may_sign_in(desk: Desk) -> None:
     row = state(desk, bad)
     assert (row["is_valid"], row["failed_at"]) == (False, desk.clock())
     assert len(asked(desk)) == 2
+
+
+def test_an_account_that_may_not_see_units_is_told_and_not_blamed(desk: Desk) -> None:
+    user = person(desk, "jlarch", right("jlarch"), verified=False)
+    person(desk, "kalder", right("kalder"))
+    before = state(desk, user)
+    desk.simulator.fault("status", code=403, times=1, match="0000-0000")
+
+    results = {line["user"]: line["result"] for line in verify_accounts(desk.session, KEYS)}
+
+    assert results["jlarch"] == "refused: the account may not see planned units; check its rights in WorkStudio"
+    assert results["kalder"] == "valid"
+    assert state(desk, user) == before
 
 
 def test_a_server_that_is_down_says_nothing_of_a_credential(desk: Desk) -> None:

@@ -6,7 +6,9 @@ import pytest
 
 from circuit_sync.sync.aggregates import fetch_and_store_aggregates
 from circuit_sync.sync.due import statuses_needing_aggregates
+from circuit_sync.sync.edits import edit_circuit
 from circuit_sync.sync.overview import overview
+from circuit_sync.sync.people import NewUser, add_user
 from circuit_sync_tests.scenery import Desk
 from circuit_sync_tests.sync.units_desk import (
     WO,
@@ -201,7 +203,49 @@ def test_a_circuit_that_is_reopened_is_kept_up_again(desk: Desk) -> None:
     assert reasons(desk) == {"never synced": 1}
 
 
+def test_a_circuit_that_closes_again_after_its_last_aggregate_gets_another(desk: Desk) -> None:
+    circuits(desk, WO)
+    circuits(desk, WO, status="CLOSE")
+    answer_units(desk, WO)
+    sync_units(desk)
+    circuits(desk, WO, status="REWRK")
+    circuits(desk, WO, status="CLOSE")
+
+    assert reasons(desk) == {"closed since": 1}
+
+
 # What a person asks for.
+
+
+def enabled_by_a_person(desk: Desk) -> None:
+    add_user(desk.session, NewUser("Ada", "ada@example.com", "admin"))
+    edit_circuit(desk.session, WO, person="ada@example.com", values={"planned_units_sync_enabled": "yes"})
+
+
+def test_a_closed_circuit_that_a_person_enabled_stays_so_and_is_fetched_once_a_day(desk: Desk) -> None:
+    circuits(desk, WO, status="CLOSE", SS_EDITDATE=OLD_EDIT)
+    enabled_by_a_person(desk)
+    answer_units(desk, WO, unit(feet=1))
+
+    assert dict(sync_units(desk).reasons) == {"never synced": 1}
+    assert desk.circuit(WO)["planned_units_sync_enabled"] is True
+    assert reasons(desk) == {}
+    desk.clock.advance(days=1)
+    assert dict(sync_units(desk).reasons) == {"aged": 1}
+    assert (reasons(desk), statuses_needing_aggregates(desk.session)) == ({}, {})
+
+
+def test_a_circuit_that_a_person_enabled_is_fetched_at_once_when_it_closes_and_stays_enabled(desk: Desk) -> None:
+    circuits(desk, WO, SS_EDITDATE=OLD_EDIT)
+    desk.execute("UPDATE circuits SET planned_units_sync_enabled = false")
+    enabled_by_a_person(desk)
+    answer_units(desk, WO, unit(feet=1))
+    sync_units(desk)
+    circuits(desk, WO, status="CLOSE", SS_EDITDATE=OLD_EDIT)
+
+    assert dict(sync_units(desk).reasons) == {"closed since": 1}
+    assert desk.circuit(WO)["planned_units_sync_enabled"] is True
+    assert reasons(desk) == {}
 
 
 def test_a_named_work_order_is_fetched_due_or_not_and_nothing_else(desk: Desk) -> None:

@@ -6,7 +6,7 @@ from email.utils import format_datetime
 import pytest
 
 from circuit_sync.domain.errors import CircuitSyncError
-from circuit_sync.workstudio.errors import MalformedAnswer, RequestRefused, ServerUnreachable, Unauthorized
+from circuit_sync.workstudio.errors import Forbidden, MalformedAnswer, RequestRefused, ServerUnreachable, Unauthorized
 from circuit_sync.workstudio.pace import Pace
 
 from .scripted_client import BUSY, CIRCUITS, NOW, PASSWORD, Waits, client
@@ -57,7 +57,7 @@ def test_passing_failure_ends_after_five_attempts_with_one_line(reply: Reply) ->
 
 PERMANENT = {
     "401": (Reply(status=401, body="<html>secret</html>"), Unauthorized, "HTTP 401"),
-    "403": (Reply(status=403), Unauthorized, "HTTP 403"),
+    "403": (Reply(status=403), Forbidden, "HTTP 403"),
     "404": (Reply("<html>secret</html>", 404), RequestRefused, "HTTP 404"),
     "redirect": (
         Reply(status=302, headers={"Location": "http://127.0.0.1:9/secret"}),
