@@ -81,14 +81,12 @@ _ADD_PLANNERS = text(f"""
     LEFT JOIN unlinked_planners AS p ON lower(p.ws_username) = h.planner
 """)
 
+# Of every circuit, also one without an earlier snapshot: it may have had one until a date was replaced.
 _FOLLOWING = text("""
     SELECT DISTINCT follower.snapshot_date FROM circuits AS c, LATERAL (
         SELECT snapshot_date FROM circuit_snapshots
         WHERE circuit_id = c.id AND snapshot_type = 'daily' AND snapshot_date > :last
         ORDER BY snapshot_date LIMIT 1) AS follower
-    WHERE EXISTS (
-        SELECT 1 FROM circuit_snapshots
-        WHERE circuit_id = c.id AND snapshot_type = 'daily' AND snapshot_date <= :last)
 """)
 
 

@@ -66,12 +66,17 @@ def weekday_time(first: datetime, last: datetime) -> timedelta:
     return passed
 
 
-def _working_time(now: datetime) -> datetime:
-    """``now``, or the end of the last weekday if it is a weekend or the day's first sync has not had its time yet."""
+def working_day(now: datetime) -> date:
+    """The weekday that counts: today's, or the last one while today's first sync has not had its time yet."""
     day = eastern_date(now)
-    if is_weekday(day) and now >= datetime.combine(day, FIRST_SYNC, EASTERN) + ALLOWANCE:
-        return now
-    return end_of(previous_weekday(day) if is_weekday(day) else latest_weekday(day))
+    if is_weekday(day) and now < datetime.combine(day, FIRST_SYNC, EASTERN) + ALLOWANCE:
+        return previous_weekday(day)
+    return latest_weekday(day)
+
+
+def _working_time(now: datetime) -> datetime:
+    """``now``, or the end of the working day if that is over."""
+    return min(now, end_of(working_day(now)))
 
 
 def _told(instant: datetime | None) -> str:

@@ -26,25 +26,26 @@ create_weekly_rollups = dg.define_asset_job(
     description="After days were rolled up: shows their weeks anew, in one run",
 )
 def weeks_after_days(context: dg.SensorEvaluationContext) -> dg.SensorResult:
-    """Reads on in the event log where it stopped."""
+    """Reads on in the event log where it stopped; of more events than it reads at once, the rest comes next time."""
     seen = int(context.cursor or 0)
-    records = [
-        record
-        for asset in (regional_daily, planner_daily)
-        for record in context.instance.fetch_materializations(
+    pages = [
+        context.instance.fetch_materializations(
             dg.AssetRecordsFilter(asset_key=asset.key, after_storage_id=seen), limit=MOST_EVENTS, ascending=True
         ).records
+        for asset in (regional_daily, planner_daily)
     ]
-    if not records:
-        return dg.SensorResult(skip_reason="no day was rolled up since the last look")
-    last = max(record.storage_id for record in records)
-    tags = {TRIGGER_TAG: WORKFLOW_EVENT} | partition_tags(span_of_weeks(record.partition_key for record in records))
+    days = [record.partition_key for page in pages for record in page if record.partition_key]
+    cut = [page[-1].storage_id for page in pages if len(page) == MOST_EVENTS]
+    last = min(cut) if cut else max((page[-1].storage_id for page in pages if page), default=seen)
+    if not days:
+        return dg.SensorResult(skip_reason="no day was rolled up since the last look", cursor=str(last))
+    tags = {TRIGGER_TAG: WORKFLOW_EVENT} | partition_tags(span_of_weeks(days))
     return dg.SensorResult(
         run_requests=[dg.RunRequest(run_key=f"weeks_after_days:{last}", tags=tags)], cursor=str(last)
     )
 
 
-def span_of_weeks(dates: Iterable[str | None]) -> list[str]:
-    """The first and the last Monday of the weeks that ``dates`` lie in; those between are shown too."""
-    mondays = sorted(monday_of(date.fromisoformat(day)).isoformat() for day in dates if day)
+def span_of_weeks(days: Iterable[str]) -> list[str]:
+    """The first and the last Monday of the weeks that ``days`` lie in; those between are shown too."""
+    mondays = sorted(monday_of(date.fromisoformat(day)).isoformat() for day in days)
     return list(dict.fromkeys((mondays[0], mondays[-1])))

@@ -8,6 +8,7 @@ from circuit_sync.database.connection import Connection
 from circuit_sync.domain import findings
 from circuit_sync.domain.eastern import eastern_date
 from circuit_sync.domain.findings import Finding
+from circuit_sync.domain.freshness import working_day
 from circuit_sync.domain.statuses import STATUS_CODES
 from circuit_sync.sync.session import Session
 
@@ -52,7 +53,7 @@ def _failures(connection: Connection, _session: Session) -> Finding:
 
 def _age(connection: Connection, session: Session) -> Finding:
     oldest = questions.oldest_aggregate(connection)
-    today = eastern_date(session.now())
+    today = working_day(session.now())
     if oldest is None:
         return findings.judge_age(None, None, today)
     name = f"{oldest['work_order']} {oldest['extension']}"

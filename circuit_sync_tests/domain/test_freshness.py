@@ -5,7 +5,7 @@ from zoneinfo import ZoneInfo
 
 import pytest
 
-from circuit_sync.domain.freshness import judge_snapshots, judge_statuses, weekday_time
+from circuit_sync.domain.freshness import judge_snapshots, judge_statuses, weekday_time, working_day
 
 EASTERN = ZoneInfo("America/New_York")
 
@@ -54,6 +54,14 @@ def test_activ_is_at_most_half_a_weekday_old(synced: str, now: str, fresh: bool)
 )
 def test_the_others_are_at_most_8_days_old(synced: str, now: str, fresh: bool) -> None:
     assert is_fresh("QC", synced, now) is fresh
+
+
+@pytest.mark.parametrize(
+    ("now", "day"),
+    [("06 05:29", 5), ("06 05:31", 6), ("07 12:00", 6), ("08 23:59", 6), ("09 05:29", 6), ("09 05:31", 9)],
+)
+def test_a_day_counts_once_its_first_sync_has_had_its_time(now: str, day: int) -> None:
+    assert working_day(at(now)) == date(2026, 3, day)
 
 
 def test_a_status_that_was_never_synced_ages_from_its_first_attempt() -> None:

@@ -156,13 +156,22 @@ def test_a_week_without_snapshots_shows_none(run: Run, shelf: Shelf) -> None:
     assert "progress" not in shown
 
 
-def test_weeks_follow_their_days_once(stored: dg.DagsterInstance) -> None:
+@pytest.fixture
+def evaluate(stored: dg.DagsterInstance) -> Callable[[str | None], dg.SensorResult]:
+    """Looks whether weeks follow, from a cursor on."""
+
     def evaluate(cursor: str | None) -> dg.SensorResult:
         context = dg.build_sensor_context(instance=stored, cursor=cursor, definitions=defs)
         result = weeks_after_days(context)
         assert isinstance(result, dg.SensorResult)
         return result
 
+    return evaluate
+
+
+def test_weeks_follow_their_days_once(
+    stored: dg.DagsterInstance, evaluate: Callable[[str | None], dg.SensorResult]
+) -> None:
     assert evaluate(None).run_requests in (None, [])
     for asset, day in (
         ("regional_daily", "2026-03-06"),
@@ -174,6 +183,33 @@ def test_weeks_follow_their_days_once(stored: dg.DagsterInstance) -> None:
     (request,) = found.run_requests or ()
     assert partition_tags(["2026-03-02", "2026-03-16"]).items() <= request.tags.items()
     assert evaluate(found.cursor).run_requests in (None, [])
+
+
+def test_what_was_rolled_up_without_a_date_is_passed_over(
+    stored: dg.DagsterInstance, evaluate: Callable[[str | None], dg.SensorResult]
+) -> None:
+    stored.report_runless_asset_event(dg.AssetMaterialization("regional_daily"))
+    found = evaluate(None)
+    assert found.run_requests in (None, [])
+    assert int(found.cursor or 0) > 0
+
+
+def test_more_days_than_are_read_at_once_lose_none(
+    stored: dg.DagsterInstance,
+    evaluate: Callable[[str | None], dg.SensorResult],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr("circuit_sync.orchestration.weekly.MOST_EVENTS", 2)
+    for asset, day in (
+        ("regional_daily", "2026-03-02"),
+        ("regional_daily", "2026-03-03"),
+        ("regional_daily", "2026-03-16"),
+        ("planner_daily", "2026-03-02"),
+    ):
+        stored.report_runless_asset_event(dg.AssetMaterialization(asset, partition=day))
+    first = evaluate(None)
+    (request,) = evaluate(first.cursor).run_requests or ()
+    assert "2026-03-16" in request.tags.values()
 
 
 def test_weeks_of_one_week_are_one_partition() -> None:

@@ -93,6 +93,18 @@ def test_a_date_taken_anew_corrects_the_date_that_refers_to_it(shelf: Shelf) -> 
     assert shelf.changes([MON, TUE, WED]) == [0, 2, 3]
 
 
+def test_a_circuit_that_a_date_lost_is_its_followers_first(shelf: Shelf) -> None:
+    """As when an imported date is imported again without it."""
+    shelf.put("1", MON, 10)
+    shelf.put("1", WED, 18)
+    shelf.roll_up(MON, TUE, WED)
+    assert shelf.changes([WED]) == [8]
+    shelf.desk.execute("DELETE FROM circuit_snapshots WHERE snapshot_date = %s", MON)
+    shelf.put("2", MON, 1)
+    shelf.roll_up(MON)
+    assert shelf.changes([WED]) == [0]
+
+
 def test_a_planner_is_one_whatever_the_case_and_linked_to_the_user(shelf: Shelf) -> None:
     user = shelf.desk.one(
         "INSERT INTO users (name, email, ws_username) VALUES ('Jo Larch', 'jo@example.com', 'contractor\\Larch')"
