@@ -8,14 +8,17 @@ import re
 from datetime import date
 from pathlib import Path
 from typing import Annotated, Any
+from urllib.parse import urlsplit
 
-from pydantic import Field, NonNegativeInt, SecretStr, ValidationError, field_validator
+from pydantic import Field, SecretStr, ValidationError, field_validator
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
 from circuit_sync.domain.errors import UsageError
 from circuit_sync.domain.statuses import STATUS_CODES, parse_statuses
 
 CommaSeparated = Annotated[tuple[str, ...], NoDecode]
+UpToAWeek = Annotated[int, Field(ge=0, le=7 * 24 * 60)]
+"""Minutes."""
 
 
 class Settings(BaseSettings):
@@ -24,14 +27,16 @@ class Settings(BaseSettings):
     model_config = SettingsConfigDict(env_file=".env", extra="ignore", frozen=True, env_ignore_empty=True)
 
     circuit_sync_database_url: SecretStr | None = None
+    circuit_sync_dagster_url: SecretStr | None = None
     circuit_sync_secret_key: SecretStr | None = None
     circuit_sync_state_dir: Path = Path(".circuit_sync")
-    circuit_sync_retry_delays: Annotated[tuple[NonNegativeInt, ...], NoDecode] = (15, 30)
+    circuit_sync_retry_delays: Annotated[tuple[UpToAWeek, ...], NoDecode] = (15, 30)
     circuit_sync_first_snapshot: date = date(2026, 1, 1)
     circuit_sync_webhooks: Annotated[tuple[SecretStr, ...], NoDecode] = ()
-    circuit_sync_event_retention_days: int = Field(90, ge=1)
+    circuit_sync_event_retention_days: int = Field(90, ge=1, le=3650)
     circuit_sync_gateway_origins: CommaSeparated = ()
     circuit_sync_owners: CommaSeparated = ()
+    circuit_sync_location_name: str = "circuit_sync"
     circuit_sync_asset_prefix: str | None = Field(None, pattern=r"^[a-z][a-z0-9_]*$")
     circuit_sync_bundled_simulator: bool = Field(
         False, description="set by `dev` and `demo` for the processes they start"
@@ -85,7 +90,7 @@ class Settings(BaseSettings):
     @classmethod
     def _webhook_urls(cls, value: tuple[SecretStr, ...]) -> tuple[SecretStr, ...]:
         for place, url in enumerate(value, start=1):
-            if not re.fullmatch(r"(slack\+)?https?://[^/\s]+\S*", url.get_secret_value()):
+            if not _is_web_url(url.get_secret_value().removeprefix("slack+")):
                 raise ValueError(
                     f"number {place} is no URL; each looks like https://HOST/PATH or slack+https://HOST/PATH"
                 )
@@ -94,8 +99,11 @@ class Settings(BaseSettings):
     @field_validator("workstudio_base_url")
     @classmethod
     def _http_url(cls, value: str | None) -> str | None:
-        if value is not None and not value.lower().startswith(("http://", "https://")):
-            raise ValueError("must begin with https:// (or http://)")
+        if value is not None and not _is_web_url(value.strip()):
+            raise ValueError(
+                "must begin with https:// (or http://), then a host and perhaps a port up to 65535: "
+                "https://HOST:PORT/DDOProtocol/"
+            )
         return value
 
 
@@ -106,8 +114,22 @@ def load_settings(**overrides: Any) -> Settings:
     """
     try:
         return Settings(**overrides)
+    except UnicodeDecodeError:
+        raise UsageError("wrong setting: the file .env is no UTF-8 text: save it as UTF-8") from None
     except ValidationError as error:
         faults = "; ".join(
             f"{str(e['loc'][0]).upper()}: {e['msg'].removeprefix('Value error, ')}" for e in error.errors()
         )
         raise UsageError(f"wrong setting: {faults}") from None
+
+
+def _is_web_url(text: str) -> bool:
+    """Whether a client can ask there: a scheme, a host that can be looked up, a port that can be."""
+    try:
+        parts = urlsplit(text)
+        host = (parts.hostname or "").encode("idna")
+        port = parts.port
+    except ValueError:
+        return False
+    is_plain = not re.search(r"[\s\x00-\x1f\x7f]", text)
+    return is_plain and parts.scheme in {"http", "https"} and port != 0 and bool(re.fullmatch(rb"[\w.:%-]+", host))

@@ -70,6 +70,12 @@ def test_lists_are_written_with_commas(monkeypatch: pytest.MonkeyPatch) -> None:
 
 WRONG = [
     ("WORKSTUDIO_BASE_URL", "workstudio.example.org", "must begin with https://"),
+    ("WORKSTUDIO_BASE_URL", "ftp://workstudio.example.org/", "must begin with https://"),
+    ("WORKSTUDIO_BASE_URL", "https:///DDOProtocol/", "then a host"),
+    ("WORKSTUDIO_BASE_URL", "https://ho st/", "then a host"),
+    ("WORKSTUDIO_BASE_URL", "https://[abc/", "then a host"),
+    ("WORKSTUDIO_BASE_URL", "https://host:99999/", "a port up to 65535"),
+    ("WORKSTUDIO_BASE_URL", "https://host:0/", "a port up to 65535"),
     ("WORKSTUDIO_CONNECT_TIMEOUT", "0", "greater than 0"),
     ("WORKSTUDIO_CONNECT_TIMEOUT", "soon", "valid number"),
     ("WORKSTUDIO_TIMEOUT", "-1", "greater than 0"),
@@ -84,8 +90,10 @@ WRONG = [
     ("WORKSTUDIO_STATUSES", "ACTIV,OPEN", "unknown status 'OPEN': allowed are ACTIV, QC, REWRK, CLOSE"),
     ("CIRCUIT_SYNC_RETRY_DELAYS", "15,soon", "valid integer"),
     ("CIRCUIT_SYNC_RETRY_DELAYS", "-15", "greater than or equal to 0"),
+    ("CIRCUIT_SYNC_RETRY_DELAYS", "15,10081", "less than or equal to 10080"),
     ("CIRCUIT_SYNC_FIRST_SNAPSHOT", "yesterday", "valid date"),
     ("CIRCUIT_SYNC_EVENT_RETENTION_DAYS", "0", "greater than or equal to 1"),
+    ("CIRCUIT_SYNC_EVENT_RETENTION_DAYS", "3651", "less than or equal to 3650"),
 ]
 
 
@@ -114,6 +122,50 @@ def test_all_that_is_wrong_is_told_at_once(monkeypatch: pytest.MonkeyPatch) -> N
 
     assert all(name in str(refusal.value) for name, *_ in WRONG)
     assert "\n" not in str(refusal.value)
+
+
+@pytest.mark.parametrize(
+    "url",
+    [
+        "https://HOST",
+        "http://10.0.0.5:8080/DDOProtocol/",
+        "https://[::1]:8443/",
+        "https://ws_1.example.org./a",
+        " https://h ",
+    ],
+)
+def test_a_server_is_named_by_host_or_address_with_or_without_a_port(monkeypatch: pytest.MonkeyPatch, url: str) -> None:
+    monkeypatch.setenv("WORKSTUDIO_BASE_URL", url)
+
+    assert load_settings().workstudio_base_url == url
+
+
+@pytest.mark.parametrize(
+    "url",
+    [
+        "https://[abc/T0SECRET",
+        "https://host:port/T0SECRET",
+        "slack+https://host:99999/T0SECRET",
+        f"https://{'a' * 64}.example.com/T0SECRET",
+        "https://a..b/T0SECRET",
+        "https:///T0SECRET",
+        "https://host/T0 SECRET",
+        "mail+https://host/T0SECRET",
+    ],
+)
+def test_a_webhook_that_nobody_can_ask_is_named_by_its_place_only(monkeypatch: pytest.MonkeyPatch, url: str) -> None:
+    monkeypatch.setenv("CIRCUIT_SYNC_WEBHOOKS", f"https://good.example.com/x,{url}")
+
+    with pytest.raises(UsageError, match=r"^wrong setting: CIRCUIT_SYNC_WEBHOOKS: number 2 is no URL; .+$") as refusal:
+        load_settings()
+    assert "SECRET" not in f"{refusal.value}{refusal.value.__cause__}"
+
+
+def test_a_file_of_another_encoding_gets_one_line() -> None:
+    Path(".env").write_bytes("CIRCUIT_SYNC_OWNERS=café\n".encode("latin-1"))
+
+    with pytest.raises(UsageError, match=r"^wrong setting: the file \.env is no UTF-8 text.*$"):
+        load_settings()
 
 
 SECRETS = {

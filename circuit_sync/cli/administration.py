@@ -55,11 +55,11 @@ def upgrade() -> None:
 @database_app.command()
 def url(dagster: Annotated[bool, typer.Option("--dagster", help="the URL of Dagster's own storage")] = False) -> None:
     """Print the URL in use, password included."""
-    from circuit_sync.database.urls import dagster_url
-    from circuit_sync.orchestration.local import url_in_use
+    from circuit_sync.orchestration.local import storage_url, url_in_use
 
-    with url_in_use(load_settings()) as found:
-        terminal.say(dagster_url(found) if dagster else found)
+    settings = load_settings()
+    with url_in_use(settings) as found:
+        terminal.say(storage_url(settings, found) if dagster else found)
 
 
 @database_app.command()

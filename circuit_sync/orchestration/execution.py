@@ -20,6 +20,7 @@ from dagster._core.instance.ref import InstanceRef
 from dagster._core.remote_origin import RemoteJobOrigin, RemoteRepositoryOrigin
 from dagster._core.workspace.load_target import WorkspaceFileTarget
 from dagster._utils.interrupts import capture_interrupts
+from dagster_shared.record import copy
 
 from circuit_sync.orchestration.failures import blames_input
 from circuit_sync.orchestration.local import project_dir
@@ -28,6 +29,7 @@ from circuit_sync.orchestration.partitions import partition_tags
 from circuit_sync.orchestration.progress import RUN_CONFIG, Listener, listening
 from circuit_sync.orchestration.runs import REPOSITORY_TAG
 from circuit_sync.orchestration.tags import TERMINAL_TAG
+from circuit_sync.settings import load_settings
 
 NO_OUTPUT_CAPTURE = {
     "compute_logs": {
@@ -97,14 +99,14 @@ def run_job(
 
 
 def origin_of(defs: dg.Definitions, job_name: str) -> RemoteJobOrigin:
-    """The job as the UI knows it: by the location in ``workspace.yaml``."""
+    """The job as the UI knows it: in the location that the settings name, which ``workspace.yaml`` says how to load."""
     target = WorkspaceFileTarget([str(project_dir() / "workspace.yaml")])
-    location = target.create_origins()[0]
+    location = copy(target.create_origins()[0], location_name=load_settings().circuit_sync_location_name)
     return RemoteJobOrigin(RemoteRepositoryOrigin(location, defs.get_repository_def().name), job_name)
 
 
 def tags_of_our_runs(defs: dg.Definitions) -> dict[str, str]:
-    """The tag of the runs of the location in ``workspace.yaml``."""
+    """The tag of the runs of our location, whoever started them."""
     origin = origin_of(defs, "").repository_origin
     return {REPOSITORY_TAG: f"{origin.repository_name}@{origin.code_location_origin.location_name}"}
 

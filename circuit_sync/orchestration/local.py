@@ -12,6 +12,7 @@ from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
 
 from circuit_sync.database.connection import Database
+from circuit_sync.database.dagster_storage import prepare_dagster_storage
 from circuit_sync.database.embedded import embedded_server
 from circuit_sync.database.migrate import upgrade
 from circuit_sync.database.urls import dagster_url
@@ -66,6 +67,18 @@ def url_in_use(settings: Settings) -> Iterator[str]:
         yield url
 
 
+def storage_url(settings: Settings, url: str) -> str:
+    """The URL of Dagster's storage: the configured one, or a schema of its own in our database at ``url``."""
+    return _configured_storage(settings) or dagster_url(url)
+
+
+def _configured_storage(settings: Settings) -> str | None:
+    """None beside the embedded server: a variable left over in a shell would name its port of yesterday."""
+    if settings.circuit_sync_dagster_url is None or settings.circuit_sync_database_url is None:
+        return None
+    return settings.circuit_sync_dagster_url.get_secret_value()
+
+
 @contextmanager
 def prepared_environment(settings: Settings, *, calls_workstudio: bool = True) -> Iterator[Settings]:
     """Everything that a run of Dagster needs, here and in child processes; yields the settings that hold meanwhile.
@@ -79,10 +92,12 @@ def prepared_environment(settings: Settings, *, calls_workstudio: bool = True) -
         url = stack.enter_context(url_in_use(settings))
         with Database(url) as database:
             upgrade(database)
+        if (storage := _configured_storage(settings)) is not None:
+            prepare_dagster_storage(storage)
         home = _made(settings.circuit_sync_state_dir.resolve() / "dagster")
         wanted |= {
             "CIRCUIT_SYNC_DATABASE_URL": url,
-            "CIRCUIT_SYNC_DAGSTER_URL": dagster_url(url),
+            "CIRCUIT_SYNC_DAGSTER_URL": storage_url(settings, url),
             "CIRCUIT_SYNC_DAGSTER_DIR": str(home),
             "DAGSTER_HOME": str(project_dir()),
             "PYTHONWARNINGS": _NO_WARNINGS,

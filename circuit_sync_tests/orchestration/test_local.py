@@ -1,11 +1,24 @@
 import os
+from collections.abc import Iterator
 from pathlib import Path
 from urllib.request import urlopen
+from uuid import uuid4
 
+import psycopg
 import pytest
 
+from circuit_sync.database.urls import dagster_url
+from circuit_sync.definitions import defs
 from circuit_sync.domain.errors import UsageError
-from circuit_sync.orchestration.local import BUNDLED, named_server, prepared_environment, project_dir, simulator
+from circuit_sync.orchestration.execution import persistent_instance, run_job, tags_of_our_runs
+from circuit_sync.orchestration.local import (
+    BUNDLED,
+    named_server,
+    prepared_environment,
+    project_dir,
+    simulator,
+    storage_url,
+)
 from circuit_sync.settings import load_settings
 from circuit_sync.workstudio.simulator import Simulator
 
@@ -35,6 +48,65 @@ def test_the_environment_names_dagsters_storage_and_is_put_back(
         assert Path(os.environ["CIRCUIT_SYNC_DAGSTER_DIR"]).is_dir()
     assert os.environ["DAGSTER_HOME"] == "/elsewhere"
     assert "CIRCUIT_SYNC_DAGSTER_URL" not in os.environ
+
+
+def test_a_storage_left_over_in_a_shell_is_not_the_embedded_servers(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv("CIRCUIT_SYNC_DATABASE_URL", raising=False)
+    monkeypatch.setenv("CIRCUIT_SYNC_DAGSTER_URL", dagster_url("postgresql://postgres@127.0.0.1:9/yesterday"))
+    assert "yesterday" not in storage_url(load_settings(), "postgresql://postgres@127.0.0.1:10/today")
+
+
+@pytest.fixture
+def third_database(postgres_server: str) -> Iterator[str]:
+    """The URL of an empty database, neither ours nor prepared for Dagster."""
+    name = f"test_{uuid4().hex[:12]}"
+    with psycopg.connect(postgres_server, autocommit=True) as connection:
+        connection.execute(f"CREATE DATABASE {name}")  # type: ignore[arg-type]
+        yield f"{postgres_server.rsplit('/', 1)[0]}/{name}"
+        connection.execute(f"DROP DATABASE {name} WITH (FORCE)")  # type: ignore[arg-type]
+
+
+def test_a_commands_run_is_the_named_locations_in_the_configured_storage(
+    configured: Simulator, database_url: str, third_database: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("CIRCUIT_SYNC_DAGSTER_URL", dagster_url(third_database))
+    monkeypatch.setenv("CIRCUIT_SYNC_LOCATION_NAME", "distribution")
+    with prepared_environment(load_settings()), persistent_instance() as instance:
+        assert os.environ["CIRCUIT_SYNC_DAGSTER_URL"] == dagster_url(third_database)
+        outcome = run_job(defs, instance, "prune_events")
+        assert tags_of_our_runs(defs) == {".dagster/repository": "__repository__@distribution"}
+    assert outcome.succeeded, outcome.failure
+
+    with psycopg.connect(third_database) as connection:
+        runs = "SELECT run_id, value FROM dagster.runs JOIN dagster.run_tags USING (run_id) WHERE key = %s"
+        found = connection.execute(runs, [".dagster/repository"]).fetchall()
+        ours = connection.execute("SELECT to_regclass('public.sync_logs')").fetchone()
+    assert found == [(outcome.run_id, "__repository__@distribution")]
+    assert ours == (None,), "nothing of ours is made there"
+    with psycopg.connect(database_url) as connection:
+        assert connection.execute("SELECT to_regclass('dagster.runs')").fetchone() == (None,)
+
+
+@pytest.mark.parametrize(
+    ("url", "complaint"),
+    [
+        ("postgresql://u:SECRET@host/dagster", "looks like postgresql\\+psycopg2://"),
+        ("postgresql+psycopg2://u:SECRET@host", "looks like postgresql\\+psycopg2://"),
+        ("SECRET", "looks like postgresql\\+psycopg2://"),
+        ("{ours}", "the schema of circuit_sync's own tables: end it with .options=-csearch_path%3Ddagster"),
+        ("{ours}?options=-csearch_path%3Delsewhere", "its search_path names no schema that exists"),
+    ],
+)
+def test_a_url_that_dagsters_storage_would_break_with_is_refused_in_one_line(
+    configured: Simulator, database_url: str, monkeypatch: pytest.MonkeyPatch, url: str, complaint: str
+) -> None:
+    ours = database_url.replace("postgresql:", "postgresql+psycopg2:")
+    monkeypatch.setenv("CIRCUIT_SYNC_DAGSTER_URL", url.format(ours=ours))
+    refused = pytest.raises(UsageError, match=f"^CIRCUIT_SYNC_DAGSTER_URL.*{complaint}")
+    with refused as told, prepared_environment(load_settings()):
+        raise AssertionError("it must not start")
+    assert "SECRET" not in str(told.value)
+    assert "\n" not in str(told.value)
 
 
 def test_the_database_remembers_the_simulator_by_name_and_a_server_by_its_url(
