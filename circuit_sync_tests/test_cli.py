@@ -69,6 +69,7 @@ def circuit_sync(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[
         (["sync", "everything"], "No such command"),
         (["db", "serve"], "CIRCUIT_SYNC_DATABASE_URL names a server of yours"),
         (["dev", "--port", "70000"], "port 70000"),
+        (["dev", "--port", "13999", "--gateway-port", "13999"], "are both 13999"),
     ],
 )
 def test_a_mistake_gets_one_line_and_exit_status_2(
@@ -113,6 +114,15 @@ def test_a_sync_prints_its_counts_and_is_a_run_of_its_job_in_the_ui(
     assert run.tags["dagster/asset_partition_range_start"] == "ACTIV"
     assert run.remote_job_origin is not None
     assert run.remote_job_origin.location_name == "circuit_sync"
+
+
+def test_statuses_that_do_not_lie_side_by_side_are_told_to_be_several_runs(
+    configured: dict[str, str], circuit_sync: Command, database_url: str
+) -> None:
+    status, out, err = circuit_sync("sync", "circuits", "--status", "CLOSE", "--status", "ACTIV")
+    assert status == 0, err
+    assert "2 runs, as a run takes statuses that lie side by side: ACTIV; CLOSE" in err
+    assert out.index("circuits: sync 1") < out.index("circuits: sync 2")
 
 
 def test_sync_all_does_the_three_in_their_order_and_status_shows_them(

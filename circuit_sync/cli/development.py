@@ -24,6 +24,8 @@ def run_dev(port: int, gateway_port: int) -> int:
     """Serves until SIGINT or SIGTERM, or until Dagster ends by itself; returns the exit status."""
     check_port(port)
     check_port(gateway_port, "--gateway-port")
+    if port == gateway_port:
+        raise UsageError(f"--port and --gateway-port are both {port}: choose another for one of them")
     with prepared_environment(load_settings()), _gateway(gateway_port):
         workspace = project_dir() / "workspace.yaml"
         terminal.note(

@@ -24,6 +24,7 @@ def show_overview(session: Session) -> None:
     terminal.table("rows rejected by the latest syncs", found.rejected)
     terminal.table("departed circuits", found.departed)
     terminal.table("planners who are no user's", found.unlinked)
+    terminal.say("times are Eastern Time")
 
 
 def _sync(line: Mapping[str, Any]) -> dict[str, Any]:

@@ -118,7 +118,8 @@ def _asset_config(asset: str, config: Config | None) -> Config:
 
 def _exit_status(outcome: Outcome) -> int:
     if outcome.ended_by is not None:
-        terminal.complain(f"ended by {outcome.ended_by.name}: run {outcome.run_id} is stopped, its sync log is closed")
+        stopped = f"run {outcome.run_id} is stopped, what was not stored yet is not stored"
+        terminal.complain(f"ended by {outcome.ended_by.name}: {stopped}")
         raise typer.Exit(128 + outcome.ended_by)
     if outcome.succeeded:
         return 0

@@ -74,7 +74,7 @@ def bench_store(database: Database, report: Report) -> None:
     report.line("  of which in the database (staged, stored, linked, history, events)", changed, "s")
     report.line("  the same with nothing changed", idle, "s")
     report.ratio("  ORM row by row, the same work / ours", orm / changed, at_least=40)
-    report.ratio("  ours / bare COPY and INSERT … ON CONFLICT of the circuits alone", changed / min(bare), at_most=3)
+    report.ratio("  ours / bare COPY and INSERT … ON CONFLICT of the circuits alone", changed / min(bare), at_most=4)
 
 
 def _tidy(database: Database) -> None:
