@@ -16,7 +16,6 @@ from circuit_sync.domain.errors import CircuitSyncError, PassingError, Permanent
 from circuit_sync.domain.planned_units import UnitFaults
 from circuit_sync.events.catalogue import PlannedUnitsSynced
 from circuit_sync.events.outbox import emit
-from circuit_sync.sync.circuits import call_counts
 from circuit_sync.sync.credentials import open_rotation
 from circuit_sync.sync.session import Session
 from circuit_sync.sync.unit_answers import UnitAnswers
@@ -143,7 +142,7 @@ class AggregateRun:
                 self._store(batch, answers, len(work_orders))
                 rotation.record_uses()
                 self.tally.credentials = rotation.used()
-                self.tally.calls = call_counts(workstudio.statistics)
+                self.tally.calls = workstudio.statistics.rounded()
                 self.tally.seconds["whole"] = time.monotonic() - begun
         if len(self.tally.failures) == len(work_orders):
             kind = PassingError if self.tally.may_pass else PermanentError

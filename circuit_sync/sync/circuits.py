@@ -6,43 +6,34 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
 
-import pandas as pd
-
 from circuit_sync.database import circuit_store, stored_changes, sync_logs
 from circuit_sync.database.connection import Connection
 from circuit_sync.database.history import record_history
 from circuit_sync.database.planners import link_planners
 from circuit_sync.database.snapshots import snapshot_status_changes
 from circuit_sync.database.staging import (
-    STAGED_COLUMNS,
-    analyze_staged,
     count_staged,
     discard_orphans,
     discard_staged,
     expect_whole_tables,
-    stage_circuits,
 )
 from circuit_sync.database.sync_logs import SyncLog
-from circuit_sync.domain.circuits import CircuitAnswer, RejectedRow, settle_duplicates, transform_collection
+from circuit_sync.domain.circuits import RejectedRow
 from circuit_sync.domain.eastern import eastern_date
 from circuit_sync.domain.errors import PassingError, UsageError
 from circuit_sync.domain.statuses import parse_statuses
 from circuit_sync.events.catalogue import SyncCompleted, SyncStarted
 from circuit_sync.events.outbox import emit, emit_circuit_changes
+from circuit_sync.sync.circuit_answers import fetch_answers, stage_answers
 from circuit_sync.sync.closing import closing_on_failure
-from circuit_sync.sync.credentials import open_rotation
 from circuit_sync.sync.departures import settle_departures
 from circuit_sync.sync.ownership import claim_database, identity_of
 from circuit_sync.sync.session import Session
-from circuit_sync.workstudio.client import CallStatistics
-from circuit_sync.workstudio.views import CIRCUIT_FIELDS
 
 CHANGES_SHOWN = 50
 CHANGES_PREVIEWED = 1000
 REJECTED_LISTED = 1000
 WITHHELD_LISTED = 1000
-_API_NAMES = {field: column for column, field in CIRCUIT_FIELDS.items()}
-_STAGED_FIELDS = ("row", *STAGED_COLUMNS[4:])
 
 
 @dataclass(frozen=True)
@@ -101,9 +92,9 @@ def fetch_circuits(session: Session, sync_id: int) -> dict[str, int]:
         with session.database.transaction() as connection:
             log = sync_logs.read(connection, sync_id)
         session.hold_store()
-        fetched = _fetch(session, log.context["statuses"], log.triggered_by)
+        fetched = fetch_answers(session, log.context["statuses"], log.triggered_by)
         with session.database.transaction() as connection:
-            _stage(connection, sync_id, fetched)
+            stage_answers(connection, sync_id, fetched)
     return {answer.status: answer.received for answer in fetched.answers}
 
 
@@ -128,24 +119,15 @@ def preview_circuits(session: Session, request: CircuitSyncRequest) -> CircuitSy
     """What ``request`` would store: the same path, rolled back. Leaves no sync log and no event."""
     with session.database.rehearsal() as connection:
         log = _open_log(connection, session, request)
-    fetched = _fetch(session, log.context["statuses"], log.triggered_by)
+    fetched = fetch_answers(session, log.context["statuses"], log.triggered_by)
     session.hold_store()
     try:
         with session.database.rehearsal() as connection:
             log = _open_log(connection, session, request)
-            _stage(connection, log.id, fetched)
+            stage_answers(connection, log.id, fetched)
             return _store(connection, session, log.id, most=CHANGES_PREVIEWED)
     finally:
         session.leave_store()
-
-
-@dataclass(frozen=True)
-class _Fetched:
-    answers: Sequence[CircuitAnswer]
-    duplicates: Sequence[str]
-    calls: Mapping[str, float]
-    credentials: Sequence[Mapping[str, Any]]
-    seconds: float
 
 
 def _open_log(connection: Connection, session: Session, request: CircuitSyncRequest) -> SyncLog:
@@ -165,67 +147,6 @@ def _open_log(connection: Connection, session: Session, request: CircuitSyncRequ
         retry_of=request.retry_of,
         context={"statuses": statuses, "force": request.force, "accept_departures": request.accept_departures},
     )
-
-
-def _fetch(session: Session, statuses: Sequence[str], person: int | None) -> _Fetched:
-    """Asks for each status as ``person`` (a user's id), if that user has a working account, else as service."""
-    begun = time.monotonic()
-    answers = []
-    rotation = open_rotation(session, session.secret_keys)
-    with session.workstudio() as workstudio:
-        for status in statuses:
-            table = rotation.fetch_circuits(workstudio, status, person)
-            session.log(f"{status}: {table.received} circuits received")
-            answers.append(
-                transform_collection(
-                    table.frame, status=status, columns=_API_NAMES, misshapen=table.misshapen, absent=table.absent
-                )
-            )
-        calls = call_counts(workstudio.statistics)
-    rotation.record_uses()
-    settled, duplicates = settle_duplicates(answers)
-    return _Fetched(settled, duplicates, calls, rotation.used(), time.monotonic() - begun)
-
-
-def call_counts(statistics: CallStatistics) -> dict[str, float]:
-    """The calls of a run as the sync log and the UI show them."""
-    return {
-        "calls": statistics.calls,
-        "retries": statistics.retries,
-        "seconds_paced": round(statistics.seconds_paced, 3),
-        "seconds_server": round(statistics.seconds_server, 3),
-    }
-
-
-def _stage(connection: Connection, sync_id: int, fetched: _Fetched) -> None:
-    for answer in fetched.answers:
-        stage_circuits(connection, sync_id, answer.status, _staged_values(answer.circuits))
-    analyze_staged(connection)
-    rejected = [row.as_dict() for answer in fetched.answers for row in answer.rejected]
-    answers = {
-        answer.status: {
-            "received": answer.received,
-            "accepted": len(answer.circuits),
-            "rejected": len(answer.rejected),
-            "absent": list(answer.absent),
-        }
-        for answer in fetched.answers
-    }
-    sync_logs.remember(
-        connection,
-        sync_id,
-        {
-            "answers": answers,
-            "calls": fetched.calls,
-            "credentials": list(fetched.credentials),
-            "seconds_fetching": round(fetched.seconds, 3),
-        },
-        {"rejected": rejected, "duplicates": list(fetched.duplicates)},
-    )
-
-
-def _staged_values(circuits: pd.DataFrame) -> list[list[Any]]:
-    return [circuits[name].tolist() for name in _STAGED_FIELDS]
 
 
 def _store(connection: Connection, session: Session, sync_id: int, *, most: int) -> CircuitSyncResult:

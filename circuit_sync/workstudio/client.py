@@ -4,7 +4,7 @@ import logging
 import threading
 import time
 from collections.abc import Callable, Generator, Iterable
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
 from http.cookiejar import CookieJar, DefaultCookiePolicy
 from importlib.metadata import version
@@ -39,6 +39,10 @@ class CallStatistics:
     retries: int = 0
     seconds_paced: float = 0.0
     seconds_server: float = 0.0
+
+    def rounded(self) -> dict[str, float]:
+        """By name, as the sync log and the UI show them: seconds to the millisecond."""
+        return {name: round(value, 3) for name, value in asdict(self).items()}
 
 
 class WorkStudio:
