@@ -4,10 +4,13 @@ from collections.abc import Mapping
 from datetime import UTC, datetime, timedelta
 
 import dagster as dg
+from dagster._core.events import DagsterEventType
 
 from circuit_sync.database.locks import is_run_alive
+from circuit_sync.domain.errors import PermanentError
 from circuit_sync.orchestration import clock
 from circuit_sync.orchestration.decisions import RunUnderWay, abandoned_syncs, dead_runs
+from circuit_sync.orchestration.failures import unlogged_end
 from circuit_sync.orchestration.jobs import (
     create_daily_snapshots,
     sync_circuit_aggregates,
@@ -16,9 +19,10 @@ from circuit_sync.orchestration.jobs import (
 )
 from circuit_sync.orchestration.resources import looking
 from circuit_sync.orchestration.retrying import RunsSoFar, retries_to_start, run_requests
-from circuit_sync.orchestration.runs import IN_PROGRESS, our_runs
-from circuit_sync.orchestration.tags import RETRY_OF_TAG
-from circuit_sync.sync.recovery import close_abandoned, open_syncs
+from circuit_sync.orchestration.runs import IN_PROGRESS, cancelled_by_a_person, our_runs, sync_of
+from circuit_sync.orchestration.tags import RETRY_OF_TAG, SYNC_TAG, TERMINAL_TAG, own_tags
+from circuit_sync.sync.closing import CANCELLED
+from circuit_sync.sync.recovery import close_abandoned, fail_unopened, open_syncs
 from circuit_sync.sync.retries import cancel_retries, pending_retries
 from circuit_sync.sync.session import Session
 
@@ -26,6 +30,8 @@ from circuit_sync.sync.session import Session
 # minute. A run that died while starting takes as long as `run_monitoring.start_timeout_seconds` in dagster.yaml says.
 GRACE = timedelta(seconds=20)
 LOOK_EVERY = 20
+# Runs that failed before they opened their sync log are looked for as far back: for an outage of the database alone.
+LATELY = timedelta(hours=6)
 
 
 @dg.sensor(
@@ -41,8 +47,9 @@ def close_abandoned_syncs(context: dg.SensorEvaluationContext) -> dg.SkipReason:
 def close_what_died(instance: dg.DagsterInstance, tags: Mapping[str, str] | None) -> list[str]:
     """Closes dead runs with these tags, and sync logs whose run is dead; a line for each.
 
-    A living run holds a lock that goes with its process; a run in progress without it is dead. ``tags`` are those of
-    this code location's runs: another's locks lie in another database.
+    A living run holds a lock that goes with its process; a run in progress without it is dead. A run that ended before
+    it opened its sync log gets a failed one: so it is told of, and tried again. ``tags`` are those of this code
+    location's runs: another's locks lie in another database.
     """
     start_timeout = timedelta(seconds=instance.run_monitoring_start_timeout_seconds)
     with looking() as session:
@@ -50,13 +57,14 @@ def close_what_died(instance: dg.DagsterInstance, tags: Mapping[str, str] | None
         def alive(run_id: str) -> bool:
             return is_run_alive(session.database, run_id)
 
-        found = _runs_in_progress(instance, tags)
-        closed = [
-            _fail(instance, run)
-            for run in dead_runs(found, alive, clock.now(), grace=GRACE, start_timeout=start_timeout)
-        ]
+        closed = []
         for sync in abandoned_syncs(open_syncs(session)):
-            closed += _close(session, sync["id"], sync["dagster_run_id"])
+            closed += _close(instance, session, sync["id"], sync["dagster_run_id"])
+        found = _runs_in_progress(instance, tags)
+        for dead in dead_runs(found, alive, clock.now(), grace=GRACE, start_timeout=start_timeout):
+            closed += _fail(instance, session, dead)
+        for run, why, passing in _failed_without_a_log(instance, tags):
+            closed += _tell(instance, session, run, why, passing=passing)
     return closed
 
 
@@ -68,11 +76,14 @@ def close_what_died(instance: dg.DagsterInstance, tags: Mapping[str, str] | None
 )
 def retry_failed_syncs(context: dg.SensorEvaluationContext) -> dg.SensorResult:
     """What a sync was asked for stands in its log, and so does when it is to run again."""
+    instance = context.instance
 
     def runs_for(sync_id: int) -> RunsSoFar:
         tags = {RETRY_OF_TAG: str(sync_id), **(our_runs(context) or {})}
-        runs = context.instance.get_runs(dg.RunsFilter(tags=tags))
-        return RunsSoFar(len(runs), next((run.run_id for run in runs if not run.is_finished), None))
+        runs = [run for run in instance.get_runs(dg.RunsFilter(tags=tags)) if RETRY_OF_TAG in own_tags(run)]
+        unfinished = [run.run_id for run in runs if not run.is_finished]
+        cancelled = [run.run_id for run in runs if cancelled_by_a_person(instance, run)]
+        return RunsSoFar(len(runs), next(iter(unfinished), None), next(iter(cancelled), None))
 
     with looking() as session:
         decision = retries_to_start(pending_retries(session), runs_for, clock.now())
@@ -94,14 +105,58 @@ def _runs_in_progress(instance: dg.DagsterInstance, tags: Mapping[str, str] | No
     ]
 
 
-def _fail(instance: dg.DagsterInstance, run: RunUnderWay) -> str:
-    reason = f"the process of run {run.run_id} is gone (it was {run.status} and nobody holds its lock)"
-    known = instance.get_run_by_id(run.run_id)
-    if known is not None and not known.is_finished:
-        instance.report_run_failed(known, reason)
-    return reason
+def _fail(instance: dg.DagsterInstance, session: Session, dead: RunUnderWay) -> list[str]:
+    """The log first: if that fails, the run is still found the next time."""
+    reason = f"the process of run {dead.run_id} is gone (it was {dead.status} and nobody holds its lock)"
+    run = instance.get_run_by_id(dead.run_id)
+    if run is None or run.is_finished:
+        return []
+    told = _tell(instance, session, run, reason, passing=True)
+    instance.report_run_failed(run, reason)
+    return [reason, *told]
 
 
-def _close(session: Session, sync_id: int, run_id: str) -> list[str]:
+def _close(instance: dg.DagsterInstance, session: Session, sync_id: int, run_id: str) -> list[str]:
+    run = instance.get_run_by_id(run_id)
     reason = f"run {run_id} ended without closing its sync: its process was killed or crashed"
-    return [f"sync {sync_id} closed as failed: {reason}"] if close_abandoned(session, sync_id, reason) else []
+    by_a_person = run is not None and cancelled_by_a_person(instance, run)
+    if by_a_person:
+        reason = CANCELLED
+    closed = close_abandoned(session, sync_id, reason, passing=not by_a_person)
+    return [f"sync {sync_id} closed as failed: {reason}"] if closed else []
+
+
+def _failed_without_a_log(
+    instance: dg.DagsterInstance, tags: Mapping[str, str] | None
+) -> list[tuple[dg.DagsterRun, str, bool]]:
+    """Runs that failed lately and could not write a sync log: why, and whether that passes.
+
+    Not those that somebody watched in a terminal, nor retries, which start again as the sync that they retry says.
+    """
+    wanted = dg.RunsFilter(statuses=[dg.DagsterRunStatus.FAILURE], tags=tags, updated_after=clock.now() - LATELY)
+    found = []
+    for run in reversed(instance.get_runs(wanted)):
+        if SYNC_TAG in run.tags or own_tags(run).keys() & {TERMINAL_TAG, RETRY_OF_TAG}:
+            continue
+        steps = instance.all_logs(run.run_id, of_type={DagsterEventType.STEP_START, DagsterEventType.STEP_FAILURE})
+        end = unlogged_end(run.run_id, [entry.get_dagster_event() for entry in steps])
+        if end is not None:
+            found.append((run, *end))
+    return found
+
+
+def _tell(
+    instance: dg.DagsterInstance, session: Session, run: dg.DagsterRun, reason: str, *, passing: bool
+) -> list[str]:
+    """Gives a run that opened no sync log a failed one, unless a person cancelled it."""
+    if SYNC_TAG in run.tags or cancelled_by_a_person(instance, run):
+        return []
+    try:
+        sync = sync_of(run)
+        if sync is None:
+            return []
+        sync_id = fail_unopened(session, sync, reason, passing=passing)
+    except PermanentError:
+        return []  # It opened its log after all, or was asked for what cannot be synced.
+    instance.add_run_tags(run.run_id, {SYNC_TAG: str(sync_id)})
+    return [f"sync {sync_id} closed as failed: {reason}"]

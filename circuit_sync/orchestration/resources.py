@@ -4,34 +4,43 @@ No resource takes configuration: what is secret comes from the settings when a s
 run configuration, no event and no repr.
 """
 
+import sys
 from collections.abc import Callable, Iterator
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import replace
 from datetime import timedelta
 
 import dagster as dg
+from dagster._core.errors import DagsterExecutionInterruptedError
 
 from circuit_sync.database.connection import Database
 from circuit_sync.database.locks import run_lock
 from circuit_sync.database.migrate import upgrade
-from circuit_sync.domain.errors import UsageError
+from circuit_sync.domain.errors import CircuitSyncError, UsageError
 from circuit_sync.orchestration import clock
-from circuit_sync.orchestration.failures import one_line
+from circuit_sync.orchestration.failures import failure, one_line
 from circuit_sync.orchestration.local import server_name
 from circuit_sync.orchestration.progress import tell_progress
-from circuit_sync.orchestration.tags import TERMINAL_TAG
+from circuit_sync.orchestration.runs import cancelled_by_a_person, sync_of
+from circuit_sync.orchestration.tags import SYNC_TAG, TERMINAL_TAG, own_tags
 from circuit_sync.settings import Settings, load_settings
+from circuit_sync.sync.recovery import UnopenedSync, close_left_open, fail_unopened
 from circuit_sync.sync.secrets import SecretKeys
 from circuit_sync.sync.session import Session
 from circuit_sync.workstudio.server import Credential, Server
 
+_INTERRUPTIONS = (KeyboardInterrupt, DagsterExecutionInterruptedError)
+
 
 class Workplace:
-    """What the steps of one run share. It opens at the first use and stays open until the run ends, however it ends."""
+    """What the steps of one run share. It opens at the first use and stays open until the run ends, however it ends.
 
-    def __init__(self, run_id: str | None, was_cancelled: Callable[[], bool], stack: ExitStack) -> None:
-        self._run_id = run_id
-        self._was_cancelled = was_cancelled
+    It sees to the run's sync log where no step can: before it is open, and between two steps.
+    """
+
+    def __init__(self, instance: dg.DagsterInstance | None, run: dg.DagsterRun | None, stack: ExitStack) -> None:
+        self._instance = instance
+        self._run = run
         self._stack = stack
         self._session: Session | None = None
         self._log: Callable[[str], object] = str
@@ -41,19 +50,25 @@ class Workplace:
         """The run's session, for one step, whose log gets its lines; an error of ours becomes a failure of one line."""
         self._log = log
         with one_line():
-            settings = load_settings()
-            session = self._session or self._open(settings)
-            if calls_workstudio and session.server is None:
-                server, credential = Server.from_settings(settings), Credential.from_settings(settings)
-                session = replace(session, server=server, service_credential=credential)
-            self._session = session
+            try:
+                self._session = session = self._prepared(calls_workstudio)
+            except CircuitSyncError as error:
+                raise failure(error, has_log=self._session is not None or self._tell_failure(error)) from None
             yield session
+
+    def _prepared(self, calls_workstudio: bool) -> Session:
+        settings = load_settings()
+        session = self._session or self._open(settings)
+        if calls_workstudio and session.server is None:
+            server, credential = Server.from_settings(settings), Credential.from_settings(settings)
+            session = replace(session, server=server, service_credential=credential)
+        return session
 
     def _open(self, settings: Settings) -> Session:
         database = self._stack.enter_context(Database(database_url(settings)))
         upgrade(database)
-        if self._run_id is not None:
-            self._stack.enter_context(run_lock(database, self._run_id))
+        if self._run is not None:
+            self._stack.enter_context(run_lock(database, self._run.run_id))
         key = settings.circuit_sync_secret_key
         session = Session(
             database,
@@ -64,11 +79,47 @@ class Workplace:
             log=self._say,
             progress=tell_progress,
         )
+        self._stack.callback(self._close_left_open, session)
         self._stack.callback(session.leave_store)
         return session
 
+    def _close_left_open(self, session: Session) -> None:
+        """When the run ends. Dagster calls this while it handles what ended it: the interpreter knows what that is."""
+        if self._run is None:
+            return
+        try:
+            ended_by = sys.exception()
+            interruption = ended_by if isinstance(ended_by, _INTERRUPTIONS) else None
+            close_left_open(session, self._run.run_id, interruption)
+        except CircuitSyncError as error:
+            self._say(f"the run's sync could not be closed ({error}); the sensor close_abandoned_syncs will")
+
+    def _tell_failure(self, error: CircuitSyncError) -> bool:
+        """Whether a sync log tells that the run cannot even begin, unless it was to begin no sync."""
+        if self._instance is None or self._run is None:
+            return True
+        try:
+            sync = sync_of(self._run)
+            if sync is not None:
+                told = _fail_unopened(sync, error)
+                self._instance.add_run_tags(self._run.run_id, {SYNC_TAG: str(told)})
+        except CircuitSyncError:
+            return False
+        return True
+
+    def _was_cancelled(self) -> bool:
+        """Dagster notes a cancellation before it interrupts the run; a shutdown interrupts without a word."""
+        if self._instance is None or self._run is None or TERMINAL_TAG in own_tags(self._run):
+            return True
+        try:
+            run = self._instance.get_run_by_id(self._run.run_id)
+            return run is None or cancelled_by_a_person(self._instance, run)
+        except Exception:
+            return False  # Dagster's storage is away, and with it the way to cancel a run.
+
     def _say(self, line: str) -> None:
-        self._log(line)
+        with suppress(Exception):  # Dagster's storage may be away while ours is not: no sync fails for a line.
+            self._log(line)
 
 
 @dg.resource(
@@ -76,19 +127,8 @@ class Workplace:
 )
 def workplace(context: dg.InitResourceContext) -> Iterator[Workplace]:
     """Opened lazily, so that what is wrong with a setting fails the step that needs it, in one line."""
-
-    def was_cancelled() -> bool:
-        """Dagster notes a cancellation before it interrupts the run; a shutdown interrupts without a word."""
-        if context.instance is None or context.run is None:
-            return True
-        try:
-            run = context.instance.get_run_by_id(context.run.run_id)
-        except Exception:
-            return True  # Its storage is away, and ours with it: the sensor will close this sync as one that died.
-        return run is None or TERMINAL_TAG in run.tags or run.status is not dg.DagsterRunStatus.STARTED
-
     with ExitStack() as stack:
-        yield Workplace(context.run.run_id if context.run else None, was_cancelled, stack)
+        yield Workplace(context.instance, context.run, stack)
 
 
 def _unheard(_line: str) -> None:
@@ -102,6 +142,14 @@ def looking(log: Callable[[str], None] = _unheard) -> Iterator[Session]:
     with Database(database_url(settings)) as database:
         upgrade(database)
         yield Session(database, retry_delays=retry_delays(settings), now=clock.now, log=log)
+
+
+def _fail_unopened(sync: UnopenedSync, error: CircuitSyncError) -> int:
+    """Without migrating: the database may be newer than this program, and still take a log."""
+    settings = load_settings()
+    with Database(database_url(settings)) as database:
+        session = Session(database, retry_delays=retry_delays(settings))
+        return fail_unopened(session, sync, str(error), passing=error.passing)
 
 
 def retry_delays(settings: Settings) -> list[timedelta]:

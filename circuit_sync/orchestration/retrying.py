@@ -18,10 +18,11 @@ MOST_RUNS = 3
 
 @dataclass(frozen=True)
 class RunsSoFar:
-    """The runs that were started for a retry: how many, and one that has not finished."""
+    """The runs that were started for a retry: how many, one that has not finished, and one that a person cancelled."""
 
     number: int = 0
     unfinished: str | None = None
+    cancelled: str | None = None
 
 
 @dataclass(frozen=True)
@@ -48,8 +49,10 @@ def retries_to_start(
             reasons.append(f"sync {number} runs again at {sync['retry_at'].astimezone(EASTERN):%Y-%m-%d %H:%M:%S %Z}")
         elif (runs := runs_for(number)).unfinished:
             reasons.append(f"sync {number}: run {runs.unfinished} is on its way to try it again")
-        elif runs.number == MOST_RUNS:
-            cancelled[number] = f"{MOST_RUNS} runs ended before they opened their sync log"
+        elif runs.cancelled:
+            cancelled[number] = f"a person cancelled run {runs.cancelled}, which was to try it again"
+        elif runs.number >= MOST_RUNS:
+            cancelled[number] = f"{runs.number} runs ended before they opened their sync log"
         else:
             due.append((sync, runs.number))
     return RetryDecision(due, cancelled, reasons or ["no sync waits to be tried again"])

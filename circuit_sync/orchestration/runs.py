@@ -1,10 +1,18 @@
-"""Which runs are under way, and on what: what schedules and sensors look at before they start another."""
+"""Which runs are under way, and on what; what a run was to sync; and whether a person ended it."""
 
 from collections.abc import Mapping, Sequence
+from datetime import date
+from typing import Any
 
 import dagster as dg
+from dagster._core.events import DagsterEventType
 
+from circuit_sync.domain.eastern import weekdays_between
+from circuit_sync.domain.statuses import STATUS_CODES
 from circuit_sync.orchestration.installation import asset_key, is_ours
+from circuit_sync.orchestration.partitions import PARTITION_TAG, RANGE_END_TAG, RANGE_START_TAG, statuses_of
+from circuit_sync.orchestration.tags import started_by
+from circuit_sync.sync.recovery import UnopenedSync
 
 UNFINISHED = [
     dg.DagsterRunStatus.NOT_STARTED,
@@ -17,6 +25,9 @@ IN_PROGRESS = [dg.DagsterRunStatus.STARTING, dg.DagsterRunStatus.STARTED, dg.Dag
 
 SCHEDULE_TAG = "dagster/schedule_name"
 REPOSITORY_TAG = ".dagster/repository"
+_RESUMED_TAG = "dagster/is_resume_retry"
+
+_OUT_OF_TIME = "Canceling due to exceeding maximum runtime"  # Dagster's words: its event has no field for the reason.
 
 _ASSET_OF_JOB = {
     "sync_circuits": "circuits",
@@ -46,7 +57,57 @@ def our_runs(context: dg.SensorEvaluationContext) -> dict[str, str] | None:
     return {REPOSITORY_TAG: f"{context.repository_name}@{context.code_location_origin.location_name}"}
 
 
+def cancelled_by_a_person(instance: dg.DagsterInstance, run: dg.DagsterRun) -> bool:
+    """Whether a person cancelled the run; Dagster cancels too, what runs longer than dagster.yaml allows.
+
+    The events tell, whatever the run's status has become since: a cancelled run whose process is gone fails.
+    """
+    requests = instance.all_logs(run.run_id, of_type=DagsterEventType.RUN_CANCELING)
+    if requests:
+        return not requests[0].message.startswith(_OUT_OF_TIME)
+    return run.status in (dg.DagsterRunStatus.CANCELING, dg.DagsterRunStatus.CANCELED)
+
+
+def sync_of(run: dg.DagsterRun) -> UnopenedSync | None:
+    """The sync that the run was to open first, as its op would have opened it; ``None`` if it was to open none."""
+    if _RESUMED_TAG in run.tags:
+        return None  # "Re-execute from failure": the sync was opened by the run before.
+    statuses = [code for code in STATUS_CODES if code in statuses_of(run.tags)]
+    if run.job_name == "sync_work_orders":
+        config = _config(run, "open_work_orders")
+        asked = {"statuses": list(STATUS_CODES), "force": False, "work_orders": []} | config
+        return UnopenedSync("aggregates", asked, **started_by(run))
+    if _materialises(run, "circuits"):
+        config = {"force": False, "accept_departures": False} | _config(run, "circuits")
+        person = config.pop("triggered_by", None)
+        return UnopenedSync("circuit_list", {"statuses": statuses} | config, person, **started_by(run))
+    if _materialises(run, "circuit_aggregates"):
+        config = {"force": False} | _config(run, "circuit_aggregates")
+        return UnopenedSync("aggregates", {"statuses": statuses, "work_orders": []} | config, **started_by(run))
+    if _materialises(run, "daily_snapshots"):
+        dates = _dates(run.tags)
+        return UnopenedSync("snapshots", {"dates": dates}, **started_by(run)) if dates else None
+    return None
+
+
+def _config(run: dg.DagsterRun, op: str) -> dict[str, Any]:
+    told: Any = run.run_config
+    for name in ("ops", op, "config"):
+        told = told.get(name) or {}
+    return dict(told)
+
+
+def _dates(tags: Mapping[str, str]) -> list[str]:
+    try:
+        first, last = (
+            date.fromisoformat(tags.get(PARTITION_TAG) or tags[end]) for end in (RANGE_START_TAG, RANGE_END_TAG)
+        )
+    except (KeyError, ValueError):
+        return []  # Tags written by hand: the op would have refused them.
+    return [day.isoformat() for day in weekdays_between(first, last)]
+
+
 def _materialises(run: dg.DagsterRun, asset: str) -> bool:
-    if run.asset_selection is not None:
+    if run.asset_selection:
         return asset_key(asset) in run.asset_selection
     return _ASSET_OF_JOB.get(run.job_name) == asset

@@ -1,5 +1,6 @@
 """The tags by which a run says what started it, and which sync it is."""
 
+from collections.abc import Mapping
 from typing import TypedDict
 
 import dagster as dg
@@ -11,6 +12,7 @@ RETRY_OF_TAG = "circuit_sync/retry_of"
 SYNC_TAG = "circuit_sync/sync_log_id"
 TERMINAL_TAG = "circuit_sync/terminal"
 """On a run of the command line: whoever interrupts it is a person, though Dagster knows of no cancellation."""
+PARENT_RUN_TAG = "dagster/parent_run_id"
 SCHEDULED = "scheduled"
 WORKFLOW_EVENT = "workflow_event"
 MANUAL = "manual"
@@ -24,9 +26,17 @@ class StartedBy(TypedDict):
     retry_of: int | None
 
 
+def own_tags(run: dg.DagsterRun) -> Mapping[str, str]:
+    """The run's tags; of a run that a person executes again, without those that Dagster copied and that now lie."""
+    if PARENT_RUN_TAG not in run.tags:
+        return run.tags
+    copied = (TRIGGER_TAG, RETRY_OF_TAG, TERMINAL_TAG)
+    return {name: value for name, value in run.tags.items() if name not in copied}
+
+
 def started_by(run: dg.DagsterRun) -> StartedBy:
     """What the run's tags say; a run without them was started by a person."""
-    tags = run.tags
+    tags = own_tags(run)
     trigger = tags.get(TRIGGER_TAG, MANUAL)
     if trigger not in (SCHEDULED, WORKFLOW_EVENT, MANUAL):
         raise UsageError(

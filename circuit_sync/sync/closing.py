@@ -12,6 +12,9 @@ from circuit_sync.events.outbox import emit
 from circuit_sync.sync.retries import next_attempt
 from circuit_sync.sync.session import Session
 
+CANCELLED = "the run was cancelled: what was not stored yet is not stored; start it again when you like"
+"""Of a sync that a person ended: it is not tried again by itself."""
+
 
 @contextmanager
 def closing_on_failure(session: Session, sync_id: int) -> Iterator[None]:
@@ -25,7 +28,7 @@ def closing_on_failure(session: Session, sync_id: int) -> Iterator[None]:
     except BaseException as error:
         session.leave_store()
         try:
-            message, passing = _fate(session, error)
+            message, passing = fate_of(session, error)
             close_as_failed(session, sync_id, message, passing=passing)
         except CircuitSyncError as closing:
             session.log(f"sync {sync_id} could not be closed ({closing}); the sensor close_abandoned_syncs will")
@@ -54,18 +57,11 @@ def done_so_far(context: Mapping[str, Any]) -> dict[str, int]:
     return {"circuits_processed": counts["circuits"], "aggregates_created": counts["stored"]} if counts else {}
 
 
-def _expect_open(session: Session, sync_id: int) -> None:
-    with session.database.transaction() as connection:
-        status = sync_logs.read(connection, sync_id).sync_status
-    if status != "started":
-        raise PermanentError(f"sync {sync_id} has ended already ({status}): start a new run, not a step of the old one")
-
-
-def _fate(session: Session, error: BaseException) -> tuple[str, bool]:
+def fate_of(session: Session, error: BaseException) -> tuple[str, bool]:
     """One line without secrets, and whether the same sync may succeed later.
 
     Our own errors speak for themselves, of others only the kind is told. A sync that a person ended is not tried again
-    by itself; one whose process was told to end, as at a shutdown, is.
+    by itself; one whose process was told to end, as at a shutdown or by Dagster's limit of time, is.
     """
     if isinstance(error, CircuitSyncError):
         return str(error), error.passing
@@ -73,5 +69,13 @@ def _fate(session: Session, error: BaseException) -> tuple[str, bool]:
         kind = type(error).__name__
         return f"unexpected {kind}, a defect of circuit_sync or its surroundings: see the run's log", False
     if session.was_cancelled():
-        return "the run was cancelled: what was not stored yet is not stored; start it again when you like", False
-    return "the run's process was told to end, as at a shutdown: what was not stored yet is not stored", True
+        return CANCELLED, False
+    told = "the run's process was told to end, as at a shutdown or when a run takes too long"
+    return f"{told}: what was not stored yet is not stored", True
+
+
+def _expect_open(session: Session, sync_id: int) -> None:
+    with session.database.transaction() as connection:
+        status = sync_logs.read(connection, sync_id).sync_status
+    if status != "started":
+        raise PermanentError(f"sync {sync_id} has ended already ({status}): start a new run, not a step of the old one")

@@ -1,11 +1,28 @@
-"""What a dead process left behind: sync logs that nobody will close any more."""
+"""What a run left behind that nobody will close any more: open sync logs, and syncs that it did not come to open."""
 
+from collections.abc import Mapping
+from dataclasses import dataclass
 from typing import Any
 
+from circuit_sync.database import sync_logs
 from circuit_sync.database.locks import is_run_alive
 from circuit_sync.database.overview import started_syncs
-from circuit_sync.sync.closing import close_as_failed
+from circuit_sync.events.catalogue import SyncStarted
+from circuit_sync.events.outbox import emit
+from circuit_sync.sync.closing import close_as_failed, fate_of
 from circuit_sync.sync.session import Session
+
+
+@dataclass(frozen=True)
+class UnopenedSync:
+    """A sync whose run ended before it opened the log: what the log would tell. ``triggered_by`` names a user."""
+
+    sync_type: str
+    context: Mapping[str, Any]
+    triggered_by: str | None = None
+    trigger: str = "manual"
+    run_id: str | None = None
+    retry_of: int | None = None
 
 
 def open_syncs(session: Session) -> list[dict[str, Any]]:
@@ -18,6 +35,44 @@ def open_syncs(session: Session) -> list[dict[str, Any]]:
     ]
 
 
-def close_abandoned(session: Session, sync_id: int, reason: str) -> bool:
+def close_abandoned(session: Session, sync_id: int, reason: str, *, passing: bool = True) -> bool:
     """Closes a sync log as failed, with its event; false if it was closed already. The sync may be tried again."""
-    return close_as_failed(session, sync_id, reason, passing=True)
+    return close_as_failed(session, sync_id, reason, passing=passing)
+
+
+def close_left_open(session: Session, run_id: str, interruption: BaseException | None) -> None:
+    """Closes what a run that is ending left open, as steps close their sync only while they work on it.
+
+    Without an interruption something around the sync broke: it may be tried again.
+    """
+    with session.database.transaction() as connection:
+        left = [log["id"] for log in started_syncs(connection) if log["dagster_run_id"] == run_id]
+    for sync_id in left:
+        message, passing = f"run {run_id} ended without closing its sync: see the run's log", True
+        if interruption is not None:
+            message, passing = fate_of(session, interruption)
+        close_as_failed(session, sync_id, message, passing=passing)
+
+
+def fail_unopened(session: Session, sync: UnopenedSync, reason: str, *, passing: bool) -> int:
+    """Opens the log of a sync that did not come to it and closes it as failed, both with their events; returns its id.
+
+    Raises ``UsageError`` if the run has opened it after all.
+    """
+    now = session.now()
+    statuses = sync.context.get("statuses", ())
+    with session.database.transaction() as connection:
+        log = sync_logs.start(
+            connection,
+            sync_type=sync.sync_type,
+            trigger=sync.trigger,
+            now=now,
+            api_status_filter=",".join(statuses) or None,
+            triggered_by=sync_logs.resolve_user(connection, sync.triggered_by),
+            run_id=sync.run_id,
+            retry_of=sync.retry_of,
+            context=sync.context,
+        )
+        emit(connection, [SyncStarted(log.id, sync.sync_type, statuses, sync.trigger, now)], now)
+    close_as_failed(session, log.id, reason, passing=passing)
+    return log.id

@@ -102,8 +102,21 @@ def test_a_run_that_died_before_it_opened_its_sync_is_started_anew_but_not_for_e
     assert second.due == [(sync, 1)]
     keys = {run_requests(*due)[0].run_key for due in [(sync, 0), (sync, 1)]}
     assert len(keys) == 2
-    decision = retries_to_start([sync], lambda _sync: RunsSoFar(3), NOW)
-    assert decision.cancelled == {7: "3 runs ended before they opened their sync log"}
+    for number in (3, 4):
+        decision = retries_to_start([sync], lambda _sync, number=number: RunsSoFar(number), NOW)  # type: ignore[misc]
+        assert not decision.due
+        assert decision.cancelled == {7: f"{number} runs ended before they opened their sync log"}
+
+
+def test_a_retry_that_a_person_cancelled_is_taken_back() -> None:
+    decision = retries_to_start([failed()], lambda _sync: RunsSoFar(1, cancelled="run-1"), NOW)
+    assert not decision.due
+    assert decision.cancelled == {7: "a person cancelled run run-1, which was to try it again"}
+
+
+def test_a_retry_in_two_runs_goes_on_if_one_of_them_is_cancelled() -> None:
+    decision = retries_to_start([failed()], lambda _sync: RunsSoFar(2, "run-2", cancelled="run-1"), NOW)
+    assert (decision.due, decision.cancelled) == ([], {})
 
 
 def test_circuits_are_asked_for_as_the_first_time() -> None:

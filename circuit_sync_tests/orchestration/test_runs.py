@@ -98,6 +98,15 @@ def test_tags_tell_what_started_a_sync(run: Run, logs: Desk) -> None:
     assert logs.column("SELECT retry_of FROM sync_logs ORDER BY id") == [None, log["id"]]
 
 
+def test_a_run_that_a_person_repeats_is_started_by_that_person(run: Run, logs: Desk) -> None:
+    """Dagster copies the tags of the run that is executed again."""
+    assert run("sync_circuits", "QC").success
+    first = str(logs.log()["id"])
+    copied = {"circuit_sync/trigger": "scheduled", "circuit_sync/retry_of": first}
+    assert run("sync_circuits", "QC", tags=copied | {"dagster/parent_run_id": "the first"}).success
+    assert (logs.log()["sync_trigger"], logs.log()["retry_of"]) == ("manual", None)
+
+
 @pytest.mark.parametrize(
     ("tags", "complaint"),
     [
@@ -133,6 +142,43 @@ def test_a_missing_setting_fails_the_first_step_and_names_the_variable(
     (failure,) = failures(run("sync_circuits", "ACTIV"))
     assert failure is not None
     assert "WORKSTUDIO_SERVICE_PASSWORD" in failure
+
+
+def bad_key(monkeypatch: pytest.MonkeyPatch, _logs: Desk) -> None:
+    monkeypatch.setenv("CIRCUIT_SYNC_SECRET_KEY", "abc")
+
+
+def no_password(monkeypatch: pytest.MonkeyPatch, _logs: Desk) -> None:
+    monkeypatch.delenv("WORKSTUDIO_SERVICE_PASSWORD")
+
+
+def newer_schema(_monkeypatch: pytest.MonkeyPatch, logs: Desk) -> None:
+    logs.execute("UPDATE alembic_version SET version_num = '9999'")
+
+
+@pytest.mark.parametrize("spoil", [bad_key, no_password, newer_schema])
+def test_a_run_that_cannot_begin_leaves_a_failed_sync_that_says_why(
+    run: Run,
+    logs: Desk,
+    monkeypatch: pytest.MonkeyPatch,
+    ephemeral: dg.DagsterInstance,
+    spoil: Callable[[pytest.MonkeyPatch, Desk], None],
+) -> None:
+    spoil(monkeypatch, logs)
+    result = run("sync_circuits", "QC", "REWRK", tags={"circuit_sync/trigger": "scheduled"})
+    log = logs.log()
+    assert (log["sync_status"], log["api_status_filter"]) == ("failed", "QC,REWRK")
+    assert (log["sync_trigger"], log["dagster_run_id"]) == ("scheduled", result.run_id)
+    assert failures(result) == [log["error_message"]]
+    assert (log["error_details"]["passing"], log["retry_at"]) == (False, None)
+    assert logs.column("SELECT name FROM sync_events ORDER BY id") == ["sync.started", "sync.failed"]
+    assert ephemeral.get_run_by_id(result.run_id).tags["circuit_sync/sync_log_id"] == str(log["id"])
+
+
+def test_a_preview_that_cannot_begin_leaves_no_sync(run: Run, logs: Desk, monkeypatch: pytest.MonkeyPatch) -> None:
+    bad_key(monkeypatch, logs)
+    assert not run("preview_circuits", run_config={"ops": {"compare_circuits": {"config": {}}}}).success
+    assert logs.one("SELECT count(*) FROM sync_logs") == 0
 
 
 def test_the_events_of_a_run_hold_no_secret(run: Run, configured: Simulator, ephemeral: dg.DagsterInstance) -> None:

@@ -1,10 +1,13 @@
 """What a dead run leaves behind is found and closed."""
 
+from datetime import timedelta
+
 import pytest
 
 from circuit_sync.database.locks import run_lock
 from circuit_sync.domain.errors import CircuitSyncError
 from circuit_sync.sync.aggregates import complete_aggregate_sync, fetch_and_store_aggregates
+from circuit_sync.sync.closing import CANCELLED
 from circuit_sync.sync.recovery import close_abandoned, open_syncs
 from circuit_sync_tests.scenery import Desk
 from circuit_sync_tests.sync.units_desk import WO, answer_units, circuits, feet, open_units, sync_units, unit
@@ -77,3 +80,13 @@ def test_what_a_dead_sync_had_chosen_goes_with_the_next_one(desk: Desk) -> None:
     alive = open_units(desk)
 
     assert desk.column("SELECT DISTINCT sync_log_id FROM staged_choices") == [alive]
+
+
+def test_an_abandoned_sync_of_a_cancelled_run_is_not_tried_again(desk: Desk) -> None:
+    desk = desk.with_session(retry_delays=(timedelta(minutes=15),))
+    circuits(desk, WO)
+    sync_id = open_units(desk, run_id="r1")
+
+    assert close_abandoned(desk.session, sync_id, CANCELLED, passing=False)
+
+    assert (desk.log(sync_id)["error_message"], desk.log(sync_id)["retry_at"]) == (CANCELLED, None)

@@ -1,0 +1,278 @@
+"""Runs that died or were cancelled: what is closed, what is tried again, and what a person's word ends."""
+
+from collections.abc import Callable, Mapping, Sequence
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+import dagster as dg
+import pytest
+from dagster._core.events import DagsterEventType
+from dagster._core.test_utils import create_run_for_test
+from dagster._daemon.monitoring.run_monitoring import check_run_timeout
+
+from circuit_sync.database.connection import Database
+from circuit_sync.definitions import defs
+from circuit_sync.domain.errors import PassingError
+from circuit_sync.domain.statuses import STATUS_CODES
+from circuit_sync.orchestration import clock, recovery
+from circuit_sync.orchestration.partitions import partition_tags
+from circuit_sync.sync.circuits import CircuitSyncRequest, open_circuit_sync
+from circuit_sync.workstudio.simulator import Fault, Simulator
+from circuit_sync_tests.scenery import Clock, Desk, session_for
+
+CANCELLED = "the run was cancelled: what was not stored yet is not stored; start it again when you like"
+QUARTER = timedelta(minutes=15)
+Status = dg.DagsterRunStatus
+
+
+@pytest.fixture
+def desk(database: Database, configured: Simulator, monkeypatch: pytest.MonkeyPatch) -> Desk:
+    """A desk whose clock is the sensors' too: five minutes after the runs of the test, until it is moved on."""
+    time = Clock(datetime.now(UTC) + timedelta(minutes=5))
+    monkeypatch.setattr(clock, "now", time)
+    session = session_for(database, configured.base_url, time, retry_delays=(QUARTER, 2 * QUARTER))
+    return Desk(session, configured, time)
+
+
+@pytest.fixture
+def close(stored: dg.DagsterInstance, desk: Desk) -> Callable[[], str]:
+    """What the sensor that closes what died says."""
+
+    def look() -> str:
+        reason = recovery.close_abandoned_syncs(dg.build_sensor_context(instance=stored))
+        assert isinstance(reason, dg.SkipReason)
+        return reason.skip_message or ""
+
+    return look
+
+
+@pytest.fixture
+def retries(stored: dg.DagsterInstance, desk: Desk) -> Callable[[], Sequence[dg.RunRequest]]:
+    """What the sensor that tries again would start."""
+
+    def look() -> Sequence[dg.RunRequest]:
+        result = recovery.retry_failed_syncs(dg.build_sensor_context(instance=stored))
+        assert isinstance(result, dg.SensorResult)
+        return result.run_requests or ()
+
+    return look
+
+
+def a_run(instance: dg.DagsterInstance, status: Status = Status.STARTING, **options: Any) -> dg.DagsterRun:
+    """A run of ``sync_circuits`` over ACTIV as a schedule starts it, unless told otherwise."""
+    options.setdefault("job_name", "sync_circuits")
+    scheduled = {"circuit_sync/trigger": "scheduled"} | partition_tags(["ACTIV"])
+    return create_run_for_test(instance, status=status, tags=scheduled | options.pop("tags", {}), **options)
+
+
+REQUESTS: Mapping[str, tuple[dict[str, str], dict[str, Any], dict[str, Any]]] = {
+    "sync_circuits": (
+        partition_tags(["QC", "CLOSE"]),
+        {"circuits": {"config": {"force": True, "accept_departures": True, "triggered_by": "ana@example.com"}}},
+        {"statuses": ["QC", "REWRK", "CLOSE"], "force": True, "accept_departures": True},
+    ),
+    "sync_circuit_aggregates": (
+        partition_tags(["QC"]),
+        {"circuit_aggregates": {"config": {"force": True}}},
+        {"statuses": ["QC"], "force": True, "work_orders": []},
+    ),
+    "sync_work_orders": (
+        {},
+        {"open_work_orders": {"config": {"work_orders": ["2026-1"], "force": False}}},
+        {"statuses": list(STATUS_CODES), "force": False, "work_orders": ["2026-1"]},
+    ),
+    "create_daily_snapshots": (
+        partition_tags(["2026-03-06", "2026-03-10"]),
+        {},
+        {"dates": ["2026-03-06", "2026-03-09", "2026-03-10"]},
+    ),
+}
+"""By job: tags and run configuration of a run, and what its sync log says that it was asked for."""
+
+
+@pytest.mark.parametrize("job", REQUESTS)
+def test_a_run_that_died_before_it_opened_its_sync_gets_a_failed_one_and_is_tried_again(
+    desk: Desk,
+    stored: dg.DagsterInstance,
+    close: Callable[[], str],
+    retries: Callable[[], Sequence[dg.RunRequest]],
+    job: str,
+) -> None:
+    desk.execute("INSERT INTO users (name, email, role) VALUES ('Ana', 'ana@example.com', 'planner')")
+    tags, config, asked = REQUESTS[job]
+    run = create_run_for_test(
+        stored,
+        job_name=job,
+        status=Status.STARTING,
+        tags={"circuit_sync/trigger": "scheduled"} | tags,
+        run_config={"ops": config} if config else {},
+    )
+    said = close()
+    log = desk.log()
+    assert (log["sync_status"], log["context"], log["dagster_run_id"]) == ("failed", asked, run.run_id)
+    assert f"sync {log['id']} closed as failed" in said
+    assert desk.column("SELECT name FROM sync_events ORDER BY id") == ["sync.started", "sync.failed"]
+    desk.clock.advance(minutes=15)
+    (request,) = retries()
+    assert request.job_name == job
+    assert request.run_config == ({"ops": config} if config else {})
+    assert request.tags.items() >= ({"circuit_sync/trigger": "scheduled"} | tags).items()
+
+
+def test_a_materialisation_from_the_ui_that_died_before_its_sync_is_told_and_tried_again_too(
+    desk: Desk, stored: dg.DagsterInstance, close: Callable[[], str]
+) -> None:
+    a_run(stored, job_name="__ASSET_JOB", asset_selection=frozenset({dg.AssetKey("circuit_aggregates")}))
+    close()
+    assert desk.log()["sync_type"] == "aggregates"
+    assert desk.log()["retry_at"] is not None
+
+
+@pytest.mark.parametrize("status", [Status.STARTING, Status.STARTED])
+def test_what_was_closed_once_is_not_closed_again(
+    desk: Desk, stored: dg.DagsterInstance, close: Callable[[], str], status: Status
+) -> None:
+    run = a_run(stored, status)
+    close()
+    assert desk.log()["dagster_run_id"] == run.run_id
+    assert close() == "nothing is abandoned"
+    assert desk.one("SELECT count(*) FROM sync_logs") == 1
+
+
+def test_a_run_that_dagster_failed_before_its_first_step_gets_a_failed_sync(
+    desk: Desk, stored: dg.DagsterInstance, close: Callable[[], str]
+) -> None:
+    run = a_run(stored)
+    stored.report_run_failed(run)
+    close()
+    log = desk.log()
+    assert log["error_message"] == f"run {run.run_id} ended before its first step: see the run's log"
+    assert log["retry_at"] is not None
+    assert close() == "nothing is abandoned"
+
+
+@pytest.mark.parametrize(
+    "run",
+    [
+        {"job_name": "preview_circuits"},
+        {"tags": {"circuit_sync/terminal": "yes"}},
+        {"tags": {"circuit_sync/retry_of": "1"}},
+        {"tags": {"circuit_sync/sync_log_id": "1"}},
+    ],
+    ids=["syncs nothing", "somebody watched it", "is started anew as the same retry", "has its sync log"],
+)
+def test_a_run_that_failed_leaves_no_sync_if_it(
+    desk: Desk, stored: dg.DagsterInstance, close: Callable[[], str], run: dict[str, Any]
+) -> None:
+    stored.report_run_failed(a_run(stored, **run))
+    assert close() == "nothing is abandoned"
+
+
+def test_a_run_that_failed_in_its_steps_has_seen_to_its_sync_itself(
+    desk: Desk, stored: dg.DagsterInstance, close: Callable[[], str]
+) -> None:
+    job = defs.resolve_job_def("sync_work_orders")
+    config = {"ops": {"open_work_orders": {"config": {"work_orders": ["2026-0"]}}}}
+    assert not job.execute_in_process(instance=stored, run_config=config, raise_on_error=False).success
+    assert close() == "nothing is abandoned"
+
+
+def test_a_failure_of_yesterday_is_left_alone(desk: Desk, stored: dg.DagsterInstance, close: Callable[[], str]) -> None:
+    stored.report_run_failed(a_run(stored))
+    desk.clock.advance(days=1)
+    assert close() == "nothing is abandoned"
+
+
+def test_a_run_that_found_the_database_away_is_told_of_when_it_is_back(
+    desk: Desk,
+    stored: dg.DagsterInstance,
+    close: Callable[[], str],
+    monkeypatch: pytest.MonkeyPatch,
+    database_url: str,
+) -> None:
+    monkeypatch.setenv("CIRCUIT_SYNC_DATABASE_URL", "postgresql://127.0.0.1:9/nowhere")
+    job = defs.resolve_job_def("sync_circuits")
+    tags = {"circuit_sync/trigger": "scheduled"} | partition_tags(["ACTIV"])
+    assert not job.execute_in_process(instance=stored, tags=tags, raise_on_error=False).success
+    monkeypatch.setenv("CIRCUIT_SYNC_DATABASE_URL", database_url)
+    close()
+    log = desk.log()
+    assert (log["sync_status"], log["sync_trigger"]) == ("failed", "scheduled")
+    assert "is not available" in log["error_message"]
+    assert log["retry_at"] is not None
+    assert close() == "nothing is abandoned"
+
+
+def cancelled(instance: dg.DagsterInstance, run: dg.DagsterRun) -> None:
+    """From the queue, or after its process went."""
+    instance.report_run_canceling(run)
+    instance.report_run_canceled(run)
+
+
+@pytest.mark.parametrize("end", [cancelled, dg.DagsterInstance.report_run_canceling], ids=["CANCELED", "CANCELING"])
+def test_a_cancelled_sync_whose_process_is_gone_is_not_tried_again(
+    desk: Desk, stored: dg.DagsterInstance, close: Callable[[], str], end: Callable[..., object]
+) -> None:
+    run = a_run(stored, Status.STARTED)
+    sync = open_circuit_sync(desk.session, CircuitSyncRequest(("ACTIV",), run_id=run.run_id))
+    end(stored, run)
+    close()
+    log = desk.log(sync)
+    assert (log["sync_status"], log["error_message"], log["retry_at"]) == ("failed", CANCELLED, None)
+    after = stored.get_run_by_id(run.run_id)
+    assert after is not None
+    assert after.is_finished
+
+
+def test_a_run_that_was_cancelled_before_it_opened_its_sync_leaves_none(
+    desk: Desk, stored: dg.DagsterInstance, close: Callable[[], str]
+) -> None:
+    stored.report_run_canceling(a_run(stored))
+    close()
+    close()
+    assert desk.one("SELECT count(*) FROM sync_logs") == 0
+
+
+def test_a_sync_that_takes_longer_than_dagster_allows_is_tried_again(
+    desk: Desk, stored: dg.DagsterInstance, close: Callable[[], str]
+) -> None:
+    run = a_run(stored, Status.NOT_STARTED)
+    stored.report_dagster_event(dg.DagsterEvent(DagsterEventType.PIPELINE_START.value, run.job_name), run.run_id)
+    sync = open_circuit_sync(desk.session, CircuitSyncRequest(("ACTIV",), run_id=run.run_id))
+    record = stored.get_run_record_by_id(run.run_id)
+    assert record is not None
+    check_run_timeout(stored, record, dg.get_dagster_logger(), 0.000001)  # type: ignore[arg-type]
+    close()
+    log = desk.log(sync)
+    assert log["sync_status"] == "failed"
+    assert log["retry_at"] is not None
+
+
+def test_a_retry_that_a_person_cancelled_in_the_queue_is_not_started_again(
+    desk: Desk, stored: dg.DagsterInstance, retries: Callable[[], Sequence[dg.RunRequest]]
+) -> None:
+    desk.simulator.add_fault(Fault("status", times=1, code=503))
+    with pytest.raises(PassingError):
+        desk.sync()
+    sync = desk.log()["id"]
+    desk.clock.advance(minutes=15)
+    run = a_run(stored, Status.NOT_STARTED, tags={"circuit_sync/retry_of": str(sync)})
+    cancelled(stored, run)
+    assert not retries()
+    log = desk.log(sync)
+    assert log["retry_at"] is None
+    assert log["context"]["retry_cancelled"] == f"a person cancelled run {run.run_id}, which was to try it again"
+
+
+def test_a_run_that_a_person_repeats_counts_as_no_retry(
+    desk: Desk, stored: dg.DagsterInstance, retries: Callable[[], Sequence[dg.RunRequest]]
+) -> None:
+    desk.simulator.add_fault(Fault("status", times=1, code=503))
+    with pytest.raises(PassingError):
+        desk.sync()
+    desk.clock.advance(minutes=15)
+    copied = {"circuit_sync/retry_of": str(desk.log()["id"]), "dagster/parent_run_id": "the retry"}
+    cancelled(stored, a_run(stored, Status.NOT_STARTED, tags=copied))
+    (request,) = retries()
+    assert request.run_key is not None
+    assert request.run_key.endswith(":0:ACTIV")

@@ -1,0 +1,128 @@
+"""What a run's workplace does when the run ends badly: between its steps, or with Dagster's own storage away."""
+
+import os
+import signal
+from collections.abc import Callable
+
+import dagster as dg
+import pytest
+from dagster._core.definitions.job_base import InMemoryJob
+from dagster._core.errors import DagsterExecutionInterruptedError
+from dagster._core.execution.api import execute_run_iterator
+from dagster._utils.interrupts import capture_interrupts
+from dagster_postgres.utils import DagsterPostgresException
+
+from circuit_sync.database.connection import Database
+from circuit_sync.definitions import defs
+from circuit_sync.orchestration.partitions import partition_tags
+from circuit_sync.orchestration.resources import workplace
+from circuit_sync.workstudio.simulator import Simulator
+from circuit_sync_tests.scenery import Clock, Desk, session_for
+
+CANCELLED = "the run was cancelled: what was not stored yet is not stored; start it again when you like"
+BETWEEN_STEPS = ["circuits.open_circuit_sync", "circuits.fetch_circuits"]
+Deed = Callable[[dg.DagsterInstance, dg.DagsterRun], object]
+
+
+@pytest.fixture
+def desk(database: Database, configured: Simulator) -> Desk:
+    return Desk(session_for(database, configured.base_url, Clock()), configured, Clock())
+
+
+def run(instance: dg.DagsterInstance, after: str, then: Deed, **tags: str) -> None:
+    """A run of ``sync_circuits`` to which ``then`` happens when the step ``after`` has succeeded."""
+    job = defs.resolve_job_def("sync_circuits")
+    created = instance.create_run_for_job(job, tags=partition_tags(["ACTIV"]) | tags)
+    with capture_interrupts():
+        for event in execute_run_iterator(InMemoryJob(job), created, instance):
+            if event.event_type_value == "STEP_SUCCESS" and event.step_key == after:
+                then(instance, created)
+
+
+def interrupt(_instance: dg.DagsterInstance, _run: dg.DagsterRun) -> None:
+    """A signal, without a word to Dagster: a shutdown, or Ctrl-C in a terminal."""
+    os.kill(os.getpid(), signal.SIGINT)
+
+
+def cancel(instance: dg.DagsterInstance, run: dg.DagsterRun) -> None:
+    """As the UI does it."""
+    instance.report_run_canceling(run)
+    interrupt(instance, run)
+
+
+def end_a_long_run(instance: dg.DagsterInstance, run: dg.DagsterRun) -> None:
+    """As the monitoring of runs does it."""
+    instance.report_run_canceling(run, message="Canceling due to exceeding maximum runtime of 43200 seconds.")
+    cancel(instance, run)
+
+
+@pytest.mark.parametrize("after", BETWEEN_STEPS)
+def test_a_sync_cancelled_between_its_steps_is_closed_and_never_tried_again(
+    desk: Desk, stored: dg.DagsterInstance, after: str
+) -> None:
+    run(stored, after, cancel)
+    log = desk.log()
+    assert (log["sync_status"], log["error_message"], log["retry_at"]) == ("failed", CANCELLED, None)
+    assert desk.column("SELECT name FROM sync_events ORDER BY id") == ["sync.started", "sync.failed"]
+    assert desk.one("SELECT count(*) FROM staged_circuits") == 0
+
+
+def test_ctrl_c_between_two_steps_is_a_cancellation_too(desk: Desk, stored: dg.DagsterInstance) -> None:
+    run(stored, BETWEEN_STEPS[0], interrupt, **{"circuit_sync/terminal": "yes"})
+    log = desk.log()
+    assert (log["sync_status"], log["error_message"], log["retry_at"]) == ("failed", CANCELLED, None)
+
+
+def test_a_run_that_repeats_one_of_a_terminal_is_in_none(desk: Desk, stored: dg.DagsterInstance) -> None:
+    copied = {"circuit_sync/terminal": "yes", "dagster/parent_run_id": "the one in the terminal"}
+    run(stored, BETWEEN_STEPS[0], interrupt, **copied)
+    assert desk.log()["retry_at"] is not None
+
+
+@pytest.mark.parametrize("end", [interrupt, end_a_long_run])
+def test_a_sync_that_no_person_ended_is_tried_again(desk: Desk, stored: dg.DagsterInstance, end: Deed) -> None:
+    run(stored, BETWEEN_STEPS[1], end)
+    log = desk.log()
+    assert log["sync_status"] == "failed"
+    assert log["error_message"].startswith("the run's process was told to end")
+    assert log["retry_at"] is not None
+
+
+def test_a_run_whose_next_step_dagster_cannot_note_is_nobodys_cancellation(
+    desk: Desk, stored: dg.DagsterInstance, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def storage_is_away(_event: object, *, batch_metadata: object = None) -> None:
+        monkeypatch.undo()
+        raise DagsterPostgresException("too many retries for DB connection")
+
+    def lose_storage(instance: dg.DagsterInstance, _run: dg.DagsterRun) -> None:
+        monkeypatch.setattr(instance, "handle_new_event", storage_is_away)
+
+    run(stored, BETWEEN_STEPS[0], lose_storage, **{"circuit_sync/terminal": "yes"})
+    log = desk.log()
+    assert log["sync_status"] == "failed"
+    assert log["error_message"].endswith("ended without closing its sync: see the run's log")
+    assert log["retry_at"] is not None
+
+
+def test_a_line_that_dagster_cannot_store_fails_no_step(desk: Desk) -> None:
+    def storage_is_away(_line: str) -> None:
+        raise DagsterPostgresException("too many retries for DB connection")
+
+    with (
+        dg.build_resources({"workplace": workplace}) as resources,
+        resources.workplace.session(storage_is_away, calls_workstudio=False) as session,
+    ):
+        session.log("ACTIV: 60 circuits received")
+
+
+def test_an_interruption_while_a_line_is_stored_is_none_of_that(desk: Desk) -> None:
+    def interrupted(_line: str) -> None:
+        raise DagsterExecutionInterruptedError
+
+    with (
+        pytest.raises(DagsterExecutionInterruptedError),
+        dg.build_resources({"workplace": workplace}) as resources,
+        resources.workplace.session(interrupted, calls_workstudio=False) as session,
+    ):
+        session.log("ACTIV: 60 circuits received")
