@@ -182,6 +182,11 @@ def test_a_wrong_password_is_told_and_fails(circuits: Desk, circuit_sync: Comman
         (["credentials", "set", "Eve"], "eve@example.com has no WorkStudio user name: give one with --ws-username"),
         (["credentials", "set", "Eve", "--ws-username", "A\\b"], "the password is empty"),
         (["credentials", "verify"], "no account is stored for anybody"),
+        (["snapshots", "take", "--work-order", "1999-1"], "1999-1"),
+        (["snapshots", "import", "nowhere.csv"], "nowhere.csv"),
+        (["report", "--week", "soon"], "'soon' is no date: it looks like 2026-03-31"),
+        (["report", "--week", "2026-03-02"], "no snapshot in the week 2026-03-02 to 2026-03-06"),
+        (["events", "tail", "--channel", "circuit"], "unknown channel 'circuit': allowed are dashboard"),
     ],
 )
 def test_wrong_use_is_one_line_and_exit_status_2(
@@ -231,3 +236,41 @@ def test_an_empty_database_has_clear_lists(circuit_sync: Command) -> None:
     assert "there is no user yet" in done(circuit_sync("users", "list"))
     assert "every planner whom circuits name is a user" in done(circuit_sync("planners", "list"))
     assert "no account is stored" in done(circuit_sync("credentials", "list"))
+
+
+def test_snapshots_are_imported_taken_and_reported(circuits: Desk, circuit_sync: Command, tmp_path: Path) -> None:
+    file = tmp_path / "older.csv"
+    head = "snapshot_date,work_order,extension,region,api_status,total_miles,miles_planned\n"
+    file.write_text(f"{head}2026-02-26,{WO},@,Lancaster,ACTIV,100,10\n2026-02-27,{WO},@,Lancaster,ACTIV,100,12.5\n")
+
+    imported = done(circuit_sync("snapshots", "import", str(file)))
+    assert imported == "2 snapshots of 2 dates were imported, 2026-02-26 to 2026-02-27\n"
+    assert done(circuit_sync("snapshots", "take", "--work-order", WO)) == "a manual snapshot of 2 circuits was taken\n"
+
+    page = done(circuit_sync("report", "--week", "2026-02-25", "--output", "-"))
+    assert page.startswith("<!doctype html>")
+    assert "Lancaster" in page
+    written = done(circuit_sync("report", "--week", "2026-02-25"))
+    assert written.startswith("progress-2026-02-27.html: the week ending 2026-02-27")
+    assert (tmp_path / "progress-2026-02-27.html").read_text() == page
+    nowhere = circuit_sync("report", "--week", "2026-02-25", "--output", "/nowhere/page.html")
+    assert (nowhere.status, nowhere.err.count("\n")) == (2, 1)
+    assert "/nowhere/page.html cannot be written" in nowhere.err
+
+
+def test_a_file_with_faults_is_refused_with_a_line_for_each(
+    circuits: Desk, circuit_sync: Command, tmp_path: Path
+) -> None:
+    file = tmp_path / "older.csv"
+    file.write_text(
+        "snapshot_date,work_order,extension,api_status,total_miles,miles_planned\n"
+        f"2026-02-28,{WO},@,ACTIV,100,10\n2026-02-27,1999-1,@,ACTIV,1,1\n"
+    )
+
+    ended = circuit_sync("snapshots", "import", str(file))
+
+    assert ended.status == 2
+    assert "line 2: " in ended.err
+    assert "line 3: " in ended.err
+    assert "Traceback" not in ended.err
+    assert circuits.one("SELECT count(*) FROM circuit_snapshots") == 0

@@ -1,13 +1,13 @@
 """``report``: a week's progress as a page to forward."""
 
 import sys
-from datetime import date
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
 from circuit_sync.cli import terminal
+from circuit_sync.cli.dates import parse_date
 from circuit_sync.cli.people import at_the_database
 from circuit_sync.domain.errors import UsageError
 
@@ -23,7 +23,7 @@ def report(
     """A week's progress by region and planner, as one HTML page with plots that needs nothing else."""
     from circuit_sync.sync.report import report_page, week_progress
 
-    day = _date(week)
+    day = parse_date(week)
     with at_the_database() as session:
         progress = week_progress(session, day)
     page = report_page(progress)
@@ -36,10 +36,3 @@ def report(
     except OSError as error:
         raise UsageError(f"{file} cannot be written: {error.strerror}") from None
     terminal.say(f"{file}: the week ending {progress.friday}, snapshots to {progress.last_date}")
-
-
-def _date(text: str | None) -> date | None:
-    try:
-        return None if text is None else date.fromisoformat(text)
-    except ValueError:
-        raise UsageError(f"{text!r} is no date: it looks like 2026-03-31") from None

@@ -1,11 +1,11 @@
 """``circuit-sync sync …``: each command is a run of a Dagster job in this process, which the UI shows."""
 
 from collections.abc import Callable
-from datetime import date
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from circuit_sync.cli.dates import parse_date
 from circuit_sync.domain.errors import UsageError
 from circuit_sync.domain.statuses import parse_statuses
 from circuit_sync.settings import Settings, load_settings
@@ -85,7 +85,7 @@ def snapshots(
         raise UsageError("--date excludes --from and --to: name one date or a span")
     if last and not first:
         raise UsageError("--to needs --from: where does the span begin?")
-    span = (_date(day or first), _date(day or last))
+    span = (parse_date(day or first), parse_date(day or last))
 
     def work(runner: "Runner") -> int:
         return runner.snapshots(*span)
@@ -114,12 +114,3 @@ def _run(settings: Settings, work: "Callable[[Runner], int]", *, verbose: bool, 
 
 def _statuses(named: list[str] | None, settings: Settings) -> tuple[str, ...]:
     return parse_statuses(named) if named else settings.workstudio_statuses
-
-
-def _date(text: str | None) -> date | None:
-    if text is None:
-        return None
-    try:
-        return date.fromisoformat(text)
-    except ValueError:
-        raise UsageError(f"{text!r} is no date: it looks like 2026-03-31") from None
