@@ -132,4 +132,5 @@ def _is_web_url(text: str) -> bool:
     except ValueError:
         return False
     is_plain = not re.search(r"[\s\x00-\x1f\x7f]", text)
-    return is_plain and parts.scheme in {"http", "https"} and port != 0 and bool(re.fullmatch(rb"[\w.:%-]+", host))
+    can_be_looked_up = re.fullmatch(rb"[\w.-]+|[\w.:%-]*:[\w.:%-]*", host)
+    return is_plain and parts.scheme in {"http", "https"} and port != 0 and can_be_looked_up is not None

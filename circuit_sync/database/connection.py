@@ -114,7 +114,7 @@ def _told(error: Any, url: str) -> PassingError | PermanentError:
     first_line = getattr(diagnosis, "message_primary", None) or str(original or error).strip().splitlines()[0]
     where = masked(url)
     if not sqlstate and (refusal := _refusal_to_connect(str(original or error))):
-        return DatabaseRefused(f"the database {where} refused: {refusal}; check CIRCUIT_SYNC_DATABASE_URL")
+        return DatabaseRefused(f"the database {where} refused: {refusal}; check its URL in the settings")
     if sqlstate.startswith(_PASSING_SQLSTATES) or (isinstance(error, OperationalError | PoolTimeout) and not sqlstate):
         return DatabaseUnavailable(f"the database {where} is not available: {first_line}")
     return DatabaseRefused(f"the database {where} refused ({sqlstate or type(original).__name__}): {first_line}")

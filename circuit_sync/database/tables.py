@@ -252,8 +252,8 @@ circuit_aggregates = Table(
     UniqueConstraint("circuit_id", "aggregate_date", "is_rollup"),
 )
 
-# No foreign keys: the rows are computed from circuit_history, which has them, and nothing that they name is deleted.
-# Without foreign keys, like the history it is computed from: row by row they cost a backfill twice its writing.
+# Without foreign keys, like the history it is computed from: row by row they cost a backfill twice its writing, and
+# nothing that they name is ever deleted.
 circuit_snapshots = Table(
     "circuit_snapshots",
     metadata,

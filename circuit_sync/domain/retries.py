@@ -22,4 +22,6 @@ def done_by(later: Request, request: Request) -> frozenset[str]:
         return frozenset() if later.get("work_orders") else parts_of(request) & parts_of(later)
     if later.get("work_orders"):
         return parts_of(request) & parts_of(later)
-    return parts_of(request) if set(request["statuses"]) <= set(later["statuses"]) else frozenset()
+    # What is named is fetched whether it is due or not, and so it is by a forced sync only.
+    is_as_thorough = later.get("force") and set(request["statuses"]) <= set(later["statuses"])
+    return parts_of(request) if is_as_thorough else frozenset()

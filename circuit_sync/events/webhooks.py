@@ -52,10 +52,14 @@ class Webhook:
 
     @classmethod
     def parse_all(cls, urls: Sequence[str]) -> list[Self]:
-        """The webhooks of the setting, in their order: ``https://…``, or ``slack+https://…`` for Slack's form."""
+        """The webhooks of the setting, in their order: ``https://…``, or ``slack+https://…`` for Slack's form.
+
+        One that is named twice is one, at its first place.
+        """
         return [
             cls(place, url.removeprefix(_SLACK), url.startswith(_SLACK))
-            for place, url in enumerate(dict.fromkeys(urls), 1)
+            for place, url in enumerate(urls, start=1)
+            if url not in urls[: place - 1]
         ]
 
     @property

@@ -43,8 +43,8 @@ def retries_to_start(
         number = sync["id"]
         if why := _replaced(sync):
             cancelled[number] = why
-        elif at_it := _covering(sync, lambda newer: newer["status"] in ("completed", "warning", "started")):
-            reasons.append(f"sync {number}: sync {at_it[-1]} is at the same")
+        elif at_it := _covering(sync, lambda newer: _is_done(newer) or newer["status"] == "started"):
+            reasons.append(f"sync {number}: the same is under way in {_named(at_it, 'started')}")
         elif sync["retry_at"] > now:
             reasons.append(f"sync {number} runs again at {sync['retry_at'].astimezone(EASTERN):%Y-%m-%d %H:%M:%S %Z}")
         elif (runs := runs_for(number)).unfinished:
@@ -60,27 +60,37 @@ def retries_to_start(
 
 def _replaced(sync: Mapping[str, Any]) -> str | None:
     """Why later syncs make the retry needless: they did the same, are to be tried again themselves, or never can."""
-    if done := _covering(sync, lambda newer: newer["status"] in ("completed", "warning")):
+    if done := _covering(sync, _is_done):
         return f"{_named(done)} did the same meanwhile"
-    if tried := _covering(sync, lambda newer: newer["status"] in ("completed", "warning") or newer["is_retried"]):
-        return f"sync {tried[-1]} failed at the same meanwhile and is tried again itself"
-    if hopeless := _covering(sync, lambda newer: newer["status"] == "failed" and not newer["may_pass"]):
-        return f"{_named(hopeless)} failed at the same meanwhile, for a reason that needs a person"
+    if found := _covering(sync, lambda newer: _is_done(newer) or newer["is_retried"]):
+        return f"{_named(found, 'failed')} failed at the same meanwhile, to be tried again"
+    if found := _covering(sync, lambda newer: _is_done(newer) or _needs_a_person(newer)):
+        return f"{_named(found, 'failed')} failed at the same meanwhile, for a reason that needs a person"
     return None
 
 
-def _covering(sync: Mapping[str, Any], counts: Callable[[Mapping[str, Any]], bool]) -> list[int]:
+def _is_done(newer: Mapping[str, Any]) -> bool:
+    return newer["status"] in ("completed", "warning")
+
+
+def _needs_a_person(newer: Mapping[str, Any]) -> bool:
+    return newer["status"] == "failed" and not newer["may_pass"]
+
+
+def _covering(sync: Mapping[str, Any], counts: Callable[[Mapping[str, Any]], bool]) -> list[Mapping[str, Any]]:
     """The later syncs that count and together do all that ``sync`` was asked for; none if a part is left."""
     left, found = parts_of(sync["context"]), []
     for newer in sync["newer"]:
         if counts(newer) and (done := left & done_by(newer["asked"], sync["context"])):
-            found.append(newer["id"])
+            found.append(newer)
             left -= done
     return [] if left else found
 
 
-def _named(syncs: Sequence[int]) -> str:
-    return f"sync{'s' * (len(syncs) > 1)} {', '.join(map(str, syncs))}"
+def _named(syncs: Sequence[Mapping[str, Any]], status: str | None = None) -> str:
+    """The syncs, or those of a status, for people."""
+    ids = [str(sync["id"]) for sync in syncs if status in (None, sync["status"])]
+    return f"sync{'s' * (len(ids) > 1)} {', '.join(ids)}"
 
 
 def run_requests(sync: Mapping[str, Any], number: int) -> list[dg.RunRequest]:

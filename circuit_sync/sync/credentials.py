@@ -1,8 +1,8 @@
 """Whose WorkStudio account a call is made with: planners' own, and the service account behind them.
 
-A 401 counts against a planner's credential and the next one is tried; three in a row disable it. After a 403 the next
-one is tried, too, but nobody is blamed: the account is good and may only not see this. The service account is never
-disabled.
+A 401 counts against a planner's credential and the next one is tried; three in a row disable it. After a 403 nobody is
+blamed, the account is good and may only not see this: the circuit's other planners, one account more and the service
+account are tried, not all there are. The service account is never disabled.
 """
 
 import threading
@@ -24,6 +24,9 @@ from circuit_sync.workstudio.errors import Forbidden, Unauthorized
 from circuit_sync.workstudio.server import Credential
 
 SERVICE = "service"
+
+_Fetch = Callable[[Credential], Table]
+_Refusals = list[Unauthorized | Forbidden]
 
 
 @dataclass(eq=False)
@@ -67,7 +70,8 @@ class CredentialRotation:
         If none is answered, raises ``Unauthorized`` if the server knows none of them, else ``Forbidden``.
         """
         return self._ask(
-            self._for_units(planner_user_ids), lambda account: workstudio.fetch_planned_units(work_order, account)
+            lambda refusals: self._for_units(planner_user_ids, refusals),
+            lambda account: workstudio.fetch_planned_units(work_order, account),
         )
 
     def fetch_circuits(self, workstudio: WorkStudio, status: str, person: int | None = None) -> Table:
@@ -75,7 +79,10 @@ class CredentialRotation:
 
         A planner's rights may filter the list, so theirs come last. Raises as ``fetch_planned_units``.
         """
-        return self._ask(self._for_circuits(person), lambda account: workstudio.fetch_circuits(status, account))
+        return self._ask(
+            lambda refusals: self._for_circuits(person, refusals),
+            lambda account: workstudio.fetch_circuits(status, account),
+        )
 
     def used(self) -> list[dict[str, Any]]:
         """Who was used, for the sync log: credential_id (or ``service``), calls, and how many of them were refused."""
@@ -93,48 +100,46 @@ class CredentialRotation:
             with self._database.transaction() as connection:
                 store.record_uses(connection, uses)
 
-    def _ask(self, candidates: Iterator[_Held | None], fetch: Callable[[Credential], Table]) -> Table:
-        unknown: Unauthorized | None = None
-        forbidden: Forbidden | None = None
-        for held in candidates:
+    def _ask(self, candidates: Callable[[_Refusals], Iterator[_Held | None]], fetch: _Fetch) -> Table:
+        refusals: _Refusals = []
+        for held in candidates(refusals):
             try:
                 table = fetch(held.account if held else self._service)
-            except Unauthorized as error:
-                unknown = error
+            except (Unauthorized, Forbidden) as error:
+                refusals.append(error)
                 self._note_refused(held)
-                self._blame(held)
-            except Forbidden as error:
-                forbidden = error
-                self._note_refused(held)
+                if isinstance(error, Unauthorized):
+                    self._blame(held)
             else:
                 self._accept(held)
                 return table
-        refusal = forbidden or unknown
-        assert refusal is not None
-        raise refusal
+        raise next((error for error in refusals if isinstance(error, Forbidden)), refusals[-1])
 
-    def _for_units(self, planners: Sequence[int]) -> Iterator[_Held | None]:
+    def _for_units(self, planners: Sequence[int], refusals: _Refusals) -> Iterator[_Held | None]:
         """Candidates are chosen as they are needed; ``None`` is the service account."""
         tried: list[_Held] = []
         for user in planners:
             if held := self._take(_account_of(user)):
                 tried.append(held)
                 yield held
-        yield from self._in_turn(tried)
+        yield from self._in_turn(tried, refusals)
         yield None
 
-    def _for_circuits(self, person: int | None) -> Iterator[_Held | None]:
+    def _for_circuits(self, person: int | None, refusals: _Refusals) -> Iterator[_Held | None]:
         tried: list[_Held] = []
         if person is not None and (held := self._take(_account_of(person))):
             tried.append(held)
             yield held
         yield None
-        yield from self._in_turn(tried)
+        yield from self._in_turn(tried, refusals)
 
-    def _in_turn(self, tried: list[_Held]) -> Iterator[_Held]:
+    def _in_turn(self, tried: list[_Held], refusals: _Refusals) -> Iterator[_Held]:
+        """The least recently used one, and the next while the server knows none: what one may not see, few may."""
         while held := self._take(lambda one: one not in tried):
             tried.append(held)
             yield held
+            if isinstance(refusals[-1], Forbidden):
+                return
 
     def _take(self, wanted: Callable[[_Held], bool]) -> _Held | None:
         """The least recently used one that is wanted; it becomes the most recently used."""

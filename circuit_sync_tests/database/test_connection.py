@@ -21,7 +21,7 @@ def connect(url: str) -> None:
 @pytest.mark.parametrize(
     ("wrong", "instead", "told"),
     [
-        (":[^:@/]+@", ":SECRET@", 'refused: password authentication failed for user "circuit_sync"; check CIRCUIT_SYN'),
+        (":[^:@/]+@", ":SECRET@", 'refused: password authentication failed for user "circuit_sync"; check its URL'),
         ("/test_", "/gone_", 'refused: database "gone_[0-9a-f]+" does not exist'),
         ("//circuit_sync:", "//stranger:", "refused: no pg_hba.conf entry for host"),
     ],

@@ -19,8 +19,9 @@ ALL = ["ACTIV", "QC", "REWRK", "CLOSE"]
         ({"dates": ["2026-03-06", "2026-03-09"]}, {"dates": ["2026-03-09"]}, {"2026-03-09"}),
         ({"statuses": ["ACTIV"], "work_orders": []}, {"statuses": ALL, "work_orders": ["wo-1"]}, set()),
         ({"statuses": ALL, "work_orders": ["wo-1", "wo-2"]}, {"statuses": ALL, "work_orders": ["wo-2"]}, {"wo-2"}),
-        ({"statuses": ALL, "work_orders": ["wo-1"]}, {"statuses": ALL, "work_orders": []}, {"wo-1"}),
-        ({"statuses": ALL, "work_orders": ["wo-1"]}, {"statuses": ["ACTIV"], "work_orders": []}, set()),
+        ({"statuses": ALL, "work_orders": ["wo-1"]}, {"statuses": ALL, "work_orders": []}, set()),
+        ({"statuses": ALL, "work_orders": ["wo-1"]}, {"statuses": ALL, "work_orders": [], "force": True}, {"wo-1"}),
+        ({"statuses": ALL, "work_orders": ["wo-1"]}, {"statuses": ["QC"], "work_orders": [], "force": True}, set()),
     ],
 )
 def test_a_later_sync_does_what_both_were_asked_for(

@@ -30,3 +30,8 @@ def test_no_proxy_of_the_environment_is_asked(monkeypatch: pytest.MonkeyPatch) -
             assert sender.send(Webhook(1, receiver.url), EVENT).error is None
     assert len(receiver.requests) == 1
     assert proxy.requests == []
+
+
+def test_a_webhook_keeps_its_place_in_the_setting_and_is_one_however_often_it_is_named() -> None:
+    first, second = "https://a.example.com", "slack+https://a.example.com"
+    assert [webhook.place for webhook in Webhook.parse_all([first, first, second])] == [1, 3]

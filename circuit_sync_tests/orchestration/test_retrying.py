@@ -56,7 +56,7 @@ def test_without_a_failed_sync_there_is_nothing_to_wait_for() -> None:
         ([later(8, "completed"), later(9, "started")], "sync 8 did the same meanwhile"),
         (
             [later(8, "failed", is_retried=True)],
-            "sync 8 failed at the same meanwhile and is tried again itself",
+            "sync 8 failed at the same meanwhile, to be tried again",
         ),
         (
             [later(8, "failed", may_pass=False)],
@@ -74,7 +74,7 @@ def test_another_sync_that_did_the_same_cancels_it(retry_at: datetime, newer: li
 def test_a_sync_under_way_over_the_same_is_waited_for() -> None:
     decision = retries_to_start([failed(newer=[later(8, "started")])], no_runs, NOW)
     assert (decision.due, decision.cancelled) == ([], {})
-    assert decision.reasons == ["sync 7: sync 8 is at the same"]
+    assert decision.reasons == ["sync 7: the same is under way in sync 8"]
 
 
 def test_several_syncs_together_cancel_it_and_a_part_of_them_does_not() -> None:
@@ -84,6 +84,28 @@ def test_several_syncs_together_cancel_it_and_a_part_of_them_does_not() -> None:
     assert decision.cancelled == {7: "syncs 8, 9, 10 did the same meanwhile"}
     decision = retries_to_start([failed(context=asked, newer=parts[:2])], no_runs, NOW)
     assert (len(decision.due), decision.cancelled) == (1, {})
+
+
+@pytest.mark.parametrize(
+    ("first", "why"),
+    [
+        (later(8, "failed", "QC", is_retried=True), "sync 8 failed at the same meanwhile, to be tried again"),
+        (
+            later(8, "failed", "QC", may_pass=False),
+            "sync 8 failed at the same meanwhile, for a reason that needs a person",
+        ),
+    ],
+)
+def test_of_several_the_one_that_failed_is_named(first: dict[str, Any], why: str) -> None:
+    newer = [first, later(9, "completed", "REWRK")]
+    sync = failed(context={"statuses": ["QC", "REWRK"]}, newer=newer)
+    assert retries_to_start([sync], no_runs, NOW).cancelled == {7: why}
+
+
+def test_of_several_the_one_under_way_is_named() -> None:
+    newer = [later(8, "started", "QC"), later(9, "completed", "REWRK")]
+    sync = failed(context={"statuses": ["QC", "REWRK"]}, newer=newer)
+    assert retries_to_start([sync], no_runs, NOW).reasons == ["sync 7: the same is under way in sync 8"]
 
 
 def test_a_later_failure_that_is_not_tried_again_leaves_the_retry_to_come() -> None:

@@ -171,6 +171,18 @@ def test_an_account_that_may_not_see_a_work_order_is_not_blamed_and_the_next_one
     assert rotation.used()[0] == {"credential_id": state(desk, planner)["id"], "calls": 4, "refused": 3}
 
 
+def test_what_a_planner_and_one_more_may_not_see_not_everybody_is_asked_for(desk: Desk) -> None:
+    planner = person(desk, "jlarch", right("jlarch"))
+    for name in ("kalder", "mbirch"):
+        person(desk, name, right(name))
+    desk.simulator.fault("status", code=403)
+
+    with pytest.raises(Forbidden):
+        fetch(desk, open_rotation(desk.session, KEYS), planner)
+
+    assert asked(desk) == ["jlarch", "kalder", "service"]
+
+
 @pytest.mark.parametrize("password", [WRONG, right("jlarch")])
 def test_a_work_order_that_one_account_may_not_see_and_no_other_can_is_forbidden(desk: Desk, password: str) -> None:
     planner = person(desk, "jlarch", password)
