@@ -1,6 +1,6 @@
 """The sync log: what ran, when, why, and what came of it."""
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
@@ -74,6 +74,11 @@ def start(
 def read(connection: Connection, sync_id: int) -> SyncLog:
     """The log of a sync."""
     return _log(connection.execute(select(*_COLUMNS).where(sync_logs.c.id == sync_id)).one())
+
+
+def runs_with_log(connection: Connection, run_ids: Collection[str]) -> set[str]:
+    """Those of the runs that have opened a sync log, of whatever type."""
+    return set(connection.scalars(select(sync_logs.c.dagster_run_id).where(sync_logs.c.dagster_run_id.in_(run_ids))))
 
 
 def remember(connection: Connection, sync_id: int, context: Mapping[str, Any], details: Mapping[str, Any]) -> None:

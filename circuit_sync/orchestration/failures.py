@@ -1,7 +1,8 @@
 """How an error of ours ends a step: as one line in the UI, with its fate, instead of a stack trace."""
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
+from dataclasses import dataclass
 from typing import Any
 
 import dagster as dg
@@ -10,7 +11,6 @@ from circuit_sync.domain.errors import CircuitSyncError, UsageError
 
 _WRONG_USE = "permanent: the input is wrong"
 _PASSING = "passing: it may work later"
-_NO_SYNC_LOG = "sync_log"
 
 
 @contextmanager
@@ -22,28 +22,28 @@ def one_line() -> Iterator[None]:
     try:
         yield
     except CircuitSyncError as error:
-        raise failure(error) from None
+        fate = _PASSING if error.passing else "permanent: it needs a person"
+        told = {"kind": type(error).__name__, "fate": _WRONG_USE if isinstance(error, UsageError) else fate}
+        raise dg.Failure(description=str(error), metadata=told, allow_retries=False) from None
 
 
-def failure(error: CircuitSyncError, *, has_log: bool = True) -> dg.Failure:
-    """The step failure that tells of ``error``; without ``has_log`` no sync log tells of it, though one should."""
-    fate = _PASSING if error.passing else "permanent: it needs a person"
-    told = {"kind": type(error).__name__, "fate": _WRONG_USE if isinstance(error, UsageError) else fate}
-    if not has_log:
-        told[_NO_SYNC_LOG] = "none: it could not be written"
-    return dg.Failure(description=str(error), metadata=told, allow_retries=False)
+@dataclass(frozen=True)
+class End:
+    """Why a run failed, whether that passes, and whether what was asked for is wrong."""
+
+    reason: str
+    passing: bool = True
+    wrong_use: bool = False
 
 
-def unlogged_end(run_id: str, events: Sequence[dg.DagsterEvent]) -> tuple[str, bool] | None:
-    """Why a failed run has no sync log, and whether that passes; ``None`` if its steps saw to the log.
-
-    ``events``: the run's STEP_START and STEP_FAILURE, in their order.
-    """
-    for event in events:
-        data = event.step_failure_data.user_failure_data if event.is_step_failure else None
-        if data and _NO_SYNC_LOG in data.metadata:
-            return data.description or "", data.metadata["fate"].value == _PASSING
-    return None if events else (f"run {run_id} ended before its first step: see the run's log", True)
+def end_without_log(run_id: str, failures: Iterable[dg.DagsterEvent]) -> End:
+    """How a run ended that has no sync log: by an error of ours in a step, or before any step could say so."""
+    for event in failures:
+        data = event.step_failure_data.user_failure_data
+        if data and "fate" in data.metadata:
+            passing = data.metadata["fate"].value == _PASSING
+            return End(data.description or "", passing, blames_input(data.metadata))
+    return End(f"run {run_id} ended before it opened its sync log: see the run's log")
 
 
 def blames_input(metadata: Mapping[str, dg.MetadataValue[Any]]) -> bool:

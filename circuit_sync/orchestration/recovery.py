@@ -10,7 +10,7 @@ from circuit_sync.database.locks import is_run_alive
 from circuit_sync.domain.errors import PermanentError
 from circuit_sync.orchestration import clock
 from circuit_sync.orchestration.decisions import RunUnderWay, abandoned_syncs, dead_runs
-from circuit_sync.orchestration.failures import unlogged_end
+from circuit_sync.orchestration.failures import End, end_without_log
 from circuit_sync.orchestration.jobs import (
     create_daily_snapshots,
     sync_circuit_aggregates,
@@ -20,9 +20,9 @@ from circuit_sync.orchestration.jobs import (
 from circuit_sync.orchestration.resources import looking
 from circuit_sync.orchestration.retrying import RunsSoFar, retries_to_start, run_requests
 from circuit_sync.orchestration.runs import IN_PROGRESS, cancelled_by_a_person, our_runs, sync_of
-from circuit_sync.orchestration.tags import RETRY_OF_TAG, SYNC_TAG, TERMINAL_TAG, own_tags
+from circuit_sync.orchestration.tags import NEEDS_NO_SYNC_TAG, RETRY_OF_TAG, SYNC_TAG, TERMINAL_TAG, own_tags
 from circuit_sync.sync.closing import CANCELLED
-from circuit_sync.sync.recovery import close_abandoned, fail_unopened, open_syncs
+from circuit_sync.sync.recovery import close_abandoned, fail_unopened, open_syncs, without_log
 from circuit_sync.sync.retries import cancel_retries, pending_retries
 from circuit_sync.sync.session import Session
 
@@ -63,8 +63,11 @@ def close_what_died(instance: dg.DagsterInstance, tags: Mapping[str, str] | None
         found = _runs_in_progress(instance, tags)
         for dead in dead_runs(found, alive, clock.now(), grace=GRACE, start_timeout=start_timeout):
             closed += _fail(instance, session, dead)
-        for run, why, passing in _failed_without_a_log(instance, tags):
-            closed += _tell(instance, session, run, why, passing=passing)
+        for run in _failed_without_a_log(instance, session, tags):
+            told = _tell(instance, session, run, _end_of(instance, run))
+            if not told:
+                instance.add_run_tags(run.run_id, {NEEDS_NO_SYNC_TAG: run.run_id})
+            closed += told
     return closed
 
 
@@ -111,7 +114,7 @@ def _fail(instance: dg.DagsterInstance, session: Session, dead: RunUnderWay) -> 
     run = instance.get_run_by_id(dead.run_id)
     if run is None or run.is_finished:
         return []
-    told = _tell(instance, session, run, reason, passing=True)
+    told = _tell(instance, session, run, End(reason))
     instance.report_run_failed(run, reason)
     return [reason, *told]
 
@@ -127,36 +130,39 @@ def _close(instance: dg.DagsterInstance, session: Session, sync_id: int, run_id:
 
 
 def _failed_without_a_log(
-    instance: dg.DagsterInstance, tags: Mapping[str, str] | None
-) -> list[tuple[dg.DagsterRun, str, bool]]:
-    """Runs that failed lately and could not write a sync log: why, and whether that passes.
+    instance: dg.DagsterInstance, session: Session, tags: Mapping[str, str] | None
+) -> list[dg.DagsterRun]:
+    """Runs that failed lately before they opened the sync log that they were to open, oldest first.
 
     Not those that somebody watched in a terminal, nor retries, which start again as the sync that they retry says.
     """
     wanted = dg.RunsFilter(statuses=[dg.DagsterRunStatus.FAILURE], tags=tags, updated_after=clock.now() - LATELY)
-    found = []
-    for run in reversed(instance.get_runs(wanted)):
-        if SYNC_TAG in run.tags or own_tags(run).keys() & {TERMINAL_TAG, RETRY_OF_TAG}:
-            continue
-        steps = instance.all_logs(run.run_id, of_type={DagsterEventType.STEP_START, DagsterEventType.STEP_FAILURE})
-        end = unlogged_end(run.run_id, [entry.get_dagster_event() for entry in steps])
-        if end is not None:
-            found.append((run, *end))
-    return found
+    runs = [
+        run
+        for run in reversed(instance.get_runs(wanted))
+        if run.tags.get(NEEDS_NO_SYNC_TAG) != run.run_id
+        and not own_tags(run).keys() & {TERMINAL_TAG, RETRY_OF_TAG}
+        and sync_of(run) is not None
+    ]
+    unlogged = without_log(session, [run.run_id for run in runs])
+    return [run for run in runs if run.run_id in unlogged]
 
 
-def _tell(
-    instance: dg.DagsterInstance, session: Session, run: dg.DagsterRun, reason: str, *, passing: bool
-) -> list[str]:
-    """Gives a run that opened no sync log a failed one, unless a person cancelled it."""
-    if SYNC_TAG in run.tags or cancelled_by_a_person(instance, run):
+def _end_of(instance: dg.DagsterInstance, run: dg.DagsterRun) -> End:
+    failures = instance.all_logs(run.run_id, of_type=DagsterEventType.STEP_FAILURE)
+    return end_without_log(run.run_id, [entry.get_dagster_event() for entry in failures])
+
+
+def _tell(instance: dg.DagsterInstance, session: Session, run: dg.DagsterRun, end: End) -> list[str]:
+    """Gives a run that opened no sync log a failed one, unless a person cancelled it or knows already."""
+    sync = sync_of(run)
+    if sync is None or (end.wrong_use and sync.is_watched) or cancelled_by_a_person(instance, run):
         return []
     try:
-        sync = sync_of(run)
-        if sync is None:
-            return []
-        sync_id = fail_unopened(session, sync, reason, passing=passing)
+        sync_id = fail_unopened(session, sync, end.reason, passing=end.passing)
     except PermanentError:
-        return []  # It opened its log after all, or was asked for what cannot be synced.
+        return []  # It opens its log right now, or its tags say what the database does not take.
+    if sync_id is None:
+        return []
     instance.add_run_tags(run.run_id, {SYNC_TAG: str(sync_id)})
-    return [f"sync {sync_id} closed as failed: {reason}"]
+    return [f"sync {sync_id} closed as failed: {end.reason}"]

@@ -18,13 +18,14 @@ from circuit_sync.database.locks import run_lock
 from circuit_sync.database.migrate import upgrade
 from circuit_sync.domain.errors import CircuitSyncError, UsageError
 from circuit_sync.orchestration import clock
-from circuit_sync.orchestration.failures import failure, one_line
+from circuit_sync.orchestration.failures import one_line
 from circuit_sync.orchestration.local import server_name
 from circuit_sync.orchestration.progress import tell_progress
 from circuit_sync.orchestration.runs import cancelled_by_a_person, sync_of
 from circuit_sync.orchestration.tags import SYNC_TAG, TERMINAL_TAG, own_tags
 from circuit_sync.settings import Settings, load_settings
-from circuit_sync.sync.recovery import UnopenedSync, close_left_open, fail_unopened
+from circuit_sync.sync.closing import fate_of
+from circuit_sync.sync.recovery import close_left_open, fail_unopened
 from circuit_sync.sync.secrets import SecretKeys
 from circuit_sync.sync.session import Session
 from circuit_sync.workstudio.server import Credential, Server
@@ -52,9 +53,10 @@ class Workplace:
         with one_line():
             try:
                 self._session = session = self._prepared(calls_workstudio)
-            except CircuitSyncError as error:
-                raise failure(error, has_log=self._session is not None or self._tell_failure(error)) from None
-            yield session
+                yield session
+            except BaseException as error:
+                self._see_that_it_is_told(error)
+                raise
 
     def _prepared(self, calls_workstudio: bool) -> Session:
         settings = load_settings()
@@ -94,18 +96,29 @@ class Workplace:
         except CircuitSyncError as error:
             self._say(f"the run's sync could not be closed ({error}); the sensor close_abandoned_syncs will")
 
-    def _tell_failure(self, error: CircuitSyncError) -> bool:
-        """Whether a sync log tells that the run cannot even begin, unless it was to begin no sync."""
-        if self._instance is None or self._run is None:
-            return True
-        try:
-            sync = sync_of(self._run)
-            if sync is not None:
-                told = _fail_unopened(sync, error)
-                self._instance.add_run_tags(self._run.run_id, {SYNC_TAG: str(told)})
-        except CircuitSyncError:
-            return False
-        return True
+    def _see_that_it_is_told(self, error: BaseException) -> None:
+        """Writes a failed sync log if ``error`` ends the run before it opened its own.
+
+        Where that fails, the sensor close_abandoned_syncs does it.
+        """
+        if self._instance is None or self._run is None or (sync := sync_of(self._run)) is None:
+            return
+        if isinstance(error, UsageError) and sync.is_watched:
+            return
+        if not isinstance(error, Exception) and self._was_cancelled():
+            return
+        with suppress(CircuitSyncError), self._unmigrated() as session:
+            reason, passing = fate_of(session, error)
+            sync_id = fail_unopened(session, sync, reason, passing=passing)
+            if sync_id is not None:
+                self._instance.add_run_tags(self._run.run_id, {SYNC_TAG: str(sync_id)})
+
+    @contextmanager
+    def _unmigrated(self) -> Iterator[Session]:
+        """A session to write a sync log: the database may be newer than this program, and still take it."""
+        settings = load_settings()
+        with Database(database_url(settings)) as database:
+            yield Session(database, retry_delays=retry_delays(settings), was_cancelled=self._was_cancelled)
 
     def _was_cancelled(self) -> bool:
         """Dagster notes a cancellation before it interrupts the run; a shutdown interrupts without a word."""
@@ -142,14 +155,6 @@ def looking(log: Callable[[str], None] = _unheard) -> Iterator[Session]:
     with Database(database_url(settings)) as database:
         upgrade(database)
         yield Session(database, retry_delays=retry_delays(settings), now=clock.now, log=log)
-
-
-def _fail_unopened(sync: UnopenedSync, error: CircuitSyncError) -> int:
-    """Without migrating: the database may be newer than this program, and still take a log."""
-    settings = load_settings()
-    with Database(database_url(settings)) as database:
-        session = Session(database, retry_delays=retry_delays(settings))
-        return fail_unopened(session, sync, str(error), passing=error.passing)
 
 
 def retry_delays(settings: Settings) -> list[timedelta]:

@@ -8,6 +8,7 @@ import dagster as dg
 from dagster._core.events import DagsterEventType
 
 from circuit_sync.domain.eastern import weekdays_between
+from circuit_sync.domain.errors import UsageError
 from circuit_sync.domain.statuses import STATUS_CODES
 from circuit_sync.orchestration.installation import asset_key, is_ours
 from circuit_sync.orchestration.partitions import PARTITION_TAG, RANGE_END_TAG, RANGE_START_TAG, statuses_of
@@ -25,10 +26,14 @@ IN_PROGRESS = [dg.DagsterRunStatus.STARTING, dg.DagsterRunStatus.STARTED, dg.Dag
 
 SCHEDULE_TAG = "dagster/schedule_name"
 REPOSITORY_TAG = ".dagster/repository"
-_RESUMED_TAG = "dagster/is_resume_retry"
 
 _OUT_OF_TIME = "Canceling due to exceeding maximum runtime"  # Dagster's words: its event has no field for the reason.
 
+_OPENING_STEPS = {
+    "circuits": "circuits.open_circuit_sync",
+    "circuit_aggregates": "circuit_aggregates.open_aggregate_sync",
+    "daily_snapshots": "daily_snapshots.open_snapshots",
+}
 _ASSET_OF_JOB = {
     "sync_circuits": "circuits",
     "sync_circuit_aggregates": "circuit_aggregates",
@@ -69,24 +74,28 @@ def cancelled_by_a_person(instance: dg.DagsterInstance, run: dg.DagsterRun) -> b
 
 
 def sync_of(run: dg.DagsterRun) -> UnopenedSync | None:
-    """The sync that the run was to open first, as its op would have opened it; ``None`` if it was to open none."""
-    if _RESUMED_TAG in run.tags:
-        return None  # "Re-execute from failure": the sync was opened by the run before.
+    """The sync that the run was to open first, as its op would have opened it; ``None`` if it was to open none.
+
+    Nor was it to open one if tags written by hand ask for what no op takes.
+    """
+    try:
+        by = started_by(run)
+    except UsageError:
+        return None
     statuses = [code for code in STATUS_CODES if code in statuses_of(run.tags)]
-    if run.job_name == "sync_work_orders":
+    if run.job_name == "sync_work_orders" and _executes(run, "open_work_orders"):
         config = _config(run, "open_work_orders")
         asked = {"statuses": list(STATUS_CODES), "force": False, "work_orders": []} | config
-        return UnopenedSync("aggregates", asked, **started_by(run))
-    if _materialises(run, "circuits"):
+        return UnopenedSync("aggregates", asked, **by)
+    if _opens(run, "circuits") and statuses:
         config = {"force": False, "accept_departures": False} | _config(run, "circuits")
         person = config.pop("triggered_by", None)
-        return UnopenedSync("circuit_list", {"statuses": statuses} | config, person, **started_by(run))
-    if _materialises(run, "circuit_aggregates"):
+        return UnopenedSync("circuit_list", {"statuses": statuses} | config, person, **by)
+    if _opens(run, "circuit_aggregates") and statuses:
         config = {"force": False} | _config(run, "circuit_aggregates")
-        return UnopenedSync("aggregates", {"statuses": statuses, "work_orders": []} | config, **started_by(run))
-    if _materialises(run, "daily_snapshots"):
-        dates = _dates(run.tags)
-        return UnopenedSync("snapshots", {"dates": dates}, **started_by(run)) if dates else None
+        return UnopenedSync("aggregates", {"statuses": statuses, "work_orders": []} | config, **by)
+    if _opens(run, "daily_snapshots") and (dates := _dates(run.tags)):
+        return UnopenedSync("snapshots", {"dates": dates}, **by)
     return None
 
 
@@ -103,8 +112,17 @@ def _dates(tags: Mapping[str, str]) -> list[str]:
             date.fromisoformat(tags.get(PARTITION_TAG) or tags[end]) for end in (RANGE_START_TAG, RANGE_END_TAG)
         )
     except (KeyError, ValueError):
-        return []  # Tags written by hand: the op would have refused them.
+        return []
     return [day.isoformat() for day in weekdays_between(first, last)]
+
+
+def _opens(run: dg.DagsterRun, asset: str) -> bool:
+    return _materialises(run, asset) and _executes(run, _OPENING_STEPS[asset])
+
+
+def _executes(run: dg.DagsterRun, step: str) -> bool:
+    """A run that is executed again "from failure" leaves out what succeeded: that sync belongs to the run before."""
+    return not run.step_keys_to_execute or step in run.step_keys_to_execute
 
 
 def _materialises(run: dg.DagsterRun, asset: str) -> bool:

@@ -1,12 +1,13 @@
 """What a run left behind that nobody will close any more: open sync logs, and syncs that it did not come to open."""
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from typing import Any
 
 from circuit_sync.database import sync_logs
 from circuit_sync.database.locks import is_run_alive
 from circuit_sync.database.overview import started_syncs
+from circuit_sync.domain.errors import UsageError
 from circuit_sync.events.catalogue import SyncStarted
 from circuit_sync.events.outbox import emit
 from circuit_sync.sync.closing import close_as_failed, fate_of
@@ -23,6 +24,11 @@ class UnopenedSync:
     trigger: str = "manual"
     run_id: str | None = None
     retry_of: int | None = None
+
+    @property
+    def is_watched(self) -> bool:
+        """Whether a person started its run, and is told there what is wrong with what they asked for."""
+        return self.trigger == "manual" and self.retry_of is None
 
 
 def open_syncs(session: Session) -> list[dict[str, Any]]:
@@ -54,21 +60,34 @@ def close_left_open(session: Session, run_id: str, interruption: BaseException |
         close_as_failed(session, sync_id, message, passing=passing)
 
 
-def fail_unopened(session: Session, sync: UnopenedSync, reason: str, *, passing: bool) -> int:
+def without_log(session: Session, run_ids: Collection[str]) -> set[str]:
+    """Those of the runs that have no sync log."""
+    with session.database.transaction() as connection:
+        return set(run_ids) - sync_logs.runs_with_log(connection, run_ids)
+
+
+def fail_unopened(session: Session, sync: UnopenedSync, reason: str, *, passing: bool) -> int | None:
     """Opens the log of a sync that did not come to it and closes it as failed, both with their events; returns its id.
 
-    Raises ``UsageError`` if the run has opened it after all.
+    ``None``, and nothing done, if its run has a log after all; ``UsageError`` if it opens one right now. What was asked
+    for in the name of an unknown user cannot succeed later either.
     """
     now = session.now()
     statuses = sync.context.get("statuses", ())
     with session.database.transaction() as connection:
+        if sync.run_id and sync_logs.runs_with_log(connection, [sync.run_id]):
+            return None
+        try:
+            user = sync_logs.resolve_user(connection, sync.triggered_by)
+        except UsageError as unknown:
+            user, reason, passing = None, str(unknown), False
         log = sync_logs.start(
             connection,
             sync_type=sync.sync_type,
             trigger=sync.trigger,
             now=now,
             api_status_filter=",".join(statuses) or None,
-            triggered_by=sync_logs.resolve_user(connection, sync.triggered_by),
+            triggered_by=user,
             run_id=sync.run_id,
             retry_of=sync.retry_of,
             context=sync.context,

@@ -7,6 +7,7 @@ from typing import Any
 import dagster as dg
 import pytest
 from dagster._core.events import DagsterEventType
+from dagster._core.execution.api import create_execution_plan
 from dagster._core.test_utils import create_run_for_test
 from dagster._daemon.monitoring.run_monitoring import check_run_timeout
 
@@ -17,6 +18,7 @@ from circuit_sync.domain.statuses import STATUS_CODES
 from circuit_sync.orchestration import clock, recovery
 from circuit_sync.orchestration.partitions import partition_tags
 from circuit_sync.sync.circuits import CircuitSyncRequest, open_circuit_sync
+from circuit_sync.sync.recovery import close_abandoned
 from circuit_sync.workstudio.simulator import Fault, Simulator
 from circuit_sync_tests.scenery import Clock, Desk, session_for
 
@@ -100,12 +102,14 @@ def test_a_run_that_died_before_it_opened_its_sync_gets_a_failed_one_and_is_trie
 ) -> None:
     desk.execute("INSERT INTO users (name, email, role) VALUES ('Ana', 'ana@example.com', 'planner')")
     tags, config, asked = REQUESTS[job]
+    run_config = {"ops": config} if config else {}
     run = create_run_for_test(
         stored,
         job_name=job,
         status=Status.STARTING,
         tags={"circuit_sync/trigger": "scheduled"} | tags,
-        run_config={"ops": config} if config else {},
+        run_config=run_config,
+        step_keys_to_execute=create_execution_plan(defs.resolve_job_def(job), run_config).step_keys_to_execute,
     )
     said = close()
     log = desk.log()
@@ -115,7 +119,7 @@ def test_a_run_that_died_before_it_opened_its_sync_gets_a_failed_one_and_is_trie
     desk.clock.advance(minutes=15)
     (request,) = retries()
     assert request.job_name == job
-    assert request.run_config == ({"ops": config} if config else {})
+    assert request.run_config == run_config
     assert request.tags.items() >= ({"circuit_sync/trigger": "scheduled"} | tags).items()
 
 
@@ -146,7 +150,7 @@ def test_a_run_that_dagster_failed_before_its_first_step_gets_a_failed_sync(
     stored.report_run_failed(run)
     close()
     log = desk.log()
-    assert log["error_message"] == f"run {run.run_id} ended before its first step: see the run's log"
+    assert log["error_message"] == f"run {run.run_id} ended before it opened its sync log: see the run's log"
     assert log["retry_at"] is not None
     assert close() == "nothing is abandoned"
 
@@ -157,9 +161,18 @@ def test_a_run_that_dagster_failed_before_its_first_step_gets_a_failed_sync(
         {"job_name": "preview_circuits"},
         {"tags": {"circuit_sync/terminal": "yes"}},
         {"tags": {"circuit_sync/retry_of": "1"}},
-        {"tags": {"circuit_sync/sync_log_id": "1"}},
+        {"tags": {"circuit_sync/trigger": "chance"}},
+        {"tags": {"dagster/partition": "OPEN"}},
+        {"step_keys_to_execute": ["circuits.fetch_circuits", "circuits.store_circuits"]},
     ],
-    ids=["syncs nothing", "somebody watched it", "is started anew as the same retry", "has its sync log"],
+    ids=[
+        "syncs nothing",
+        "somebody watched it",
+        "is started anew as the same retry",
+        "was started by nobody we know",
+        "was to sync nothing we know",
+        "was to go on with the sync of another",
+    ],
 )
 def test_a_run_that_failed_leaves_no_sync_if_it(
     desk: Desk, stored: dg.DagsterInstance, close: Callable[[], str], run: dict[str, Any]
@@ -168,13 +181,101 @@ def test_a_run_that_failed_leaves_no_sync_if_it(
     assert close() == "nothing is abandoned"
 
 
-def test_a_run_that_failed_in_its_steps_has_seen_to_its_sync_itself(
+def test_a_run_that_has_a_sync_log_gets_no_other(
     desk: Desk, stored: dg.DagsterInstance, close: Callable[[], str]
 ) -> None:
+    run = a_run(stored)
+    sync = open_circuit_sync(desk.session, CircuitSyncRequest(("ACTIV",), run_id=run.run_id))
+    close_abandoned(desk.session, sync, "it broke")
+    stored.report_run_failed(run)
+    assert close() == "nothing is abandoned"
+
+
+@pytest.mark.parametrize("end", [dg.DagsterInstance.report_run_failed, None], ids=["failed by Dagster", "gone"])
+@pytest.mark.parametrize(
+    "options",
+    [{}, {"step_keys_to_execute": ["circuits.open_circuit_sync", "circuits.fetch_circuits"]}],
+    ids=["from the beginning", "from failure"],
+)
+def test_a_run_that_repeats_another_has_no_share_in_its_sync_log(
+    desk: Desk,
+    stored: dg.DagsterInstance,
+    close: Callable[[], str],
+    end: Callable[..., object] | None,
+    options: dict[str, Any],
+) -> None:
+    copied = {"circuit_sync/sync_log_id": str(desk.sync().sync_id), "dagster/parent_run_id": "the first"}
+    run = a_run(stored, Status.STARTED, tags=copied, **options)
+    if end is not None:
+        end(stored, run)
+    close()
+    assert (desk.log()["dagster_run_id"], desk.log()["sync_status"]) == (run.run_id, "failed")
+
+
+def test_a_run_in_the_name_of_nobody_known_gets_a_failed_sync_that_says_so_once(
+    desk: Desk, stored: dg.DagsterInstance, close: Callable[[], str]
+) -> None:
+    config = {"ops": {"circuits": {"config": {"triggered_by": "nobody"}}}}
+    stored.report_run_failed(a_run(stored, run_config=config))
+    close()
+    log = desk.log()
+    assert log["error_message"].startswith("no user named 'nobody'")
+    assert (log["triggered_by"], log["retry_at"]) == (None, None)
+    assert close() == "nothing is abandoned"
+
+
+def asked_in_vain(instance: dg.DagsterInstance) -> None:
+    """A person sees at once that there is no such work order."""
     job = defs.resolve_job_def("sync_work_orders")
     config = {"ops": {"open_work_orders": {"config": {"work_orders": ["2026-0"]}}}}
-    assert not job.execute_in_process(instance=stored, run_config=config, raise_on_error=False).success
+    assert not job.execute_in_process(instance=instance, run_config=config, raise_on_error=False).success
+
+
+def cancelled_and_gone(instance: dg.DagsterInstance) -> None:
+    run = a_run(instance)
+    instance.report_run_canceling(run)
+    instance.report_run_failed(run)
+
+
+def refused(instance: dg.DagsterInstance) -> None:
+    """It has its log."""
+    job = defs.resolve_job_def("sync_circuits")
+    assert not job.execute_in_process(instance=instance, tags=partition_tags(["ACTIV"]), raise_on_error=False).success
+
+
+def previewed(instance: dg.DagsterInstance) -> None:
+    instance.report_run_failed(a_run(instance, job_name="preview_circuits"))
+
+
+@pytest.mark.parametrize(
+    ("deed", "logs", "first_look"),
+    [(asked_in_vain, 0, True), (cancelled_and_gone, 0, True), (refused, 1, False), (previewed, 0, False)],
+)
+def test_the_events_of_a_failed_run_are_read_once_and_only_to_write_its_sync_log(
+    desk: Desk,
+    stored: dg.DagsterInstance,
+    close: Callable[[], str],
+    monkeypatch: pytest.MonkeyPatch,
+    deed: Callable[[dg.DagsterInstance], None],
+    logs: int,
+    first_look: bool,
+) -> None:
+    desk.simulator.add_fault(Fault("status", code=503))
+    deed(stored)
+    read = []
+    all_logs = dg.DagsterInstance.all_logs
+
+    def counted(*args: Any, **options: Any) -> Any:
+        read.append(args)
+        return all_logs(*args, **options)
+
+    monkeypatch.setattr(dg.DagsterInstance, "all_logs", counted)
     assert close() == "nothing is abandoned"
+    assert bool(read) == first_look
+    read.clear()
+    assert close() == "nothing is abandoned"
+    assert not read
+    assert desk.one("SELECT count(*) FROM sync_logs") == logs
 
 
 def test_a_failure_of_yesterday_is_left_alone(desk: Desk, stored: dg.DagsterInstance, close: Callable[[], str]) -> None:

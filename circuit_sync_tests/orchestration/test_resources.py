@@ -11,6 +11,7 @@ from dagster._core.errors import DagsterExecutionInterruptedError
 from dagster._core.execution.api import execute_run_iterator
 from dagster._utils.interrupts import capture_interrupts
 from dagster_postgres.utils import DagsterPostgresException
+from sqlalchemy import Engine, event
 
 from circuit_sync.database.connection import Database
 from circuit_sync.definitions import defs
@@ -37,6 +38,21 @@ def run(instance: dg.DagsterInstance, after: str, then: Deed, **tags: str) -> No
         for event in execute_run_iterator(InMemoryJob(job), created, instance):
             if event.event_type_value == "STEP_SUCCESS" and event.step_key == after:
                 then(instance, created)
+
+
+def run_connecting(instance: dg.DagsterInstance, then: Deed, **tags: str) -> None:
+    """A run of ``sync_circuits`` to which ``then`` happens when it has just connected to the database."""
+    job = defs.resolve_job_def("sync_circuits")
+    created = instance.create_run_for_job(job, tags=partition_tags(["ACTIV"]) | tags)
+
+    def connected(connection: object, _record: object) -> None:
+        if type(connection).__module__.startswith("psycopg"):
+            event.remove(Engine, "connect", connected)
+            then(instance, created)
+
+    event.listen(Engine, "connect", connected)
+    with capture_interrupts():
+        list(execute_run_iterator(InMemoryJob(job), created, instance))
 
 
 def interrupt(_instance: dg.DagsterInstance, _run: dg.DagsterRun) -> None:
@@ -86,6 +102,24 @@ def test_a_sync_that_no_person_ended_is_tried_again(desk: Desk, stored: dg.Dagst
     assert log["sync_status"] == "failed"
     assert log["error_message"].startswith("the run's process was told to end")
     assert log["retry_at"] is not None
+
+
+@pytest.mark.parametrize("end", [interrupt, end_a_long_run])
+def test_a_run_that_no_person_ended_before_its_sync_was_open_leaves_a_failed_one_to_try_again(
+    desk: Desk, stored: dg.DagsterInstance, end: Deed
+) -> None:
+    run_connecting(stored, end)
+    log = desk.log()
+    assert log["error_message"].startswith("the run's process was told to end")
+    assert log["retry_at"] is not None
+
+
+@pytest.mark.parametrize(("end", "tags"), [(cancel, {}), (interrupt, {"circuit_sync/terminal": "yes"})])
+def test_a_run_that_a_person_ended_before_its_sync_was_open_leaves_none(
+    desk: Desk, stored: dg.DagsterInstance, end: Deed, tags: dict[str, str]
+) -> None:
+    run_connecting(stored, end, **tags)
+    assert desk.one("SELECT count(*) FROM sync_logs") == 0
 
 
 def test_a_run_whose_next_step_dagster_cannot_note_is_nobodys_cancellation(

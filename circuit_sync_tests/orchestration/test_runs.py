@@ -12,6 +12,7 @@ from circuit_sync.database.locks import is_run_alive
 from circuit_sync.definitions import defs
 from circuit_sync.domain.eastern import eastern_date, latest_weekday
 from circuit_sync.orchestration.partitions import partition_tags
+from circuit_sync.sync.ownership import claim_database
 from circuit_sync.workstudio.simulator import SERVICE_PASSWORD, Fault, Simulator
 from circuit_sync_tests.scenery import Clock, Desk, session_for
 
@@ -156,7 +157,13 @@ def newer_schema(_monkeypatch: pytest.MonkeyPatch, logs: Desk) -> None:
     logs.execute("UPDATE alembic_version SET version_num = '9999'")
 
 
-@pytest.mark.parametrize("spoil", [bad_key, no_password, newer_schema])
+def another_workstudio(monkeypatch: pytest.MonkeyPatch, logs: Desk) -> None:
+    with logs.database.transaction() as connection:
+        claim_database(connection, logs.session)
+    monkeypatch.setenv("WORKSTUDIO_BASE_URL", "http://127.0.0.1:9/DDOProtocol/")
+
+
+@pytest.mark.parametrize("spoil", [bad_key, no_password, newer_schema, another_workstudio])
 def test_a_run_that_cannot_begin_leaves_a_failed_sync_that_says_why(
     run: Run,
     logs: Desk,
@@ -173,6 +180,41 @@ def test_a_run_that_cannot_begin_leaves_a_failed_sync_that_says_why(
     assert (log["error_details"]["passing"], log["retry_at"]) == (False, None)
     assert logs.column("SELECT name FROM sync_events ORDER BY id") == ["sync.started", "sync.failed"]
     assert ephemeral.get_run_by_id(result.run_id).tags["circuit_sync/sync_log_id"] == str(log["id"])
+
+
+def test_a_run_whose_sync_log_the_database_could_not_open_leaves_a_failed_sync_to_try_again(
+    run: Run, logs: Desk
+) -> None:
+    logs.execute(
+        "CREATE FUNCTION lose() RETURNS trigger LANGUAGE plpgsql AS"
+        " $$BEGIN RAISE EXCEPTION 'deadlock detected' USING ERRCODE = '40P01'; END$$"
+    )
+    logs.execute("CREATE TRIGGER lose BEFORE INSERT ON database_settings FOR EACH ROW EXECUTE FUNCTION lose()")
+    result = run("sync_circuits", "QC")
+    log = logs.log()
+    assert failures(result) == [log["error_message"]]
+    assert log["error_message"].endswith("is not available: deadlock detected")
+    assert log["retry_at"] is not None
+
+
+def test_what_a_person_asked_for_in_vain_is_said_and_leaves_no_sync(run: Run, logs: Desk) -> None:
+    (failure,) = failures(run("sync_circuits", "QC", run_config=asked_by("nobody")))
+    assert failure == "no user named 'nobody': give the e-mail or WorkStudio name of one known user"
+    assert logs.one("SELECT count(*) FROM sync_logs") == 0
+
+
+def test_a_retry_in_the_name_of_a_user_who_is_gone_leaves_a_failed_sync(run: Run, logs: Desk) -> None:
+    assert run("sync_circuits", "QC").success
+    first = logs.log()["id"]
+    result = run("sync_circuits", "QC", run_config=asked_by("nobody"), tags={"circuit_sync/retry_of": str(first)})
+    log = logs.log()
+    assert (log["sync_status"], log["retry_of"], log["triggered_by"]) == ("failed", first, None)
+    assert failures(result) == [log["error_message"]]
+    assert (log["error_details"]["passing"], log["retry_at"]) == (False, None)
+
+
+def asked_by(user: str) -> dict[str, Any]:
+    return {"ops": {"circuits": {"config": {"triggered_by": user}}}}
 
 
 def test_a_preview_that_cannot_begin_leaves_no_sync(run: Run, logs: Desk, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -8,7 +8,7 @@ from circuit_sync.database.locks import run_lock
 from circuit_sync.domain.errors import CircuitSyncError
 from circuit_sync.sync.aggregates import complete_aggregate_sync, fetch_and_store_aggregates
 from circuit_sync.sync.closing import CANCELLED
-from circuit_sync.sync.recovery import close_abandoned, open_syncs
+from circuit_sync.sync.recovery import UnopenedSync, close_abandoned, fail_unopened, open_syncs
 from circuit_sync_tests.scenery import Desk
 from circuit_sync_tests.sync.units_desk import WO, answer_units, circuits, feet, open_units, sync_units, unit
 
@@ -90,3 +90,13 @@ def test_an_abandoned_sync_of_a_cancelled_run_is_not_tried_again(desk: Desk) -> 
     assert close_abandoned(desk.session, sync_id, CANCELLED, passing=False)
 
     assert (desk.log(sync_id)["error_message"], desk.log(sync_id)["retry_at"]) == (CANCELLED, None)
+
+
+def test_a_run_has_one_sync_log_that_tells_of_its_end(desk: Desk) -> None:
+    circuits(desk, WO)
+    sync_id = open_units(desk, run_id="r1")
+    unopened = UnopenedSync("circuit_list", {"statuses": ["ACTIV"]}, run_id="r1")
+
+    assert fail_unopened(desk.session, unopened, REASON, passing=True) is None
+
+    assert desk.column("SELECT id FROM sync_logs WHERE dagster_run_id = 'r1'") == [sync_id]
