@@ -20,7 +20,8 @@ _PENDING = text("""
     CROSS JOIN LATERAL (
         SELECT coalesce(jsonb_agg(jsonb_build_object(
                    'id', n.id, 'status', n.sync_status, 'is_retried', n.retry_at IS NOT NULL,
-                   'may_pass', coalesce((n.error_details ->> 'passing')::boolean, true),
+                   'needs_a_person', n.sync_status = 'failed' AND n.error_details @> '{"passing": false}'
+                                     AND NOT n.error_details @> '{"cancelled": true}',
                    'asked', jsonb_build_object(
                        'statuses', n.context -> 'statuses', 'dates', n.context -> 'dates',
                        'work_orders', n.context -> 'work_orders', 'force', n.context -> 'force',

@@ -64,17 +64,13 @@ def _replaced(sync: Mapping[str, Any]) -> str | None:
         return f"{_named(done)} did the same meanwhile"
     if found := _covering(sync, lambda newer: _is_done(newer) or newer["is_retried"]):
         return f"{_named(found, 'failed')} failed at the same meanwhile, to be tried again"
-    if found := _covering(sync, lambda newer: _is_done(newer) or _needs_a_person(newer)):
+    if found := _covering(sync, lambda newer: _is_done(newer) or newer["needs_a_person"]):
         return f"{_named(found, 'failed')} failed at the same meanwhile, for a reason that needs a person"
     return None
 
 
 def _is_done(newer: Mapping[str, Any]) -> bool:
     return newer["status"] in ("completed", "warning")
-
-
-def _needs_a_person(newer: Mapping[str, Any]) -> bool:
-    return newer["status"] == "failed" and not newer["may_pass"]
 
 
 def _covering(sync: Mapping[str, Any], counts: Callable[[Mapping[str, Any]], bool]) -> list[Mapping[str, Any]]:

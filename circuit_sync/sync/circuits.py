@@ -25,14 +25,13 @@ from circuit_sync.domain.statuses import parse_statuses
 from circuit_sync.events.catalogue import SyncCompleted, SyncStarted
 from circuit_sync.events.outbox import emit, emit_circuit_changes
 from circuit_sync.sync.circuit_answers import fetch_answers, stage_answers
-from circuit_sync.sync.closing import closing_on_failure
+from circuit_sync.sync.closing import REJECTED_LISTED, closing_on_failure
 from circuit_sync.sync.departures import settle_departures
 from circuit_sync.sync.ownership import claim_database, identity_of
 from circuit_sync.sync.session import Session
 
 CHANGES_SHOWN = 50
 CHANGES_PREVIEWED = 1000
-REJECTED_LISTED = 1000
 WITHHELD_LISTED = 1000
 
 

@@ -14,6 +14,8 @@ from circuit_sync.sync.session import Session
 
 CANCELLED = "the run was cancelled: what was not stored yet is not stored; start it again when you like"
 """Of a sync that a person ended: it is not tried again by itself."""
+REJECTED_LISTED = 1000
+"""Rejected rows that the log of a sync goes on listing once it has ended."""
 
 
 @contextmanager
@@ -43,8 +45,14 @@ def close_as_failed(session: Session, sync_id: int, message: str, *, passing: bo
     now = session.now()
     with session.database.transaction() as connection:
         retry_at = next_attempt(connection, sync_id, now, session.retry_delays) if passing else None
-        results = done_so_far(sync_logs.read(connection, sync_id).context)
-        closed = sync_logs.fail(connection, sync_id, now, message, {"passing": passing}, results, retry_at=retry_at)
+        log = sync_logs.read(connection, sync_id)
+        details = {
+            "passing": passing,
+            "cancelled": message == CANCELLED,
+            "rejected": log.error_details.get("rejected", [])[:REJECTED_LISTED],
+        }
+        results = done_so_far(log.context)
+        closed = sync_logs.fail(connection, sync_id, now, message, details, results, retry_at=retry_at)
         discard_staged(connection, sync_id)
         if closed:
             emit(connection, [SyncFailed(sync_id, message, now, retry_at)], now)

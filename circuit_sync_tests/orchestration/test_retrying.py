@@ -24,7 +24,7 @@ def failed(number: int = 7, **told: Any) -> dict[str, Any]:
 def later(number: int, status: str, *statuses: str, **told: Any) -> dict[str, Any]:
     """A later sync of ACTIV, or of ``statuses``."""
     asked = {"statuses": statuses or ["ACTIV"]}
-    return {"id": number, "status": status, "is_retried": False, "may_pass": True, "asked": asked} | told
+    return {"id": number, "status": status, "is_retried": False, "needs_a_person": False, "asked": asked} | told
 
 
 def no_runs(_sync: int) -> RunsSoFar:
@@ -59,10 +59,10 @@ def test_without_a_failed_sync_there_is_nothing_to_wait_for() -> None:
             "sync 8 failed at the same meanwhile, to be tried again",
         ),
         (
-            [later(8, "failed", may_pass=False)],
+            [later(8, "failed", needs_a_person=True)],
             "sync 8 failed at the same meanwhile, for a reason that needs a person",
         ),
-        ([later(8, "failed", may_pass=False), later(9, "completed")], "sync 9 did the same meanwhile"),
+        ([later(8, "failed", needs_a_person=True), later(9, "completed")], "sync 9 did the same meanwhile"),
     ],
 )
 def test_another_sync_that_did_the_same_cancels_it(retry_at: datetime, newer: list[dict[str, Any]], why: str) -> None:
@@ -91,7 +91,7 @@ def test_several_syncs_together_cancel_it_and_a_part_of_them_does_not() -> None:
     [
         (later(8, "failed", "QC", is_retried=True), "sync 8 failed at the same meanwhile, to be tried again"),
         (
-            later(8, "failed", "QC", may_pass=False),
+            later(8, "failed", "QC", needs_a_person=True),
             "sync 8 failed at the same meanwhile, for a reason that needs a person",
         ),
     ],

@@ -6,6 +6,7 @@ from typing import Any
 import pytest
 
 from circuit_sync.domain.departures import is_shrunken
+from circuit_sync.sync.recovery import close_abandoned
 from circuit_sync.workstudio.simulator import CIRCUIT_HEADING
 from circuit_sync_tests.scenery import Desk
 
@@ -254,6 +255,18 @@ def test_an_answer_with_more_rejected_rows_than_are_listed_marks_none_of_them(
 
     assert [(result.counts["rows_rejected"], result.counts["departed"]) for result in results] == [(6, 0)] * 3
     assert len(desk.log()["error_details"]["rejected"]) == 3
+
+
+def test_a_sync_that_fails_before_it_stores_lists_no_more_of_them_either(
+    desk: Desk, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("circuit_sync.sync.closing.REJECTED_LISTED", 3)
+    desk.answer("ACTIV", rows(range(8), VEGJOB_LENGTH="junk"))
+    sync_id = desk.fetch("ACTIV")
+
+    close_abandoned(desk.session, sync_id, "killed")
+
+    assert len(desk.log(sync_id)["error_details"]["rejected"]) == 3
 
 
 def test_rejected_rows_count_as_come(desk: Desk) -> None:

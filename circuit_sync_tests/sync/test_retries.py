@@ -98,10 +98,10 @@ def test_what_began_since_is_told_with_what_it_was_asked_for_and_how_it_fared(de
     with pytest.raises(PermanentError):
         desk.sync()
     newer = pending_retries(desk.session)[0]["newer"]
-    assert [(sync["id"], sync["status"], sync["is_retried"], sync["may_pass"]) for sync in newer] == [
-        (success, "completed", False, True),
-        (later, "failed", True, True),
-        (later + 1, "failed", False, False),
+    assert [(sync["id"], sync["status"], sync["is_retried"], sync["needs_a_person"]) for sync in newer] == [
+        (success, "completed", False, False),
+        (later, "failed", True, False),
+        (later + 1, "failed", False, True),
     ]
     assert newer[0]["asked"] == {
         "statuses": ["ACTIV", "QC"],
@@ -110,6 +110,17 @@ def test_what_began_since_is_told_with_what_it_was_asked_for_and_how_it_fared(de
         "dates": None,
         "work_orders": None,
     }
+
+
+def test_a_sync_that_a_person_ended_says_nothing_of_another(desk: Desk) -> None:
+    fail(desk)
+    later = open_circuit_sync(desk.session, CircuitSyncRequest(("ACTIV",)))
+    with pytest.raises(KeyboardInterrupt), closing_on_failure(desk.session, later):
+        raise KeyboardInterrupt
+    (sync,) = pending_retries(desk.session)
+    assert [(newer["id"], newer["status"], newer["needs_a_person"]) for newer in sync["newer"]] == [
+        (later, "failed", False)
+    ]
 
 
 def test_of_aggregates_the_work_orders_are_told(desk: Desk) -> None:
