@@ -79,6 +79,14 @@ class Settings(BaseSettings):
         except UsageError as error:
             raise ValueError(str(error)) from error
 
+    @field_validator("circuit_sync_owners")
+    @classmethod
+    def _owners(cls, value: tuple[str, ...]) -> tuple[str, ...]:
+        for owner in value:
+            if not owner.startswith("team:") and "@" not in owner:
+                raise ValueError(f"{owner!r} is no owner; an e-mail address or team:NAME is allowed")
+        return value
+
     @field_validator("circuit_sync_gateway_origins")
     @classmethod
     def _web_origins(cls, value: tuple[str, ...]) -> tuple[str, ...]:

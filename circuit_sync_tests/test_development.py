@@ -11,6 +11,7 @@ import pytest
 
 from circuit_sync.cli.development import HOST, check_port
 from circuit_sync.domain.errors import UsageError
+from circuit_sync_tests.scenery import until
 
 TREE = """
 import signal, subprocess, sys, time
@@ -43,6 +44,15 @@ def test_a_signal_ends_children_and_grandchildren(tmp_path: Path, number: signal
         assert dev.wait(20) == status
     state = Path(f"/proc/{note.read_text()}/stat")
     assert not state.exists() or state.read_text().split()[2] == "Z"
+
+
+def test_a_killed_dev_leaves_nothing_running(tmp_path: Path) -> None:
+    note = tmp_path / "child"
+    child = "import os, pathlib, sys, time; pathlib.Path(sys.argv[1]).write_text(str(os.getpid())); time.sleep(600)"
+    with subprocess.Popen([sys.executable, "-c", DEV, child, str(note)]) as dev:
+        until(lambda: note.exists() and bool(note.read_text()), 30)
+        dev.kill()
+    until(lambda: not Path(f"/proc/{note.read_text()}").exists())
 
 
 def test_a_port_in_use_is_told_before_anything_starts() -> None:

@@ -28,7 +28,8 @@ def simulator(
     circuits: Annotated[int | None, typer.Option(help="how many circuits, splits included")] = None,
     seed: Annotated[int | None, typer.Option(help="another seed is another world")] = None,
     fault: Annotated[
-        list[str] | None, typer.Option(help="such as status:code=503,times=2,match=QC; repeatable")
+        list[str] | None,
+        typer.Option(help="such as status:code=503,times=2,match=QC; repeatable; --fault help lists the kinds"),
     ] = None,
     state: Annotated[Path | None, typer.Option(help="file in which the world goes on after a restart")] = None,
 ) -> None:

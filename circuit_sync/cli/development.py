@@ -1,5 +1,6 @@
 """``circuit-sync dev``: Dagster's UI and daemon as one child, the gateway as another, and nothing left behind them."""
 
+import ctypes
 import os
 import signal
 import socket
@@ -18,6 +19,7 @@ from circuit_sync.settings import load_settings
 HOST = "127.0.0.1"
 STOP_SECONDS = 30
 _POLL_SECONDS = 0.1
+_PARENT_DEATH_SIGNAL = 1
 
 
 def run_dev(port: int, gateway_port: int) -> int:
@@ -40,7 +42,7 @@ def run_dev(port: int, gateway_port: int) -> int:
 def _gateway(port: int) -> Iterator[None]:
     """The gateway, out of reach of the terminal's Ctrl-C, for as long as the context lasts."""
     command = [sys.executable, "-m", "circuit_sync.cli", "gateway", "--host", HOST, "--port", str(port)]
-    with subprocess.Popen(command, start_new_session=True) as child:  # noqa: S603  our own arguments
+    with _child(command) as child:
         try:
             yield
         finally:
@@ -51,6 +53,17 @@ def _gateway(port: int) -> Iterator[None]:
                 child.kill()
 
 
+def _child(command: list[str]) -> subprocess.Popen[bytes]:
+    """In a session of its own; interrupted if this process is killed, so that nothing goes on behind a dead ``dev``."""
+    return subprocess.Popen(command, start_new_session=True, preexec_fn=_end_with_parent)  # noqa: S603, PLW1509
+
+
+def _end_with_parent() -> None:
+    """Linux only: elsewhere what a killed ``dev`` leaves behind has to be ended by hand."""
+    if sys.platform == "linux":
+        ctypes.CDLL(None).prctl(_PARENT_DEATH_SIGNAL, signal.SIGINT)
+
+
 def check_port(port: int, option: str = "--port") -> None:
     """Raises ``UsageError`` if nothing can listen there."""
     with socket.socket() as trial:
@@ -58,9 +71,10 @@ def check_port(port: int, option: str = "--port") -> None:
         try:
             trial.bind((HOST, port))
         except (OSError, OverflowError) as error:
-            reason = "is in use" if isinstance(error, OSError) and error.errno else "is no port"
+            if isinstance(error, OverflowError):
+                raise UsageError(f"{option} {port} is no port: they go up to 65535") from None
             raise UsageError(
-                f"port {port} on {HOST} {reason}: end what listens there, or choose another with {option}"
+                f"port {port} on {HOST} is in use: end what listens there, or choose another with {option}"
             ) from None
 
 
@@ -77,7 +91,7 @@ def run_as_a_tree(command: list[str]) -> int:
         with suppress(ProcessLookupError):
             os.kill(child.pid, signal.SIGINT)
 
-    with subprocess.Popen(command, start_new_session=True) as child:  # noqa: S603  our own arguments
+    with _child(command) as child:
         before = {number: signal.signal(number, pass_on) for number in (signal.SIGINT, signal.SIGTERM)}
         try:
             _wait(lambda: child.poll() is not None, until=lambda: bool(received))

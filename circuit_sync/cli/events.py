@@ -47,7 +47,9 @@ def tail(
     channel: Annotated[
         list[str] | None, typer.Option("--channel", help="dashboard, sync-status or circuit.ID; repeatable")
     ] = None,
-    first: Annotated[int | None, typer.Option("--from", metavar="ID", help="begin at this event, not now")] = None,
+    first: Annotated[
+        int | None, typer.Option("--from", metavar="ID", min=1, help="begin at this event, not now")
+    ] = None,
 ) -> None:
     """Follow the events, one line each: id, time (Eastern), name, payload."""
     import asyncio
@@ -58,7 +60,7 @@ def tail(
     for name in channel or ():
         if not is_channel(name):
             raise UsageError(f"unknown channel {name!r}: allowed are dashboard, sync-status and circuit.ID")
-    after = None if first is None else max(first, 1) - 1
+    after = None if first is None else first - 1
     with database_in_use(load_settings()) as database:
         asyncio.run(_tail(database, frozenset(channel or ()), after))
 

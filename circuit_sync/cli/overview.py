@@ -18,7 +18,7 @@ def show_overview(session: Session) -> None:
     terminal.table("circuits by status and stage", found.circuits_by_status)
     terminal.table("units and permissions by region", found.units_by_region, total=True)
     terminal.table("circuits that need units", found.due)
-    terminal.table("last good sync of each status", _without_empty_columns(found.last_good_syncs))
+    terminal.table("last good sync of each status", _without_empty_columns([_last_good(line) for line in found.last_good_syncs]))
     terminal.table("sync log", _without_empty_columns([_sync(line) for line in found.latest_syncs]))
     _messages(found.latest_syncs)
     terminal.table("rows rejected by the latest syncs", found.rejected)
@@ -27,11 +27,17 @@ def show_overview(session: Session) -> None:
     terminal.say("times are Eastern Time")
 
 
+def _last_good(line: Mapping[str, Any]) -> dict[str, Any]:
+    return dict(line) | {"last_good": line["last_good"] or "never"}
+
+
 def _sync(line: Mapping[str, Any]) -> dict[str, Any]:
-    statuses = line["statuses"]
+    what, statuses = _WORDS.get(line["sync_type"], line["sync_type"]), line["statuses"]
+    if number := line["work_orders"]:
+        what, statuses = f"{what} of {number} work order{'' if number == 1 else 's'}", None
     return {
         "id": line["id"],
-        "what": _WORDS.get(line["sync_type"], line["sync_type"]),
+        "what": what,
         "statuses": "all" if statuses == ",".join(STATUS_CODES) else statuses,
         "result": line["sync_status"],
         "trigger": line["trigger"],

@@ -45,8 +45,11 @@ def show_work_orders(outcome: Outcome) -> None:
 
 
 def show_snapshots(dates: Sequence[str], outcome: Outcome) -> None:
-    """Counts by date."""
-    records = _by_partition("date", dates, outcome, {"snapshots": "snapshots"})
+    """Counts by date; the imported ones among the snapshots if there are any, as no sync replaces those."""
+    names = {"snapshots": "snapshots"}
+    if any("imported" in told for told in outcome.told.values()):
+        names["imported, left alone"] = "imported"
+    records = _by_partition("date", dates, outcome, names)
     if len(records) > 2 * FEW:
         terminal.table(
             f"{_title('snapshots', outcome)} (the last {2 * FEW} of {len(records)} dates)", records[-2 * FEW :]

@@ -90,7 +90,7 @@ def judge_failures(latest: Mapping[str, Any] | None) -> Finding:
     if latest is None or not latest["failed"]:
         return Finding(True, "no work order failed in the latest sync")
     tried = latest["done"] + latest["failed"]
-    message = f"{latest['failed']} of {tried} work orders failed in sync {latest['sync_id']}; they stay due"
+    message = f"{latest['failed']} of {tried} work orders failed in sync {latest['sync_id']}"
     return Finding(False, message, "error" if latest["failed"] > tried * FAILED_ERROR else "warning")
 
 

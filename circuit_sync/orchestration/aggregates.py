@@ -7,10 +7,10 @@ from pydantic import Field
 
 from circuit_sync.orchestration import metadata
 from circuit_sync.orchestration.installation import installed
-from circuit_sync.orchestration.owners import owners
-from circuit_sync.orchestration.partitions import statuses
+from circuit_sync.orchestration.partitions import keys_of, statuses
 from circuit_sync.orchestration.resources import Workplace
 from circuit_sync.orchestration.tags import carrying, started_by
+from circuit_sync.settings import load_settings
 from circuit_sync.sync import aggregates as use_case
 from circuit_sync.sync.aggregates import AggregateSyncRequest, AggregateSyncResult
 
@@ -29,9 +29,7 @@ def open_aggregate_sync(
     context: dg.AssetExecutionContext, config: AggregateSyncConfig, workplace: dg.ResourceParam[Workplace]
 ) -> int:
     with workplace.session(context.log.info) as session:
-        request = AggregateSyncRequest(
-            statuses=tuple(context.partition_keys), force=config.force, **started_by(context.run)
-        )
+        request = AggregateSyncRequest(statuses=keys_of(context), force=config.force, **started_by(context.run))
         return carrying(context, use_case.open_aggregate_sync(session, request))
 
 
@@ -75,7 +73,7 @@ def _aggregate_sync_config(config: AggregateSyncConfig) -> dict[str, object]:
     partitions_def=statuses,
     group_name="workstudio",
     kinds={"http", "pandas", "postgres"},
-    owners=owners(),
+    owners=list(load_settings().circuit_sync_owners),
     backfill_policy=dg.BackfillPolicy.single_run(),
     config=_aggregate_sync_config,
     description=(

@@ -7,10 +7,10 @@ from pydantic import Field
 
 from circuit_sync.orchestration import metadata
 from circuit_sync.orchestration.installation import installed
-from circuit_sync.orchestration.owners import owners
-from circuit_sync.orchestration.partitions import statuses
+from circuit_sync.orchestration.partitions import keys_of, statuses
 from circuit_sync.orchestration.resources import Workplace
 from circuit_sync.orchestration.tags import carrying, started_by
+from circuit_sync.settings import load_settings
 from circuit_sync.sync import circuits as use_case
 from circuit_sync.sync.circuits import CircuitSyncRequest, CircuitSyncResult
 
@@ -33,7 +33,7 @@ def open_circuit_sync(
 ) -> int:
     with workplace.session(context.log.info) as session:
         request = CircuitSyncRequest(
-            statuses=tuple(context.partition_keys),
+            statuses=keys_of(context),
             triggered_by=config.triggered_by,
             force=config.force,
             accept_departures=config.accept_departures,
@@ -80,7 +80,7 @@ def _circuit_sync_config(config: CircuitSyncConfig) -> dict[str, object]:
     partitions_def=statuses,
     group_name="workstudio",
     kinds={"http", "pandas", "postgres"},
-    owners=owners(),
+    owners=list(load_settings().circuit_sync_owners),
     backfill_policy=dg.BackfillPolicy.single_run(),
     config=_circuit_sync_config,
     description=(

@@ -38,6 +38,15 @@ def partition_tags(keys: Sequence[str]) -> dict[str, str]:
     return {RANGE_START_TAG: keys[0], RANGE_END_TAG: keys[-1]}
 
 
+def keys_of(context: dg.AssetExecutionContext) -> tuple[str, ...]:
+    """The partitions of the run. Raises ``UsageError`` if it has none: only tags written by hand lead to that."""
+    if not (context.has_partition_key or context.has_partition_key_range):
+        raise UsageError("the run names no partition: choose at least one, as the asset's page asks for")
+    if not context.partition_keys:
+        raise UsageError("the run's range of partitions ends before it begins")
+    return tuple(context.partition_keys)
+
+
 def status_ranges(wanted: Iterable[str]) -> list[list[str]]:
     """``wanted`` in as few ranges of neighbouring statuses as it takes."""
     ranges: list[list[str]] = []

@@ -16,7 +16,6 @@ from circuit_sync.domain.weeks import monday_of, week_ending
 from circuit_sync.orchestration import metadata
 from circuit_sync.orchestration.columns import column_schema
 from circuit_sync.orchestration.installation import installed
-from circuit_sync.orchestration.owners import owners
 from circuit_sync.orchestration.partitions import weekdays
 from circuit_sync.orchestration.pictures import told_of
 from circuit_sync.orchestration.resources import Workplace
@@ -96,7 +95,7 @@ def _options(name: str, partitions: dg.PartitionsDefinition, description: str) -
         "partitions_def": partitions,
         "group_name": "progress",
         "kinds": {"postgres", "matplotlib"},
-        "owners": owners(),
+        "owners": list(load_settings().circuit_sync_owners),
         "backfill_policy": dg.BackfillPolicy.single_run(),
         "metadata": column_schema(name),
         "description": description,

@@ -8,10 +8,10 @@ import dagster as dg
 from circuit_sync.orchestration import metadata
 from circuit_sync.orchestration.columns import column_schema
 from circuit_sync.orchestration.installation import installed
-from circuit_sync.orchestration.owners import owners
-from circuit_sync.orchestration.partitions import weekdays
+from circuit_sync.orchestration.partitions import keys_of, weekdays
 from circuit_sync.orchestration.resources import Workplace
 from circuit_sync.orchestration.tags import carrying, started_by
+from circuit_sync.settings import load_settings
 from circuit_sync.sync import snapshots as use_case
 from circuit_sync.sync.snapshots import SnapshotRequest
 
@@ -22,7 +22,7 @@ from circuit_sync.sync.snapshots import SnapshotRequest
 )
 def open_snapshots(context: dg.AssetExecutionContext, workplace: dg.ResourceParam[Workplace]) -> int:
     with workplace.session(context.log.info, calls_workstudio=False) as session:
-        dates = tuple(date.fromisoformat(key) for key in context.partition_keys)
+        dates = tuple(date.fromisoformat(key) for key in keys_of(context))
         request = SnapshotRequest(dates=dates, **started_by(context.run))
         return carrying(context, use_case.open_snapshots(session, request))
 
@@ -52,7 +52,7 @@ def take_snapshots(context: dg.AssetExecutionContext, workplace: dg.ResourcePara
     partitions_def=weekdays,
     group_name="progress",
     kinds={"postgres"},
-    owners=owners(),
+    owners=list(load_settings().circuit_sync_owners),
     backfill_policy=dg.BackfillPolicy.single_run(),
     metadata=column_schema("circuit_snapshots"),
     description=(

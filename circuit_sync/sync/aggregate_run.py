@@ -159,7 +159,7 @@ class AggregateRun:
 
     def _note_failure(self, work_order: str, error: CircuitSyncError) -> None:
         self.tally.add_failure(work_order, error)
-        self._session.log(f"work order {work_order} failed and stays due: {error}")
+        self._session.log(f"work order {work_order} failed: {error}")
 
     def _note_emptied(self, work_order: str, extensions: Collection[str]) -> None:
         self.tally.emptied.extend(f"{work_order} {extension}" for extension in extensions)

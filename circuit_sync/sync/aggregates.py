@@ -120,7 +120,7 @@ def complete_aggregate_sync(session: Session, sync_id: int) -> AggregateSyncResu
     with closing_on_failure(session, sync_id), session.database.transaction() as connection:
         log = sync_logs.read(connection, sync_id)
         counts, now = log.context["counts"], session.now()
-        message = _message(counts, log.error_details, log.context["left_out"])
+        message = _message(counts, log.error_details, log.context)
         results = done_so_far(log.context)
         if message:
             sync_logs.complete_with_warning(connection, sync_id, now, message, results)
@@ -148,13 +148,16 @@ def complete_aggregate_sync(session: Session, sync_id: int) -> AggregateSyncResu
     )
 
 
-def _message(counts: Mapping[str, int], details: Mapping[str, Any], left_out: Sequence[str]) -> str | None:
+def _message(counts: Mapping[str, int], details: Mapping[str, Any], context: Mapping[str, Any]) -> str | None:
     lines = []
-    if left_out:
+    if left_out := context["left_out"]:
         lines.append(f"nothing was fetched for {', '.join(left_out)}: every circuit of it is excluded or has departed")
     if failed := counts["failed"]:
-        stay = "1 work order failed and stays due" if failed == 1 else f"{failed} work orders failed and stay due"
-        lines.append(f"{stay} (listed in error_details)")
+        told = "1 work order failed" if failed == 1 else f"{failed} work orders failed"
+        if context["force"] or context["work_orders"]:
+            lines.append(f"{told} (listed in error_details): ask for what was not due again, with --work-order")
+        else:
+            lines.append(f"{told} and {'stays' if failed == 1 else 'stay'} due (listed in error_details)")
     if rejected := sum(line["units"] for line in details["rejected_units"]):
         lines.append(f"{rejected} units could not be read and are not counted")
     if unknown := details["unknown_unit_types"]:

@@ -21,13 +21,17 @@ _STAGED_FIELDS = ("row", *STAGED_COLUMNS[4:])
 
 @dataclass(frozen=True)
 class CircuitAnswers:
-    """The answers for all statuses, of a circuit that is in several only the row that wins; and what they took."""
+    """The answers for all statuses, of a circuit that is in several only the row that wins; and what they took.
+
+    ``is_another``: another account than that of the person who asked for it was used.
+    """
 
     answers: Sequence[CircuitAnswer]
     duplicates: Sequence[str]
     calls: Mapping[str, float]
     credentials: Sequence[Mapping[str, Any]]
     seconds: float
+    is_another: bool
 
 
 def fetch_answers(session: Session, statuses: Sequence[str], person: int | None) -> CircuitAnswers:
@@ -47,7 +51,8 @@ def fetch_answers(session: Session, statuses: Sequence[str], person: int | None)
         calls = workstudio.statistics.rounded()
     rotation.record_uses()
     settled, duplicates = settle_duplicates(answers)
-    return CircuitAnswers(settled, duplicates, calls, rotation.used(), time.monotonic() - begun)
+    is_another = person is not None and not rotation.served(person)
+    return CircuitAnswers(settled, duplicates, calls, rotation.used(), time.monotonic() - begun, is_another)
 
 
 def stage_answers(connection: Connection, sync_id: int, fetched: CircuitAnswers) -> None:
@@ -73,6 +78,7 @@ def stage_answers(connection: Connection, sync_id: int, fetched: CircuitAnswers)
             "calls": fetched.calls,
             "credentials": list(fetched.credentials),
             "seconds_fetching": round(fetched.seconds, 3),
+            "is_another_account": fetched.is_another,
         },
         {"rejected": rejected, "duplicates": list(fetched.duplicates)},
     )

@@ -175,7 +175,7 @@ def _store(connection: Connection, session: Session, sync_id: int, *, most: int)
         "returned": stored_changes.count_returned(connection),
         "withheld": stored_changes.count_of(connection, "withheld"),
     }
-    message = _message(departures.warnings, counts)
+    message = _message(departures.warnings, counts, is_another_account=log.context["is_another_account"])
     # Departures are judged by every rejected row; the log goes on listing the first.
     rejected = log.error_details["rejected"][:REJECTED_LISTED]
     result = CircuitSyncResult(
@@ -225,8 +225,10 @@ def _per_status(
     return per_status
 
 
-def _message(warnings: Iterable[str], counts: Mapping[str, int]) -> str | None:
+def _message(warnings: Iterable[str], counts: Mapping[str, int], *, is_another_account: bool) -> str | None:
     lines = list(warnings)
+    if is_another_account:
+        lines.append("the account of the person who asked for it is not verified or was refused: another one was used")
     if rejected := counts["rows_rejected"]:
         lines.append(
             f"{rejected} of {counts['rows_received']} rows were rejected (see error_details); the others are stored"

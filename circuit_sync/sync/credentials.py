@@ -57,6 +57,7 @@ class CredentialRotation:
         self._database = database
         self._service = service
         self._held = [_Held(stored, account, stored.fail_count) for stored, account in held]
+        self._credential_of = {stored.user_id: stored.id for stored, _ in held}
         self._now = now
         self._log = log
         self._mutex = threading.Lock()
@@ -92,6 +93,12 @@ class CredentialRotation:
                 for key, calls in sorted(self._calls.items(), key=lambda item: str(item[0]))
             ]
 
+    def served(self, person: int) -> bool:
+        """Whether WorkStudio answered the person (a user's id)."""
+        with self._mutex:
+            credential = self._credential_of.get(person)
+            return credential is not None and self._calls[credential] > self._refused[credential]
+
     def record_uses(self) -> None:
         """Writes when the credentials were last used; nothing if only the service account was."""
         with self._mutex:
@@ -102,7 +109,9 @@ class CredentialRotation:
 
     def _ask(self, candidates: Callable[[_Refusals], Iterator[_Held | None]], fetch: _Fetch) -> Table:
         refusals: _Refusals = []
+        asked = []
         for held in candidates(refusals):
+            asked.append(held.stored.email if held else "the service account")
             try:
                 table = fetch(held.account if held else self._service)
             except (Unauthorized, Forbidden) as error:
@@ -113,7 +122,8 @@ class CredentialRotation:
             else:
                 self._accept(held)
                 return table
-        raise next((error for error in refusals if isinstance(error, Forbidden)), refusals[-1])
+        refusal = next((error for error in refusals if isinstance(error, Forbidden)), refusals[-1])
+        raise type(refusal)(f"{refusal} (asked as {', '.join(asked)})")
 
     def _for_units(self, planners: Sequence[int], refusals: _Refusals) -> Iterator[_Held | None]:
         """Candidates are chosen as they are needed; ``None`` is the service account."""

@@ -73,7 +73,7 @@ def link_to_user(session: Session, ws_username: str, user: str) -> int:
         known = people.unlinked_name(connection, ws_username)
         if known is None:
             waiting = [line["ws_username"] for line in people.planners(connection, everyone=False)]
-            raise UsageError(f"no unlinked planner is named {ws_username!r}: {_choice(waiting, 'there is none')}")
+            raise UsageError(f"no unlinked planner is named '{ws_username}': {_choice(waiting, 'there is none')}")
         owner = people.user_of_planner(connection, known)
         if owner is not None and owner["id"] != user_id:
             raise UsageError(f"{known} is linked to {_who(owner)} already: a planner is one user")
@@ -87,7 +87,7 @@ def planner_name(text: str) -> str:
     except BadValue:
         planner = None
     if planner is None:
-        raise UsageError(f"{text!r} is no WorkStudio user name: it looks like CONTRACTOR\\user")
+        raise UsageError(f"'{text}' is no WorkStudio user name: it looks like CONTRACTOR\\user")
     return planner
 
 

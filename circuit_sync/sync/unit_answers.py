@@ -13,6 +13,7 @@ from circuit_sync.workstudio.ddotable import Table
 from circuit_sync.workstudio.errors import Unauthorized
 
 FAILURES_IN_A_ROW = 3
+_KEPT = "what was stored stays, the rest is still due"
 
 
 class UnitAnswers:
@@ -52,14 +53,13 @@ class UnitAnswers:
         with closing(self._workstudio.fetch_many(work_orders, self._ask)) as answers:
             for done, (work_order, answer) in enumerate(answers, start=1):
                 if isinstance(answer, Unauthorized):
-                    raise answer
+                    raise Unauthorized(f"{answer}; {_KEPT}")
                 if isinstance(answer, CircuitSyncError):
                     self._failed(work_order, answer)
                     failed_in_a_row = failed_in_a_row + 1 if answer.passing else 0
                     if failed_in_a_row == FAILURES_IN_A_ROW:
                         raise PassingError(
-                            f"{FAILURES_IN_A_ROW} work orders failed one after another, the last: {answer}; what was "
-                            "stored stays, the rest is still due"
+                            f"{FAILURES_IN_A_ROW} work orders failed one after another, the last: {answer}; {_KEPT}"
                         )
                 else:
                     failed_in_a_row = 0

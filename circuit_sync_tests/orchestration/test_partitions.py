@@ -4,6 +4,7 @@ from zoneinfo import ZoneInfo
 import dagster as dg
 import pytest
 
+from circuit_sync.definitions import defs
 from circuit_sync.domain.errors import UsageError
 from circuit_sync.orchestration.partitions import (
     covers_date,
@@ -13,6 +14,7 @@ from circuit_sync.orchestration.partitions import (
     weekday_keys,
     weekdays,
 )
+from circuit_sync.workstudio.simulator import Simulator
 
 EASTERN = ZoneInfo("America/New_York")
 
@@ -70,3 +72,23 @@ def test_a_span_of_dates_holds_its_weekdays() -> None:
 def test_dates_without_a_partition_are_refused_in_one_line(first: date, last: date, complaint: str) -> None:
     with pytest.raises(UsageError, match=complaint):
         weekday_keys(first, last, today=date(2026, 3, 10))
+
+
+@pytest.mark.parametrize(
+    ("tags", "complaint"),
+    [
+        ({}, "the run names no partition: choose at least one"),
+        (
+            {"dagster/asset_partition_range_start": "QC", "dagster/asset_partition_range_end": "ACTIV"},
+            "the run's range of partitions ends before it begins",
+        ),
+    ],
+)
+@pytest.mark.parametrize("job", ["sync_circuits", "sync_circuit_aggregates"])
+def test_a_run_over_no_partition_fails_in_one_line(
+    configured: Simulator, ephemeral: dg.DagsterInstance, job: str, tags: dict[str, str], complaint: str
+) -> None:
+    result = defs.resolve_job_def(job).execute_in_process(instance=ephemeral, tags=tags, raise_on_error=False)
+    (failed,) = [event.step_failure_data for event in result.all_events if event.is_step_failure]
+    assert failed.user_failure_data is not None
+    assert (failed.user_failure_data.description or "").startswith(complaint)

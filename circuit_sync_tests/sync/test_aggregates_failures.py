@@ -58,6 +58,20 @@ def fail(desk: Desk, *names: str, kind: str = "status", **parameters: Any) -> No
         desk.simulator.fault(kind, match=name, **parameters)
 
 
+@pytest.mark.parametrize("asked_for", [{"force": True}, {"work_orders": [NAMES[2]]}])
+def test_a_failed_work_order_that_was_not_due_is_not_said_to_be(at_desk: Desk, asked_for: dict[str, Any]) -> None:
+    sync_units(at_desk)
+    fail(at_desk, NAMES[2], code=403)
+    if "work_orders" in asked_for:
+        asked_for = {"work_orders": [*asked_for["work_orders"], NAMES[0]]}
+
+    result = sync_units(at_desk, **asked_for)
+
+    assert result.message == (
+        "1 work order failed (listed in error_details): ask for what was not due again, with --work-order"
+    )
+
+
 def test_one_failed_work_order_is_reported_and_stays_due_and_the_others_are_stored(at_desk: Desk) -> None:
     fail(at_desk, NAMES[2])
 

@@ -3,6 +3,8 @@
 from dataclasses import replace
 from typing import Any
 
+import pytest
+
 from circuit_sync_tests.scenery import Desk
 from circuit_sync_tests.sync.test_credentials import KEYS, WRONG, asked, person, right, state
 from circuit_sync_tests.sync.units_desk import WO, answer_units, circuits, sync_units, unit
@@ -54,6 +56,23 @@ def test_a_circuit_list_is_asked_for_as_whoever_started_it_else_as_service(desk:
 
     desk.sync("ACTIV")
     assert _used(desk) == [{"credential_id": "service", "calls": 1, "refused": 0}]
+
+
+@pytest.mark.parametrize("account", ["none", "wrong", "not verified"])
+def test_who_asked_for_it_and_has_no_working_account_is_told_that_another_was_used(desk: Desk, account: str) -> None:
+    desk = _with_keys(desk)
+    if account == "none":
+        desk.execute("INSERT INTO users (name, email) VALUES ('mbirch', 'mbirch@example.com')")
+    else:
+        person(desk, "mbirch", WRONG if account == "wrong" else right("mbirch"), verified=account == "wrong")
+    desk.answer("ACTIV", [{"SS_WO": WO}])
+
+    result = desk.sync("ACTIV", triggered_by="mbirch@example.com")
+
+    assert result.sync_status == "warning"
+    assert result.message == (
+        "the account of the person who asked for it is not verified or was refused: another one was used"
+    )
 
 
 def test_a_preview_is_asked_for_as_whoever_started_it(desk: Desk) -> None:

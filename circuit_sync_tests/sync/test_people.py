@@ -147,7 +147,7 @@ def test_a_manual_link_stays_manual(desk: Desk) -> None:
 @pytest.mark.parametrize(
     ("planner", "user", "complaint"),
     [
-        ("CONTRACTOR\\nobody", "Ann", f"no unlinked planner is named 'CONTRACTOR\\\\nobody': known are {ANN}"),
+        ("CONTRACTOR\\nobody", "Ann", f"no unlinked planner is named 'CONTRACTOR\\nobody': known are {ANN}"),
         (ANN, "Nobody", "no user named 'Nobody'"),
         (BOB, "Ann", f"{BOB} is linked to Bob (bob@example.com) already"),
     ],
