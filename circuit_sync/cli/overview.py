@@ -18,7 +18,7 @@ def show_overview(session: Session) -> None:
     terminal.table("circuits by status and stage", found.circuits_by_status)
     terminal.table("units and permissions by region", found.units_by_region, total=True)
     terminal.table("circuits that need units", found.due)
-    terminal.table("last good sync of each status", _without_empty_columns([_last_good(line) for line in found.last_good_syncs]))
+    terminal.table("last good sync of each status", _without_empty_columns(_or_never(found.last_good_syncs)))
     terminal.table("sync log", _without_empty_columns([_sync(line) for line in found.latest_syncs]))
     _messages(found.latest_syncs)
     terminal.table("rows rejected by the latest syncs", found.rejected)
@@ -27,8 +27,8 @@ def show_overview(session: Session) -> None:
     terminal.say("times are Eastern Time")
 
 
-def _last_good(line: Mapping[str, Any]) -> dict[str, Any]:
-    return dict(line) | {"last_good": line["last_good"] or "never"}
+def _or_never(lines: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]:
+    return [dict(line) | {"last_good": line["last_good"] or "never"} for line in lines]
 
 
 def _sync(line: Mapping[str, Any]) -> dict[str, Any]:

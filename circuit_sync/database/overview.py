@@ -27,17 +27,18 @@ _LATEST = text("""
            l.duration_seconds AS seconds, l.circuits_processed AS processed, l.circuits_created AS created,
            l.circuits_updated AS updated, l.circuits_unchanged AS unchanged, l.rows_rejected AS rejected,
            l.aggregates_created AS aggregates, u.name AS by, l.retry_of, l.retry_at,
+           jsonb_array_length(coalesce(l.context -> 'work_orders', '[]')) AS work_orders,
            nullif(concat_ws('; not tried again: ', l.error_message, l.context ->> 'retry_cancelled'), '') AS message
     FROM sync_logs AS l LEFT JOIN users AS u ON u.id = l.triggered_by
     ORDER BY l.id DESC LIMIT :most
 """)
 
 _LAST_GOOD = text("""
-    SELECT s.status, good.completed_at AS last_good, good.id AS sync_id,
-           bad.completed_at AS last_failed, bad.error_message AS why
+    SELECT s.status, good.completed_at AS last_good, nullif(good.sync_status, 'completed') AS result,
+           good.id AS sync_id, bad.completed_at AS last_failed, bad.error_message AS why
     FROM unnest(CAST(:statuses AS text[])) WITH ORDINALITY AS s (status, place)
     LEFT JOIN LATERAL (
-        SELECT id, completed_at FROM sync_logs
+        SELECT id, sync_status, completed_at FROM sync_logs
         WHERE sync_type = 'circuit_list' AND sync_status IN ('completed', 'warning')
           AND s.status = ANY(string_to_array(api_status_filter, ','))
         ORDER BY id DESC LIMIT 1) AS good ON true
@@ -114,12 +115,12 @@ def finished_syncs(connection: Connection, after_id: int) -> list[dict[str, Any]
 
 
 def latest_syncs(connection: Connection, most: int) -> list[dict[str, Any]]:
-    """The newest sync logs, newest first."""
+    """The newest sync logs, newest first. ``work_orders``: of how many; 0 if of its statuses as a whole."""
     return _rows(connection, _LATEST, most=most)
 
 
 def last_good_syncs(connection: Connection, statuses: Sequence[str]) -> list[dict[str, Any]]:
-    """When each status was last synced well, and what failed since."""
+    """When each status was last synced well, and what failed since. ``result``: ``warning`` if it ended with one."""
     return _rows(connection, _LAST_GOOD, statuses=list(statuses))
 
 

@@ -58,7 +58,7 @@ the numbers of the dates that end meanwhile, and joined by number: a year costs 
 """
 
 _COUNT = text("""
-    SELECT snapshot_date, count(*) AS rows FROM circuit_snapshots
+    SELECT snapshot_date, count(*) AS snapshots, count(*) FILTER (WHERE is_imported) AS imported FROM circuit_snapshots
     WHERE snapshot_type = 'daily' AND snapshot_date = ANY(:dates) GROUP BY snapshot_date
 """)
 
@@ -79,8 +79,11 @@ _STATUS_CHANGES = text(f"""
 """)
 
 
-def replace_snapshots(connection: Connection, untils: Mapping[date, datetime], now: datetime) -> dict[date, int]:
-    """Replaces the daily snapshots of each date by the state at its instant; returns the rows of each date.
+def replace_snapshots(
+    connection: Connection, untils: Mapping[date, datetime], now: datetime
+) -> dict[date, dict[str, int]]:
+    """Replaces the daily snapshots of each date by the state at its instant; returns what each date has then:
+    ``snapshots`` and, if there are any among them, ``imported`` ones.
 
     Circuits closed, excluded or departed then are left out; what was imported is kept. ``untils``: the last instant
     that counts for each date; if it is to come, the state now counts.
@@ -88,8 +91,12 @@ def replace_snapshots(connection: Connection, untils: Mapping[date, datetime], n
     dates = sorted(untils)
     connection.execute(_REPLACE, {"dates": dates})
     connection.execute(_TAKE, {"dates": dates, "untils": [untils[day] for day in dates], "now": now})
-    counted = {row.snapshot_date: row.rows for row in connection.execute(_COUNT, {"dates": dates})}
-    return {day: counted.get(day, 0) for day in dates}
+    per_date = {day: {"snapshots": 0} for day in dates}
+    for row in connection.execute(_COUNT, {"dates": dates}):
+        per_date[row.snapshot_date]["snapshots"] = row.snapshots
+        if row.imported:
+            per_date[row.snapshot_date]["imported"] = row.imported
+    return per_date
 
 
 def history_begins(connection: Connection) -> datetime | None:

@@ -25,9 +25,12 @@ _SYNCS = text("""
     CROSS JOIN LATERAL (
         SELECT *, context -> 'per_status' -> s.status AS of_status FROM sync_logs
         WHERE sync_type = k.kind AND s.status = ANY(string_to_array(api_status_filter, ','))
+          AND coalesce(context -> 'work_orders', '[]') = '[]'
         ORDER BY id DESC LIMIT 1) AS l
     ORDER BY s.place, k.kind DESC
 """)
+
+"""A sync of single work orders names every status and is no sync of any."""
 
 _STAGES = text("""
     SELECT s.stage, count(c.id) AS circuits, coalesce(sum(c.total_miles), 0)::float AS miles,
@@ -52,8 +55,11 @@ _UNITS = text("""
 """)
 
 _LATEST_EVENTS = text(f"""
-    SELECT e.id, e.name, e.occurred_at, e.payload, c.work_order, c.extension
+    SELECT e.id, e.name, e.occurred_at, e.payload, c.work_order, c.extension, l.sync_type,
+           CASE WHEN l.id IS NOT NULL
+               THEN jsonb_array_length(coalesce(l.context -> 'work_orders', '[]')) END AS sync_work_orders
     FROM sync_events AS e
+    LEFT JOIN sync_logs AS l ON l.id = e.sync_log_id
     LEFT JOIN users AS u ON u.id = :user
     LEFT JOIN circuits AS c ON c.id = e.circuit_id AND {MAY_SEE}
     WHERE e.id > :newest - {_LOOKED_BACK} AND e.id <= :newest AND e.channels && CAST(:channels AS text[])

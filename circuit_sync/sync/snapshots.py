@@ -31,7 +31,9 @@ class SnapshotRequest:
 
 @dataclass(frozen=True)
 class SnapshotResult:
-    """``per_date``: the snapshots of each date; ``history_since``: before it nothing is known; ``message`` says so."""
+    """``per_date``: the ``snapshots`` of each date, and the ``imported`` among them if there are any, which were left
+    alone; ``history_since``: before it nothing is known; ``message`` says so.
+    """
 
     sync_id: int
     sync_status: str
@@ -77,18 +79,18 @@ def take_snapshots(session: Session, sync_id: int) -> SnapshotResult:
         add_ui_states(connection, now)
         record_history(connection, now)
         untils = {day: end_of(day) - _INSTANT for day in dates}
-        rows = replace_snapshots(connection, untils, now)
+        per_date = replace_snapshots(connection, untils, now)
         since = history_begins(connection)
         message = _before_history(
-            [day for day in dates if not rows[day] and (since is None or untils[day] < since)], since
+            [day for day in dates if not per_date[day]["snapshots"] and (since is None or untils[day] < since)], since
         )
-        counts = {"snapshots": sum(rows.values()), "dates": len(rows)}
+        counts = {"snapshots": sum(told["snapshots"] for told in per_date.values()), "dates": len(per_date)}
         result = SnapshotResult(
             sync_id=sync_id,
             sync_status="warning" if message else "completed",
             message=message,
             counts=counts,
-            per_date={day.isoformat(): {"snapshots": number} for day, number in rows.items()},
+            per_date={day.isoformat(): told for day, told in per_date.items()},
             history_since=since,
         )
         results = {"circuits_processed": counts["snapshots"]}

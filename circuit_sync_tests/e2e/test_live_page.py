@@ -10,6 +10,8 @@ from circuit_sync.events.tokens import revoke_tokens
 from circuit_sync_tests.e2e.chromium import PROGRAM, Page, chromium
 from circuit_sync_tests.events.listening import NOW, gateway_running, token_of
 from circuit_sync_tests.scenery import Desk
+from circuit_sync_tests.sync.test_snapshots import snap
+from circuit_sync_tests.sync.units_desk import WO, answer_units, circuits, sync_units
 
 pytestmark = pytest.mark.skipif(PROGRAM is None, reason="Chromium is not installed")
 
@@ -69,6 +71,26 @@ def test_the_page_comes_back_by_itself_after_a_restart_and_misses_nothing(desk: 
             revoke_tokens(connection, "ada@example.com", NOW)
         page.run("dispatchEvent(new Event('online'))")
         page.until("document.getElementById('refused').innerText.includes('revoked')")
+
+
+def test_a_sync_of_one_work_order_and_one_of_snapshots_are_told_as_what_they_are(
+    desk: Desk, page: Page, token: str
+) -> None:
+    circuits(desk, WO)
+    answer_units(desk, WO)
+    with gateway_running(desk.database) as url:
+        page.open(url)
+        enter(page, token)
+        units, snapshots = sync_units(desk, work_orders=(WO,)).sync_id, snap(desk).sync_id
+        for told in (
+            f"Sync {units} started: aggregates of 1 work order",
+            f"Sync {units} completed: 0 new, 1 changed, 0 unchanged",
+            f"Sync {snapshots} started: snapshots",
+            f"Sync {snapshots} completed: 1 snapshot",
+        ):
+            page.until(f"{FEED}.split('\\n').includes('{told}')")
+        assert page.run("document.getElementById('syncs').innerText.split('never').length - 1") == 7
+    assert page.complaints == []
 
 
 @pytest.mark.parametrize("scheme", ["light", "dark"])

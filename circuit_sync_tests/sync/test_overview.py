@@ -81,6 +81,35 @@ def test_a_status_tells_its_last_good_sync_and_what_failed_since(desk: Desk) -> 
     assert (rework["last_good"], rework["last_failed"]) == (None, None)
 
 
+def test_an_answer_that_was_not_believed_is_marked_among_the_last_good_syncs(desk: Desk) -> None:
+    desk.answer("QC", [])
+    desk.sync("QC")
+    circuits(desk, *(f"2026-01{number:02}" for number in range(1, 13)))
+    desk.answer("ACTIV", [{"SS_WO": WO}])
+    assert desk.sync("ACTIV").sync_status == "warning"
+
+    activ, qc, rework, _ = overview(desk.session).last_good_syncs
+
+    assert (activ["last_good"], activ["result"]) == (desk.clock(), "warning")
+    assert (qc["result"], rework["result"]) == (None, None)
+
+
+def test_the_sync_log_tells_how_many_work_orders_a_sync_was_of(desk: Desk) -> None:
+    circuits(desk, WO, "2026-0102")
+    for name in (WO, "2026-0102"):
+        answer_units(desk, name)
+    sync_units(desk)
+    sync_units(desk, work_orders=(WO,))
+
+    found = overview(desk.session).latest_syncs
+
+    assert [(line["sync_type"], line["work_orders"]) for line in found] == [
+        ("aggregates", 1),
+        ("aggregates", 0),
+        ("circuit_list", 0),
+    ]
+
+
 def test_rejected_rows_departed_circuits_and_unlinked_planners_are_listed(desk: Desk) -> None:
     circuits(desk, WO, "2026-0102", SS_TAKENBY="CONTRACTOR\\ann")
     assert [(line["ws_username"], line["circuits"]) for line in overview(desk.session).unlinked] == [

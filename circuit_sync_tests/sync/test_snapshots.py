@@ -337,7 +337,7 @@ def test_imported_snapshots_of_dates_before_history_are_kept(desk: Desk) -> None
     result = snap(desk, date(2026, 2, 27), MON)
 
     assert (len(shots(desk, date(2026, 2, 27))), result.message) == (1, None)
-    assert result.per_date["2026-02-27"] == {"snapshots": 1}
+    assert result.per_date == {"2026-02-27": {"snapshots": 1, "imported": 1}, "2026-03-02": {"snapshots": 1}}
 
 
 def test_a_date_named_twice_is_taken_once(desk: Desk) -> None:
