@@ -80,6 +80,7 @@ _LATEST_AGGREGATE_SYNC = text("""
            (context -> 'counts' ->> 'failed')::int AS failed
     FROM sync_logs
     WHERE sync_type = 'aggregates' AND sync_status <> 'started' AND context ? 'counts'
+      AND coalesce(context -> 'work_orders', '[]') = '[]'
     ORDER BY id DESC LIMIT 1
 """)
 

@@ -25,8 +25,8 @@ def _sync_circuits(session: Session, *rows: dict[str, object], simulator: Simula
     store_circuits(session, sync_id)
 
 
-def _sync_units(session: Session) -> None:
-    sync_id = open_aggregate_sync(session, AggregateSyncRequest())
+def _sync_units(session: Session, *work_orders: str) -> None:
+    sync_id = open_aggregate_sync(session, AggregateSyncRequest(work_orders=work_orders))
     fetch_and_store_aggregates(session, sync_id)
     complete_aggregate_sync(session, sync_id)
 
@@ -78,6 +78,16 @@ def test_aggregates_that_do_not_add_up_or_differ_from_workstudio_are_found(sessi
         connection.execute(text("UPDATE circuit_aggregates SET total_units = total_units + 1"))
 
     assert _failed(session, AGGREGATE_CHECKS)["totals_reconcile"] == "1 aggregates do not add up"
+
+
+def test_one_work_order_is_not_the_latest_sync(session: Session, simulator: Simulator):
+    _sync_circuits(session, {"SS_WO": "2026-0001"}, {"SS_WO": "2026-0002"}, simulator=simulator)
+    simulator.answer("2026-0001", units_table([{"SS_WO": "2026-0001", "VEGUNIT_UNIT": "SPM"}]))
+    simulator.fault("status", match="2026-0002", code=403, times=1)
+    _sync_units(session)
+    _sync_units(session, "2026-0001")
+
+    assert "1 of 2 work orders failed" in _failed(session, AGGREGATE_CHECKS)["few_failed_work_orders"]
 
 
 def _counted(*numbers: int) -> list[dict[str, object]]:
