@@ -1,22 +1,26 @@
 """The command line: exit status, one line for a mistake, tables of what was done."""
 
 import os
+import re
 import signal
 import subprocess
 import sys
 import time
 from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import dagster as dg
 import psycopg
 import pytest
+from psycopg import sql
 
 from circuit_sync.cli import main
 from circuit_sync.orchestration.execution import persistent_instance
 from circuit_sync.orchestration.local import prepared_environment
 from circuit_sync.settings import load_settings
 from circuit_sync.workstudio.simulator import Fault, Simulator, environment
+from circuit_sync_tests.scenery import until
 
 Command = Callable[..., tuple[int, str, str]]
 
@@ -156,6 +160,133 @@ def test_a_failed_sync_tells_its_reason_in_one_line_and_exit_status_1(
     assert status == 1
     (line,) = [line for line in err.splitlines() if line.startswith("error:")]
     assert "401" in line
+
+
+def test_a_sync_that_failed_for_a_passing_reason_tells_when_it_is_tried_again(
+    configured: dict[str, str], circuit_sync: Command, simulator: Simulator
+) -> None:
+    simulator.add_fault(Fault("status", match="health"))
+    status, _, err = circuit_sync("sync", "circuits", "--status", "QC")
+    assert status == 1
+    (line,) = [line for line in err.splitlines() if line.startswith("error:")]
+    assert re.search(r"503.*; sync 1 is tried again at \d\d:\d\d E[SD]T while the daemon runs \(run ", line)
+
+
+Outage = Callable[[], None]
+
+
+@pytest.fixture
+def outage(database_url: str, postgres_server: str, monkeypatch: pytest.MonkeyPatch) -> Outage:
+    """Takes the database away until the test ends; Dagster tries again without its 11 s of pauses."""
+    monkeypatch.setattr("dagster_postgres.utils.calculate_delay", lambda **_wanted: 0.001)
+    name = database_url.rsplit("/", 1)[1]
+    refuse = sql.SQL("ALTER DATABASE {} ALLOW_CONNECTIONS false").format(sql.Identifier(name))
+
+    def begin() -> None:
+        with psycopg.connect(postgres_server, autocommit=True) as connection:
+            connection.execute(refuse)
+            connection.execute("SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname = %s", [name])
+
+    return begin
+
+
+def away(url: str) -> str:
+    """How the line begins that tells of an outage."""
+    password = url.split(":", 2)[2].partition("@")[0]
+    return f"error: the database {url.replace(password, '***')} is not available: "
+
+
+def end_outage(database_url: str, postgres_server: str) -> None:
+    allow = sql.SQL("ALTER DATABASE {} ALLOW_CONNECTIONS true").format(sql.Identifier(database_url.rsplit("/", 1)[1]))
+    with psycopg.connect(postgres_server, autocommit=True) as connection:
+        connection.execute(allow)
+
+
+def test_a_database_that_goes_away_in_a_sync_gets_one_line_and_the_next_command_closes_its_log(
+    configured: dict[str, str],
+    circuit_sync: Command,
+    simulator: Simulator,
+    database_url: str,
+    postgres_server: str,
+    outage: Outage,
+) -> None:
+    simulator.add_fault(Fault("delay", match="circuits", seconds=1))
+
+    def in_the_second_step() -> None:
+        until(lambda: any(call.view == "circuits" for call in simulator.calls), 60)
+        outage()
+
+    with ThreadPoolExecutor() as threads:
+        done = threads.submit(in_the_second_step)
+        status, _, err = circuit_sync("sync", "circuits", "--status", "QC")
+        done.result()
+    assert status == 1
+    *steps, line = err.splitlines()
+    assert line.startswith(away(database_url))
+    assert "what was not stored is not stored; a sync that it had begun is closed by the next command" in line
+    assert not [line for line in steps if line[:2] != "  " and not line.startswith("circuits QC")], err
+
+    end_outage(database_url, postgres_server)
+    simulator.clear_faults()
+    status, _, err = circuit_sync("sync", "circuits", "--status", "QC")
+    assert status == 0, err
+    assert "sync 1 closed as failed" in err or "is gone" in err
+    with psycopg.connect(database_url) as connection:
+        logs = connection.execute("SELECT sync_status, retry_at IS NOT NULL FROM sync_logs ORDER BY id").fetchall()
+    assert logs == [("failed", True), ("completed", False)]
+
+
+def test_a_database_that_goes_away_before_a_run_is_created_gets_one_line(
+    configured: dict[str, str],
+    circuit_sync: Command,
+    monkeypatch: pytest.MonkeyPatch,
+    database_url: str,
+    outage: Outage,
+) -> None:
+    def nothing_to_close(*_arguments: object) -> list[str]:
+        outage()
+        return []
+
+    monkeypatch.setattr("circuit_sync.cli.runs.close_what_died", nothing_to_close)
+    status, _, err = circuit_sync("sync", "circuits", "--status", "QC")
+    assert status == 1
+    (line,) = [line for line in err.splitlines() if not line.startswith("circuits QC")]
+    assert line.startswith(away(database_url))
+    assert line.endswith("no run was begun: start it again when the database is back")
+
+
+def test_a_database_that_goes_away_before_the_first_look_gets_one_line(
+    configured: dict[str, str],
+    circuit_sync: Command,
+    monkeypatch: pytest.MonkeyPatch,
+    database_url: str,
+    outage: Outage,
+) -> None:
+    def look(instance: dg.DagsterInstance, _tags: object) -> list[str]:
+        outage()
+        return [str(instance.get_runs())]
+
+    monkeypatch.setattr("circuit_sync.cli.runs.close_what_died", look)
+    status, _, err = circuit_sync("sync", "circuits", "--status", "QC")
+    assert status == 1
+    assert err.startswith(away(database_url))
+    assert err.count("\n") == 1
+
+
+def test_dagsters_own_attempts_are_shown_to_who_asks_for_its_log(
+    configured: dict[str, str],
+    circuit_sync: Command,
+    monkeypatch: pytest.MonkeyPatch,
+    caplog: pytest.LogCaptureFixture,
+    database_url: str,
+    outage: Outage,
+) -> None:
+    monkeypatch.setattr("circuit_sync.cli.runs.close_what_died", lambda *_arguments: outage() or [])
+    status, _, err = circuit_sync("sync", "circuits", "--status", "QC", "--verbose")
+    assert status == 1
+    assert "Retrying failed database connection" in caplog.text
+    assert err.splitlines()[-1].startswith(away(database_url))
+    assert "Traceback" not in err
 
 
 def test_an_unknown_user_is_wrong_use(configured: dict[str, str], circuit_sync: Command) -> None:

@@ -1,7 +1,7 @@
 """Runs of the jobs, one after the other, and the tables of what they did."""
 
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from datetime import UTC, date, datetime
 from typing import Any
 
@@ -14,6 +14,7 @@ from circuit_sync.domain.eastern import eastern_date, latest_weekday
 from circuit_sync.orchestration.execution import Outcome, persistent_instance, run_job, tags_of_our_runs
 from circuit_sync.orchestration.local import prepared_environment
 from circuit_sync.orchestration.partitions import status_ranges, weekday_keys
+from circuit_sync.orchestration.progress import unheard_retries
 from circuit_sync.orchestration.recovery import close_what_died
 from circuit_sync.orchestration.resources import looking
 from circuit_sync.settings import Settings
@@ -28,7 +29,8 @@ def at_work(settings: Settings, *, verbose: bool, calls_workstudio: bool = True)
 
     What earlier runs left behind when they were killed is closed first: no daemon may be there to do it.
     """
-    with prepared_environment(settings, calls_workstudio=calls_workstudio), persistent_instance() as instance:
+    heard = nullcontext() if verbose else unheard_retries()
+    with prepared_environment(settings, calls_workstudio=calls_workstudio), heard, persistent_instance() as instance:
         for line in close_what_died(instance, tags_of_our_runs(defs)):
             terminal.note(line)
         yield Runner(instance, verbose=verbose)

@@ -81,6 +81,14 @@ def runs_with_log(connection: Connection, run_ids: Collection[str]) -> set[str]:
     return set(connection.scalars(select(sync_logs.c.dagster_run_id).where(sync_logs.c.dagster_run_id.in_(run_ids))))
 
 
+def failed_of(connection: Connection, run_id: str) -> Row[int, datetime | None] | None:
+    """Of the run's latest sync that is closed as failed: its ``id``, and ``retry_at``, when it is tried again."""
+    failed = select(sync_logs.c.id, sync_logs.c.retry_at).where(
+        sync_logs.c.dagster_run_id == run_id, sync_logs.c.sync_status == "failed"
+    )
+    return connection.execute(failed.order_by(sync_logs.c.id.desc()).limit(1)).one_or_none()
+
+
 def remember(connection: Connection, sync_id: int, context: Mapping[str, Any], details: Mapping[str, Any]) -> None:
     """Adds to what an open sync knows of itself: its ``context``, and the ``error_details`` found so far."""
     connection.execute(

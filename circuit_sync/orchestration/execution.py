@@ -28,16 +28,22 @@ from circuit_sync.orchestration.metadata import Metadata, plain
 from circuit_sync.orchestration.partitions import partition_tags
 from circuit_sync.orchestration.progress import RUN_CONFIG, Listener, listening
 from circuit_sync.orchestration.runs import REPOSITORY_TAG
+from circuit_sync.orchestration.storage import TerminalInstance, storage_needed
 from circuit_sync.orchestration.tags import TERMINAL_TAG
 from circuit_sync.settings import load_settings
 
-NO_OUTPUT_CAPTURE = {
+IN_A_TERMINAL = {
     "compute_logs": {
         "module": "dagster._core.storage.noop_compute_log_manager",
         "class": "NoOpComputeLogManager",
         "config": {},
-    }
+    },
+    "instance_class": {"module": TerminalInstance.__module__, "class": TerminalInstance.__name__},
 }
+_LEFT_BEHIND = (
+    "what was not stored is not stored; a sync that it had begun is closed by the next command or the daemon, and "
+    "tried again while the daemon runs (run {})"
+)
 
 
 @dataclass(frozen=True)
@@ -58,10 +64,14 @@ class Outcome:
 
 @contextmanager
 def persistent_instance() -> Iterator[dg.DagsterInstance]:
-    """The instance of ``dagster.yaml``. Output is not captured: that would take the terminal from the progress line."""
-    ref = InstanceRef.from_dir(str(project_dir()), overrides=NO_OUTPUT_CAPTURE)
-    with dg.DagsterInstance.from_ref(ref) as instance:
-        yield instance
+    """The instance of ``dagster.yaml``. Output is not captured: that would take the terminal from the progress line.
+
+    Raises ``DatabaseUnavailable`` if its storage is away.
+    """
+    with storage_needed("start this again when the database is back"):
+        ref = InstanceRef.from_dir(str(project_dir()), overrides=IN_A_TERMINAL)
+        with dg.DagsterInstance.from_ref(ref) as instance:
+            yield instance
 
 
 def run_job(
@@ -75,27 +85,37 @@ def run_job(
 ) -> Outcome:
     """Runs the job over ``partitions``, neighbours in their order, and waits; ``listener`` hears what its steps log.
 
-    SIGINT and SIGTERM cancel the run as the UI's button does, so that the step can close its sync log.
+    SIGINT and SIGTERM cancel the run as the UI's button does, so that the step can close its sync log. Raises
+    ``DatabaseUnavailable`` if Dagster's storage is away for longer than Dagster waits.
     """
     job = defs.resolve_job_def(job_name)
     with _recorded_signals() as received, capture_interrupts(), listening(listener):
-        run = instance.create_run_for_job(
-            job,
-            run_config={**(run_config or {}), **(RUN_CONFIG if listener else {})},
-            tags={TERMINAL_TAG: "yes"} | (partition_tags(partitions) if partitions else {}),
-            remote_job_origin=origin_of(defs, job_name),
-        )
-        events = []
-        try:
-            # Between its steps a run ends with this exception; within one, the step fails and the iteration ends well.
-            with suppress(DagsterExecutionInterruptedError):
-                for event in execute_run_iterator(InMemoryJob(job), run, instance):
-                    events.append(event)
-        finally:
-            _close(instance, run.run_id)
-        ended = instance.get_run_by_id(run.run_id)
-        assert ended is not None
-        return Outcome(run.run_id, ended.status.value, *_failure(events), _told(events), received())
+        with storage_needed("no run was begun: start it again when the database is back"):
+            run = instance.create_run_for_job(
+                job,
+                run_config={**(run_config or {}), **(RUN_CONFIG if listener else {})},
+                tags={TERMINAL_TAG: "yes"} | (partition_tags(partitions) if partitions else {}),
+                remote_job_origin=origin_of(defs, job_name),
+            )
+        with storage_needed(_LEFT_BEHIND.format(run.run_id)):
+            events, status = _events_and_status(job, run, instance)
+        return Outcome(run.run_id, status, *_failure(events), _told(events), received())
+
+
+def _events_and_status(
+    job: dg.JobDefinition, run: dg.DagsterRun, instance: dg.DagsterInstance
+) -> tuple[list[dg.DagsterEvent], str]:
+    events = []
+    try:
+        # Between its steps a run ends with this exception; within one, the step fails and the iteration ends well.
+        with suppress(DagsterExecutionInterruptedError):
+            for event in execute_run_iterator(InMemoryJob(job), run, instance):
+                events.append(event)
+    finally:
+        _close(instance, run.run_id)
+    ended = instance.get_run_by_id(run.run_id)
+    assert ended is not None
+    return events, ended.status.value
 
 
 def origin_of(defs: dg.Definitions, job_name: str) -> RemoteJobOrigin:

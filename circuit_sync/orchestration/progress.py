@@ -49,6 +49,21 @@ def tell_progress(done: int, total: int) -> None:
             handler.listener.tick(done, total)
 
 
+@contextmanager
+def unheard_retries() -> Iterator[None]:
+    """Meanwhile nobody hears each attempt of Dagster's storage to connect: it tells the root logger, in four lines."""
+    root = logging.getLogger()
+    root.addFilter(_is_no_retry)
+    try:
+        yield
+    finally:
+        root.removeFilter(_is_no_retry)
+
+
+def _is_no_retry(record: logging.LogRecord) -> bool:
+    return record.funcName != "retry_pg_connection_fn"
+
+
 class _Lines(logging.Handler):
     """Hands on the line as the step wrote it, without run id and step name; none for Dagster's own events."""
 

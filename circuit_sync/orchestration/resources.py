@@ -18,14 +18,14 @@ from circuit_sync.database.locks import run_lock
 from circuit_sync.database.migrate import upgrade
 from circuit_sync.domain.errors import CircuitSyncError, UsageError
 from circuit_sync.orchestration import clock
-from circuit_sync.orchestration.failures import one_line
+from circuit_sync.orchestration.failures import failure
 from circuit_sync.orchestration.local import server_name
 from circuit_sync.orchestration.progress import tell_progress
 from circuit_sync.orchestration.runs import cancelled_by_a_person, sync_of
 from circuit_sync.orchestration.tags import SYNC_TAG, TERMINAL_TAG, own_tags
 from circuit_sync.settings import Settings, load_settings
 from circuit_sync.sync.closing import fate_of
-from circuit_sync.sync.recovery import close_left_open, fail_unopened
+from circuit_sync.sync.recovery import FailedSync, UnopenedSync, close_left_open, fail_unopened, failed_sync_of
 from circuit_sync.sync.secrets import SecretKeys
 from circuit_sync.sync.session import Session
 from circuit_sync.workstudio.server import Credential, Server
@@ -50,13 +50,14 @@ class Workplace:
     def session(self, log: Callable[[str], object], *, calls_workstudio: bool = True) -> Iterator[Session]:
         """The run's session, for one step, whose log gets its lines; an error of ours becomes a failure of one line."""
         self._log = log
-        with one_line():
-            try:
-                self._session = session = self._prepared(calls_workstudio)
-                yield session
-            except BaseException as error:
-                self._see_that_it_is_told(error)
-                raise
+        try:
+            self._session = session = self._prepared(calls_workstudio)
+            yield session
+        except CircuitSyncError as error:
+            raise failure(error, self._failed_sync(error)) from None
+        except BaseException as error:
+            self._failed_sync(error)
+            raise
 
     def _prepared(self, calls_workstudio: bool) -> Session:
         settings = load_settings()
@@ -96,22 +97,30 @@ class Workplace:
         except CircuitSyncError as error:
             self._say(f"the run's sync could not be closed ({error}); the sensor close_abandoned_syncs will")
 
-    def _see_that_it_is_told(self, error: BaseException) -> None:
-        """Writes a failed sync log if ``error`` ends the run before it opened its own.
+    def _failed_sync(self, error: BaseException) -> FailedSync | None:
+        """The sync that failed with ``error``, which the run then carries.
 
-        Where that fails, the sensor close_abandoned_syncs does it.
+        Writes a failed sync log if the run ends before it opened its own; where that fails, the sensor
+        close_abandoned_syncs does it.
         """
         if self._instance is None or self._run is None or (sync := sync_of(self._run)) is None:
-            return
-        if isinstance(error, UsageError) and sync.is_watched:
-            return
+            return None
         if not isinstance(error, Exception) and self._was_cancelled():
-            return
+            return None
+        failed = None
         with suppress(CircuitSyncError), self._unmigrated() as session:
+            self._see_that_it_is_told(session, sync, error)
+            failed = failed_sync_of(session, self._run.run_id)
+        if failed is not None:
+            with suppress(Exception):  # Dagster's storage may be away while ours is not.
+                self._instance.add_run_tags(self._run.run_id, {SYNC_TAG: str(failed.id)})
+        return failed
+
+    def _see_that_it_is_told(self, session: Session, sync: UnopenedSync, error: BaseException) -> None:
+        """Not of what a person asked for in vain, and is told."""
+        if not (isinstance(error, UsageError) and sync.is_watched):
             reason, passing = fate_of(session, error)
-            sync_id = fail_unopened(session, sync, reason, passing=passing)
-            if sync_id is not None:
-                self._instance.add_run_tags(self._run.run_id, {SYNC_TAG: str(sync_id)})
+            fail_unopened(session, sync, reason, passing=passing)
 
     @contextmanager
     def _unmigrated(self) -> Iterator[Session]:

@@ -2,6 +2,7 @@
 
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass
+from datetime import datetime
 from typing import Any
 
 from circuit_sync.database import sync_logs
@@ -31,6 +32,14 @@ class UnopenedSync:
         return self.trigger == "manual" and self.retry_of is None
 
 
+@dataclass(frozen=True)
+class FailedSync:
+    """A sync whose log is closed as failed, and when it is tried again, if it is."""
+
+    id: int
+    retry_at: datetime | None
+
+
 def open_syncs(session: Session) -> list[dict[str, Any]]:
     """The sync logs still ``started``: id, dagster_run_id, started_at, and ``is_alive``: whether their run lives."""
     with session.database.transaction() as connection:
@@ -58,6 +67,13 @@ def close_left_open(session: Session, run_id: str, interruption: BaseException |
         if interruption is not None:
             message, passing = fate_of(session, interruption)
         close_as_failed(session, sync_id, message, passing=passing)
+
+
+def failed_sync_of(session: Session, run_id: str) -> FailedSync | None:
+    """The run's latest sync that failed."""
+    with session.database.transaction() as connection:
+        failed = sync_logs.failed_of(connection, run_id)
+    return failed and FailedSync(*failed)
 
 
 def without_log(session: Session, run_ids: Collection[str]) -> set[str]:

@@ -10,7 +10,7 @@ import pytest
 from circuit_sync.database.connection import Database
 from circuit_sync.database.locks import is_run_alive
 from circuit_sync.definitions import defs
-from circuit_sync.domain.eastern import eastern_date, latest_weekday
+from circuit_sync.domain.eastern import EASTERN, eastern_date, latest_weekday
 from circuit_sync.orchestration.partitions import partition_tags
 from circuit_sync.sync.ownership import claim_database
 from circuit_sync.workstudio.simulator import SERVICE_PASSWORD, Fault, Simulator
@@ -192,9 +192,51 @@ def test_a_run_whose_sync_log_the_database_could_not_open_leaves_a_failed_sync_t
     logs.execute("CREATE TRIGGER lose BEFORE INSERT ON database_settings FOR EACH ROW EXECUTE FUNCTION lose()")
     result = run("sync_circuits", "QC")
     log = logs.log()
-    assert failures(result) == [log["error_message"]]
     assert log["error_message"].endswith("is not available: deadlock detected")
-    assert log["retry_at"] is not None
+    assert failures(result) == [f"{log['error_message']}; {tried_again(log)}"]
+
+
+def test_a_failed_step_carries_its_sync_and_when_it_is_tried_again(
+    run: Run, logs: Desk, configured: Simulator, ephemeral: dg.DagsterInstance
+) -> None:
+    configured.add_fault(Fault("status", match="health"))
+    result = run("sync_circuits", "QC")
+    log = logs.log()
+    assert failures(result) == [f"{log['error_message']}; {tried_again(log)}"]
+    carried = failure_metadata(result)
+    assert (carried["sync_log_id"], carried["retry_at"]) == (log["id"], log["retry_at"].timestamp())
+    assert ephemeral.get_run_by_id(result.run_id).tags["circuit_sync/sync_log_id"] == str(log["id"])
+
+
+def test_a_step_that_failed_for_good_carries_its_sync_only(run: Run, logs: Desk, configured: Simulator) -> None:
+    configured.add_fault(Fault("status", code=401))
+    result = run("sync_circuits", "QC")
+    assert failures(result) == [logs.log()["error_message"]]
+    carried = failure_metadata(result)
+    assert carried["sync_log_id"] == logs.log()["id"]
+    assert "retry_at" not in carried
+
+
+def test_a_step_whose_last_attempt_failed_promises_none(
+    run: Run, logs: Desk, configured: Simulator, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("CIRCUIT_SYNC_RETRY_DELAYS", "15")
+    configured.add_fault(Fault("status", match="health"))
+    run("sync_circuits", "QC")
+    result = run("sync_circuits", "QC", tags={"circuit_sync/retry_of": str(logs.log()["id"])})
+    log = logs.log()
+    assert log["retry_at"] is None
+    assert failures(result) == [log["error_message"]]
+
+
+def tried_again(log: Mapping[str, Any]) -> str:
+    return f"sync {log['id']} is tried again at {log['retry_at'].astimezone(EASTERN):%H:%M %Z} while the daemon runs"
+
+
+def failure_metadata(result: dg.ExecuteInProcessResult) -> dict[str, Any]:
+    (data,) = [event.step_failure_data.user_failure_data for event in result.all_events if event.is_step_failure]
+    assert data is not None
+    return {name: value.value for name, value in data.metadata.items()}
 
 
 def test_what_a_person_asked_for_in_vain_is_said_and_leaves_no_sync(run: Run, logs: Desk) -> None:
