@@ -1,5 +1,6 @@
 """Real servers for every test: one PostgreSQL for the whole run, a fresh database and a WorkStudio for each test."""
 
+import signal
 from collections.abc import Iterator
 from pathlib import Path
 from uuid import uuid4
@@ -14,6 +15,9 @@ from circuit_sync.database.migrate import upgrade
 from circuit_sync.sync.session import Session
 from circuit_sync.workstudio.simulator import Simulator, World
 from circuit_sync_tests.scenery import Clock, Desk, session_for
+
+# Where a suite is started with a shell's `&`, SIGINT is ignored, and so it would be by every process that tests start.
+signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
 @pytest.fixture(scope="session")

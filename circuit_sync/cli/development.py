@@ -60,6 +60,7 @@ def _child(command: list[str]) -> subprocess.Popen[bytes]:
 
 def _end_with_parent() -> None:
     """Linux only: elsewhere what a killed ``dev`` leaves behind has to be ended by hand."""
+    signal.signal(signal.SIGINT, signal.SIG_DFL)  # What a shell's ``&`` ignores, children would ignore too.
     if sys.platform == "linux":
         ctypes.CDLL(None).prctl(_PARENT_DEATH_SIGNAL, signal.SIGINT)
 
