@@ -6,6 +6,7 @@ from sqlalchemy.exc import ArgumentError
 from circuit_sync.domain.errors import UsageError
 
 DAGSTER_SCHEMA = "dagster"
+_CONNECT_TIMEOUT_SECONDS = "10"
 
 
 def parse_url(text: str) -> URL:
@@ -30,8 +31,10 @@ def dagster_url(text: str) -> str:
     """The URL of Dagster's storage: a schema of its own in the same database.
 
     It names the driver: SQLAlchemy takes a bare ``postgresql://`` as psycopg 3, with which Dagster's storage breaks.
+    And it bounds each attempt to connect, of which Dagster makes several: a host may drop what is sent to it.
     """
     url = parse_url(text)
     options = f"{url.query.get('options', '')} -csearch_path={DAGSTER_SCHEMA}".strip()
-    url = url.set(drivername="postgresql+psycopg2").update_query_dict({"options": options})
+    wanted = {"connect_timeout": _CONNECT_TIMEOUT_SECONDS} | dict(url.query) | {"options": options}
+    url = url.set(drivername="postgresql+psycopg2").set(query=wanted)
     return url.render_as_string(hide_password=False)
