@@ -14,7 +14,7 @@ Lines = Sequence[Mapping[str, Any]]
 REJECTED_WARNING, REJECTED_ERROR = 0.01, 0.10
 FEWER_WARNING, FEWER_ERROR, MORE_WARNING = 0.75, 0.50, 1.5
 FAILED_ERROR = 0.20
-MOST_AGED, AGED_ERROR = 2, 5
+AGED_WARNING, AGED_ERROR = 2, 5
 
 
 @dataclass(frozen=True)
@@ -100,4 +100,4 @@ def judge_age(work_order: str | None, synced: date | None, today: date) -> Findi
         return Finding(True, "no active circuit has an aggregate yet")
     age = len(weekdays_between(synced, today)) - 1
     message = f"the oldest aggregate of an active circuit, {work_order}, is of {synced} ({max(age, 0)} weekdays ago)"
-    return Finding(age <= MOST_AGED, message, "error" if age >= AGED_ERROR else "warning")
+    return Finding(age < AGED_WARNING, message, "error" if age >= AGED_ERROR else "warning")

@@ -29,7 +29,6 @@ _SYNCS = text("""
         ORDER BY id DESC LIMIT 1) AS l
     ORDER BY s.place, k.kind DESC
 """)
-
 """A sync of single work orders names every status and is no sync of any."""
 
 _STAGES = text("""

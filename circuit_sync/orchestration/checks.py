@@ -29,7 +29,7 @@ _QUESTIONS = {
     "totals_reconcile": "Does every breakdown, by type, permission and planner, add up to its total?",
     "workstudio_counts_agree": "Does WorkStudio's own count of trees agree with ours?",
     "few_failed_work_orders": "Did every work order of the latest sync succeed?",
-    "aggregates_are_recent": "Were the units of every active circuit fetched within two weekdays?",
+    "aggregates_are_recent": "Were the units of every active circuit fetched less than two weekdays ago?",
     "statuses_are_fresh": "Was ACTIV synced within half a weekday, and every other status within 8 days?",
     "snapshots_are_taken": "Has each of the last weekdays its snapshot?",
 }

@@ -31,7 +31,7 @@ PLACES = {
         ["sync_log_id", "rows_received", "SELECT * FROM sync_events"],
     ),
     "checks": ("/assets/circuits?view=checks", ["statuses_are_fresh", "planners_are_linked"]),
-    "automation": ("/automation", ["retry_failed_syncs", "every_minute", "Standard sensor"]),
+    "automation": ("/automation", ["retry_failed_syncs", "close_abandoned_syncs", "every_minute", "Standard sensor"]),
 }
 NOT_COPIED = shutil.ignore_patterns(".*", "__pycache__", "*.egg-info")
 
@@ -148,4 +148,5 @@ def test_the_ui_shows_it(dev: Dev, page: Page, place: str) -> None:
 
 def test_one_signal_ends_all_of_it(dev: Dev) -> None:
     dev.end()
+    assert "Error 130" in (dev.folder / "dev.log").read_text()
     assert not answers(dev.web_port)

@@ -124,8 +124,8 @@ def test_failed_work_orders_are_judged_by_their_share(done: int, failed: int, pa
 @pytest.mark.parametrize(
     ("synced", "passed", "severity"),
     [
-        (date(2026, 11, 19), True, "warning"),  # Thursday, seen on Monday: two weekdays
-        (date(2026, 11, 18), False, "warning"),
+        (date(2026, 11, 20), True, "warning"),  # Friday, seen on Monday: one weekday
+        (date(2026, 11, 19), False, "warning"),
         (date(2026, 11, 13), False, "error"),
     ],
 )
