@@ -15,6 +15,9 @@ _STATE_COLUMNS = (
     "miles_planned",
     "percent_complete",
     "total_acres",
+    "work_order",
+    "extension",
+    "start_date",
 )
 _STATE = ", ".join(f"u.{column}" if column == "workflow_stage" else f"c.{column}" for column in _STATE_COLUMNS)
 _RECORDED = ", ".join(f"h.{column}" for column in _STATE_COLUMNS)
@@ -29,6 +32,16 @@ _LIST_MOVED = text(f"""
     JOIN circuit_ui_states AS u ON u.circuit_id = c.id
     LEFT JOIN circuit_history AS h ON h.circuit_id = c.id AND h.valid_to IS NULL
     WHERE h.circuit_id IS NULL OR ({_STATE}) IS DISTINCT FROM ({_RECORDED})
+""")
+
+# Rows of before these columns have none of them, which reads as "as circuits says": it does not any more.
+_KEEP_OLD_NAMES = text("""
+    UPDATE circuit_history AS h
+    SET work_order = o.work_order, extension = o.extension, start_date = o.start_date
+    FROM moved AS m
+    JOIN circuit_history AS o ON o.circuit_id = m.circuit_id AND o.valid_to IS NULL
+    WHERE h.circuit_id = m.circuit_id AND h.work_order IS NULL AND o.work_order IS NOT NULL
+      AND (o.work_order, o.extension, o.start_date) IS DISTINCT FROM (m.work_order, m.extension, m.start_date)
 """)
 
 _CLOSE = text("""
@@ -54,6 +67,7 @@ def record_history(connection: Connection, now: datetime) -> None:
     """
     connection.execute(_ONE_AT_A_TIME)
     connection.execute(_LIST_MOVED, {"now": now})
+    connection.execute(_KEEP_OLD_NAMES)
     connection.execute(_CLOSE)
     connection.execute(_OPEN)
     connection.execute(_FORGET)

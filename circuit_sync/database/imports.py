@@ -6,7 +6,10 @@ from typing import Any
 
 from sqlalchemy import Connection, text
 
+from circuit_sync.database.snapshots import keep_own_values
 from circuit_sync.database.staging import copy_rows
+from circuit_sync.database.states import dated_states
+from circuit_sync.domain.eastern import end_of
 
 _VALUES = (
     "circuit_id",
@@ -55,21 +58,6 @@ _IMPORT = text(f"""
 
 _COUNT = text("SELECT snapshot_date, count(*) AS rows FROM incoming_snapshots GROUP BY snapshot_date ORDER BY 1")
 
-_TAKE = text(f"""
-    INSERT INTO circuit_snapshots (snapshot_type, {_NAMES}, as_of, created_at)
-    SELECT 'manual', h.circuit_id, :day, h.region_id, h.taken_by, h.api_status, h.workflow_stage, h.total_miles,
-           h.miles_planned, h.percent_complete, h.total_acres, coalesce(a.total_units, 0),
-           coalesce(a.total_linear_ft, 0), coalesce(a.total_trees, 0), coalesce(a.units_approved, 0),
-           coalesce(a.units_refused, 0), coalesce(a.units_pending, 0), :now, :now
-    FROM circuit_history AS h
-    JOIN circuits AS c ON c.id = h.circuit_id
-    LEFT JOIN LATERAL (
-        SELECT * FROM circuit_aggregates WHERE circuit_id = c.id AND NOT is_rollup
-        ORDER BY aggregate_date DESC LIMIT 1) AS a ON true
-    WHERE h.valid_to IS NULL AND h.api_status <> 'CLOSE' AND NOT h.is_excluded AND h.departed_at IS NULL
-      AND (cardinality(CAST(:work_orders AS text[])) = 0 OR c.work_order = ANY(:work_orders))
-""")
-
 
 def known_circuits(connection: Connection) -> list[tuple[int, str, str, str]]:
     """Every circuit: id, job_guid, work_order, extension."""
@@ -90,14 +78,14 @@ def stage_snapshots(connection: Connection, lines: Iterable[tuple[int, Mapping[s
 
 
 def store_staged(connection: Connection, zone: str, now: datetime) -> dict[date, int]:
-    """Replaces each staged date as a whole, marked as imported; returns the rows of each date."""
+    """Replaces each staged date as a whole, marked as imported; returns the rows of each date.
+
+    What has no history gets its own values from the rows of its date.
+    """
     counted = {row.snapshot_date: row.rows for row in connection.execute(_COUNT)}
     connection.execute(_REPLACE)
     connection.execute(_IMPORT, {"zone": zone, "now": now})
+    dates = list(counted)
+    with dated_states(connection, [end_of(day) for day in dates], snapshots_of=dates):
+        keep_own_values(connection, dates)
     return counted
-
-
-def take_manual(connection: Connection, day: date, now: datetime, work_orders: Sequence[str]) -> int:
-    """A ``manual`` snapshot of every open circuit, or of those of ``work_orders``; returns how many."""
-    taken = connection.execute(_TAKE, {"day": day, "now": now, "work_orders": list(work_orders)})
-    return taken.rowcount

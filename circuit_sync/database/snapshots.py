@@ -1,81 +1,105 @@
-"""Snapshots: what each circuit's state was at the end of a date, computed from history."""
+"""Snapshots: what each circuit's state was at the end of a date, computed from history.
 
-from collections.abc import Mapping
+Every type of snapshot holds what is shown and, beside it, own values: each mile of a split work order once.
+"""
+
+from collections.abc import Mapping, Sequence
 from datetime import date, datetime
 
 from sqlalchemy import Connection, text
 
-_PROGRESS = "total_miles, miles_planned, percent_complete, total_acres"
+from circuit_sync.database.staging import nested_loops
+from circuit_sync.database.states import MEASURES, PROGRESS, STATE, dated_states
+
 _UNITS = ("total_units", "total_linear_ft", "total_trees", "units_approved", "units_refused", "units_pending")
-_STATE = "region_id, taken_by, api_status, workflow_stage"
-_COLUMNS = f"circuit_id, snapshot_date, snapshot_type, {_STATE}, {_PROGRESS}, {', '.join(_UNITS)}, as_of, created_at"
-
-
-def _qualified(alias: str, names: str) -> str:
-    return ", ".join(f"{alias}.{name}" for name in names.split(", "))
-
-
-_LATEST_UNITS = ", ".join(f"coalesce(a.{name}, 0)" for name in _UNITS)
+OWN = tuple(f"own_{name}" for name in MEASURES)
+WHOLE = tuple(f"work_order_{name}" for name in MEASURES)
+_COLUMNS = ", ".join((
+    "circuit_id", "snapshot_date", "snapshot_type", *STATE, *PROGRESS, *OWN, *WHOLE, "main_circuit_id",
+    "splits_contained", *_UNITS, "units_pending_over_14_days", "oldest_pending_on", "as_of", "created_at",
+))  # fmt: skip
 
 _REPLACE = text("""
     DELETE FROM circuit_snapshots
     WHERE snapshot_type = 'daily' AND snapshot_date = ANY(:dates) AND NOT is_imported
 """)
 
+_OPEN = "api_status <> 'CLOSE' AND NOT is_excluded AND departed_at IS NULL"
 _DATES = "CAST(:dates AS date[])"
 _UNTILS = "CAST(:untils AS timestamptz[])"
 
-_TAKE = text(f"""
-    WITH states AS (
-        SELECT h.*, number
-        FROM circuit_history AS h, LATERAL generate_series(
-            1 + width_bucket(h.valid_from - interval '1 microsecond', {_UNTILS}),
-            coalesce(width_bucket(h.valid_to - interval '1 microsecond', {_UNTILS}), cardinality({_UNTILS}))) AS number
-        WHERE h.api_status <> 'CLOSE' AND NOT h.is_excluded AND h.departed_at IS NULL),
-    needed AS MATERIALIZED (
-        SELECT c.id AS circuit_id, coalesce(max(a.aggregate_date), '-infinity') AS since
-        FROM circuits AS c LEFT JOIN circuit_aggregates AS a
-            ON a.circuit_id = c.id AND NOT a.is_rollup AND a.aggregate_date <= ({_DATES})[1]
-        GROUP BY c.id),
-    known AS (
-        SELECT a.circuit_id, a.aggregate_date, {_qualified("a", ", ".join(_UNITS))},
-               lead(a.aggregate_date) OVER (PARTITION BY a.circuit_id ORDER BY a.aggregate_date) AS replaced
-        FROM needed AS n JOIN circuit_aggregates AS a ON a.circuit_id = n.circuit_id AND a.aggregate_date >= n.since
-        WHERE NOT a.is_rollup AND a.aggregate_date <= ({_DATES})[cardinality({_DATES})]),
-    units AS (
-        SELECT known.*, number
-        FROM known, LATERAL generate_series(
-            1 + width_bucket(aggregate_date - 1, {_DATES}),
-            coalesce(width_bucket(replaced - 1, {_DATES}), cardinality({_DATES}))) AS number)
-    INSERT INTO circuit_snapshots ({_COLUMNS})
-    SELECT h.circuit_id, ({_DATES})[number], 'daily', {_qualified("h", _STATE)}, {_qualified("h", _PROGRESS)},
-           {_LATEST_UNITS}, least(({_UNTILS})[number], :now), :now
-    FROM states AS h LEFT JOIN units AS a USING (circuit_id, number)
+_DATED_UNITS = text(f"""
+    CREATE TEMPORARY TABLE dated_units ON COMMIT DROP AS
+    SELECT a.circuit_id, {", ".join(f"a.{name}" for name in _UNITS)}, a.pending_by_date,
+           1 + width_bucket(a.aggregate_date - 1, {_DATES}) AS first_number,
+           coalesce(width_bucket(lead(a.aggregate_date) OVER (PARTITION BY a.circuit_id ORDER BY a.aggregate_date) - 1,
+                                 {_DATES}), cardinality({_DATES})) AS last_number
+    FROM (SELECT DISTINCT circuit_id FROM dated_states) AS s CROSS JOIN LATERAL (
+        SELECT * FROM circuit_aggregates
+        WHERE circuit_id = s.circuit_id AND NOT is_rollup AND aggregate_date <= ({_DATES})[cardinality({_DATES})]
+          AND aggregate_date >= coalesce((SELECT max(aggregate_date) FROM circuit_aggregates
+                                          WHERE circuit_id = s.circuit_id AND NOT is_rollup
+                                            AND aggregate_date <= ({_DATES})[1]), '-infinity')) AS a
 """)
-"""What lasts from one instant to another (a state) and from one date to another (the totals of units) is spread over
-the numbers of the dates that end meanwhile, and joined by number: a year costs hardly more than writing its rows.
-``width_bucket`` counts the dates, or their ends, up to a bound; to leave out the bound it is asked for just below it.
-"""
+"""The totals of units last from the date of their aggregate to that of the next, like states (``dated_states``)."""
+
+_ANALYZE_UNITS = text("ANALYZE dated_units")
+_DROP_UNITS = text("DROP TABLE dated_units")
+
+# The keys of pending_by_date are ISO dates, which sort as texts, and "unknown".
+_PENDING = """FROM jsonb_object_keys(u.pending_by_date) AS key WHERE key COLLATE "C" BETWEEN '0' AND '9999-12-31'"""
+
+_TAKE = text(f"""
+    INSERT INTO circuit_snapshots ({_COLUMNS})
+    SELECT s.circuit_id, ({_DATES})[s.number], CAST(:type AS text),
+           {", ".join(f"s.{name}" for name in (*STATE, *PROGRESS))},
+           {", ".join(f"CASE WHEN m.contained THEN m.own_{name} ELSE s.{name} END" for name in MEASURES)},
+           {", ".join(f"CASE WHEN m.contained THEN m.{name} END" for name in MEASURES)}, w.circuit_id, m.contained,
+           {", ".join(f"coalesce(u.{name}, 0)" for name in _UNITS)},
+           CASE WHEN u.pending_by_date <> '{{}}' THEN (
+               SELECT coalesce(sum((u.pending_by_date ->> key)::int), 0) {_PENDING}
+               AND key COLLATE "C" < to_char(({_DATES})[s.number] - 14, 'YYYY-MM-DD')) ELSE 0 END,
+           CASE WHEN u.pending_by_date <> '{{}}' THEN (SELECT min(key COLLATE "C")::date {_PENDING}) END,
+           least(({_UNTILS})[s.number], :now), :now
+    FROM (SELECT *, generate_series(first_number, last_number) AS number FROM dated_states
+          WHERE circuit_id = ANY(CAST(:circuits AS bigint[]))
+             OR CAST(:circuits AS bigint[]) IS NULL AND {_OPEN}) AS s
+    LEFT JOIN dated_mains AS m ON m.circuit_id = s.circuit_id AND m.number = s.number
+    LEFT JOIN dated_mains AS w ON w.work_order = s.work_order AND w.number = s.number AND s.extension <> '@'
+    LEFT JOIN (SELECT *, generate_series(first_number, last_number) AS number FROM dated_units) AS u
+        ON u.circuit_id = s.circuit_id AND u.number = s.number
+    ORDER BY s.number, s.circuit_id
+""")
 
 _COUNT = text("""
     SELECT snapshot_date, count(*) AS snapshots, count(*) FILTER (WHERE is_imported) AS imported FROM circuit_snapshots
     WHERE snapshot_type = 'daily' AND snapshot_date = ANY(:dates) GROUP BY snapshot_date
 """)
 
-_HISTORY_BEGINS = text("SELECT min(valid_from) FROM circuit_history")
+_HISTORY_BEGINS = text("""
+    SELECT min(begins) FROM circuits AS c CROSS JOIN LATERAL (
+        SELECT min(valid_from) AS begins FROM circuit_history WHERE circuit_id = c.id) AS known
+""")
 
-_STATUS_CHANGES = text(f"""
-    INSERT INTO circuit_snapshots ({_COLUMNS})
-    SELECT c.id, :day, 'status_change', {_qualified("h", _STATE)}, {_qualified("h", _PROGRESS)}, {_LATEST_UNITS},
-    :now, :now
-    FROM changes AS x
-    JOIN circuits AS c ON c.id = x.circuit_id
-    JOIN circuit_history AS h ON h.circuit_id = c.id AND h.valid_to IS NULL
-    LEFT JOIN LATERAL (
-        SELECT * FROM circuit_aggregates WHERE circuit_id = c.id AND NOT is_rollup
-        ORDER BY aggregate_date DESC LIMIT 1) AS a ON true
+_MOVED = text("""
+    SELECT c.id, c.work_order FROM changes AS x JOIN circuits AS c ON c.id = x.circuit_id
     WHERE x.old_status <> x.new_status
-    ORDER BY c.id
+""")
+
+_KEEP_OWN_VALUES = text(f"""
+    UPDATE circuit_snapshots AS t
+    SET {", ".join(f"own_{name} = k.own_{name}, work_order_{name} = k.work_order_{name}" for name in MEASURES)},
+        main_circuit_id = k.main, splits_contained = k.contained
+    FROM (
+        SELECT s.circuit_id, ({_DATES})[s.number] AS snapshot_date, w.circuit_id AS main, m.contained,
+               {", ".join(f"CASE WHEN m.contained THEN m.own_{x} END AS own_{x}" for x in MEASURES)},
+               {", ".join(f"CASE WHEN m.contained THEN m.{x} END AS work_order_{x}" for x in MEASURES)}
+        FROM (SELECT *, generate_series(first_number, last_number) AS number FROM dated_states
+              WHERE work_order IN (SELECT work_order FROM dated_mains)) AS s
+        LEFT JOIN dated_mains AS m ON m.circuit_id = s.circuit_id AND m.number = s.number
+        LEFT JOIN dated_mains AS w ON w.work_order = s.work_order AND w.number = s.number AND s.extension <> '@'
+        WHERE m.circuit_id IS NOT NULL OR w.circuit_id IS NOT NULL) AS k
+    WHERE t.circuit_id = k.circuit_id AND t.snapshot_date = k.snapshot_date AND t.snapshot_type = 'daily'
 """)
 
 
@@ -86,11 +110,11 @@ def replace_snapshots(
     ``snapshots`` and, if there are any among them, ``imported`` ones.
 
     Circuits closed, excluded or departed then are left out; what was imported is kept. ``untils``: the last instant
-    that counts for each date; if it is to come, the state now counts.
+    that counts for each date; if it is to come, the state now counts. ``dated_states`` must hold these instants.
     """
     dates = sorted(untils)
     connection.execute(_REPLACE, {"dates": dates})
-    connection.execute(_TAKE, {"dates": dates, "untils": [untils[day] for day in dates], "now": now})
+    _take(connection, "daily", dates, [untils[day] for day in dates], now)
     per_date = {day: {"snapshots": 0} for day in dates}
     for row in connection.execute(_COUNT, {"dates": dates}):
         per_date[row.snapshot_date]["snapshots"] = row.snapshots
@@ -99,12 +123,49 @@ def replace_snapshots(
     return per_date
 
 
+def take_now(
+    connection: Connection, kind: str, day: date, now: datetime, work_orders: Sequence[str] | None = None
+) -> int:
+    """A snapshot of ``kind`` of every open circuit as it is now, or of those of ``work_orders``; how many."""
+    with dated_states(connection, [now], work_orders=work_orders):
+        return _take(connection, kind, [day], [now], now)
+
+
+def snapshot_status_changes(connection: Connection, day: date, now: datetime) -> None:
+    """A ``status_change`` snapshot of every circuit whose status this transaction changes (table ``changes``)."""
+    moved = connection.execute(_MOVED).all()
+    if moved:
+        with dated_states(connection, [now], work_orders=[row.work_order for row in moved]):
+            _take(connection, "status_change", [day], [now], now, circuits=[row.id for row in moved])
+
+
+def keep_own_values(connection: Connection, dates: Sequence[date]) -> None:
+    """Gives existing snapshots of split work orders their own values, by what ``dated_states`` holds of ``dates``."""
+    with nested_loops(connection, allowed=False):
+        connection.execute(_KEEP_OWN_VALUES, {"dates": list(dates)})
+
+
 def history_begins(connection: Connection) -> datetime | None:
     """The first instant that history knows of."""
     begins: datetime | None = connection.scalar(_HISTORY_BEGINS)
     return begins
 
 
-def snapshot_status_changes(connection: Connection, day: date, now: datetime) -> None:
-    """A ``status_change`` snapshot of every circuit whose status this transaction changes (table ``changes``)."""
-    connection.execute(_STATUS_CHANGES, {"day": day, "now": now})
+def _take(
+    connection: Connection,
+    kind: str,
+    dates: Sequence[date],
+    untils: Sequence[datetime],
+    now: datetime,
+    circuits: Sequence[int] | None = None,
+) -> int:
+    of_dates = {"dates": list(dates)}
+    with nested_loops(connection, allowed=True):
+        connection.execute(_DATED_UNITS, of_dates)
+    connection.execute(_ANALYZE_UNITS)
+    with nested_loops(connection, allowed=False):
+        taken = connection.execute(
+            _TAKE, of_dates | {"untils": list(untils), "type": kind, "now": now, "circuits": circuits}
+        )
+    connection.execute(_DROP_UNITS)
+    return taken.rowcount

@@ -1,6 +1,7 @@
 """What a circuit sync fetched, normalised, until it is stored or given up."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import contextmanager
 from typing import Any
 
 import psycopg
@@ -23,6 +24,8 @@ STAGED_COLUMNS = (
 
 _ANALYZE = text("ANALYZE staged_circuits (sync_log_id, job_guid, answer_status)")
 _WHOLE_TABLES = [text("SET LOCAL enable_nestloop = off"), text("SET LOCAL work_mem = '64MB'")]
+_NESTED_LOOPS = text("SELECT current_setting('enable_nestloop')")
+_SET_NESTED_LOOPS = text("SELECT set_config('enable_nestloop', :value, true)")
 _COUNT = text("SELECT count(*) FROM staged_circuits WHERE sync_log_id = :sync")
 _STAGED = ("staged_circuits", "staged_choices")
 _DISCARD = [text(f"DELETE FROM {table} WHERE sync_log_id = :sync") for table in _STAGED]
@@ -58,6 +61,15 @@ def expect_whole_tables(connection: Connection) -> None:
     """
     for statement in _WHOLE_TABLES:
         connection.execute(statement)
+
+
+@contextmanager
+def nested_loops(connection: Connection, *, allowed: bool) -> Iterator[None]:
+    """Meanwhile the planner may join row by row, or may not: where each row is looked up by index it must."""
+    before = connection.scalar(_NESTED_LOOPS)
+    connection.execute(_SET_NESTED_LOOPS, {"value": "on" if allowed else "off"})
+    yield
+    connection.execute(_SET_NESTED_LOOPS, {"value": before})
 
 
 def count_staged(connection: Connection, sync_id: int) -> int:

@@ -226,6 +226,9 @@ circuit_history = Table(
     Column("is_excluded", Boolean, nullable=False),
     Column("departed_at", INSTANT),
     *_progress(),
+    Column("work_order", Text, comment="null: as circuits says"),
+    Column("extension", Text, comment="null: as circuits says"),
+    Column("start_date", Date, comment="null: as circuits says"),
     Index("uq_circuit_history_open", "circuit_id", unique=True, postgresql_where=text("valid_to IS NULL")),
 )
 
@@ -249,6 +252,8 @@ circuit_aggregates = Table(
     _json("permission_counts"),
     _json("planner_distribution"),
     Column("computed_at", INSTANT, nullable=False, server_default=NOW),
+    _json("trees_by_type"),
+    _json("pending_by_date"),
     UniqueConstraint("circuit_id", "aggregate_date", "is_rollup"),
 )
 
@@ -275,6 +280,18 @@ circuit_snapshots = Table(
     Column("as_of", INSTANT, nullable=False, comment="the instant whose state this is"),
     Column("created_at", INSTANT, nullable=False, server_default=NOW),
     _flag("is_imported", "false"),
+    *(
+        Column(name, MILES, comment="null: what is shown")
+        for name in ("own_total_miles", "own_miles_planned", "own_total_acres")
+    ),
+    *(
+        Column(name, SUM_OF_MILES, comment="of a main assessment that contains its splits")
+        for name in ("work_order_total_miles", "work_order_miles_planned", "work_order_total_acres")
+    ),
+    Column("main_circuit_id", BigInteger, comment="of a split: what it is a split of"),
+    Column("splits_contained", Boolean, comment="null: it has no splits"),
+    _count("units_pending_over_14_days"),
+    Column("oldest_pending_on", Date),
     CheckConstraint("snapshot_type IN ('daily', 'status_change', 'manual')", name="snapshot_type"),
     Index(
         "uq_circuit_snapshots_daily",
@@ -284,6 +301,12 @@ circuit_snapshots = Table(
         postgresql_where=text("snapshot_type = 'daily'"),
     ),
     Index("ix_circuit_snapshots_circuit_id_snapshot_date", "circuit_id", "snapshot_date"),
+    Index(
+        "ix_circuit_snapshots_main_circuit_id_snapshot_date",
+        "main_circuit_id",
+        "snapshot_date",
+        postgresql_where=text("main_circuit_id IS NOT NULL"),
+    ),
 )
 
 
@@ -299,7 +322,14 @@ def _rolled_up() -> list[Column[Any]]:
         Column(f"{name}_change", BigInteger, nullable=False)
         for name in ("total_units", "units_approved", "units_refused", "units_pending")
     ]
-    return [*levels, *changes, Column("computed_at", INSTANT, nullable=False)]
+    return [
+        *levels,
+        *changes,
+        Column("computed_at", INSTANT, nullable=False),
+        Column("units_pending_over_14_days", BigInteger, nullable=False, server_default="0"),
+        Column("oldest_pending_on", Date),
+        Column("total_trees_change", BigInteger, nullable=False, server_default="0"),
+    ]
 
 
 regional_daily = Table(
@@ -321,7 +351,6 @@ planner_daily = Table(
     metadata,
     Column("snapshot_date", Date, nullable=False),
     Column("taken_by", Text, comment="null: circuits that nobody holds"),
-    Column("user_id", ForeignKey("users.id", ondelete="SET NULL")),
     Column("region_id", ForeignKey("regions.id")),
     Column("circuits", Integer, nullable=False),
     *_rolled_up(),
@@ -332,6 +361,48 @@ planner_daily = Table(
         text("coalesce(region_id, 0)"),
         unique=True,
     ),
+)
+
+season_daily = Table(
+    "season_daily",
+    metadata,
+    Column("snapshot_date", Date, nullable=False),
+    Column("region_id", ForeignKey("regions.id")),
+    Column("season", Integer, comment="the year of the circuits' start_date; null: unknown"),
+    *(_count(name) for name in ("circuits", "circuits_closed", "circuits_departed", "circuits_with_units")),
+    *(
+        Column(name, SUM_OF_MILES, nullable=False, server_default="0")
+        for name in ("total_miles", "miles_planned", "miles_remaining", "miles_closed_unplanned")
+    ),
+    *(
+        Column(name, BigInteger, nullable=False, server_default="0")
+        for name in ("total_units", "total_trees", "units_approved", "units_refused", "units_pending")
+    ),
+    Column("computed_at", INSTANT, nullable=False, server_default=NOW),
+    _id(),
+    Index(
+        "uq_season_daily_snapshot_date_region_season",
+        "snapshot_date",
+        text("coalesce(region_id, 0)"),
+        text("coalesce(season, 0)"),
+        unique=True,
+    ),
+    Index(
+        "ix_season_daily_region_season",
+        text("coalesce(region_id, 0)"),
+        text("coalesce(season, 0)"),
+        "snapshot_date",
+    ),
+)
+
+season_targets = Table(
+    "season_targets",
+    metadata,
+    _id(),
+    Column("region_id", ForeignKey("regions.id")),
+    Column("season", Integer, nullable=False),
+    Column("finish_on", Date, nullable=False),
+    Index("uq_season_targets_region_season", text("coalesce(region_id, 0)"), "season", unique=True),
 )
 
 sync_logs = Table(

@@ -11,7 +11,7 @@ from circuit_sync.database import imports as store
 from circuit_sync.database.aggregate_store import unknown_work_orders
 from circuit_sync.database.connection import Connection
 from circuit_sync.database.history import record_history
-from circuit_sync.database.snapshots import history_begins
+from circuit_sync.database.snapshots import history_begins, take_now
 from circuit_sync.database.stages import add_ui_states
 from circuit_sync.domain.eastern import TIME_ZONE, eastern_date
 from circuit_sync.domain.errors import UsageError
@@ -67,7 +67,7 @@ def take_manual_snapshots(session: Session, work_orders: Sequence[str] = ()) -> 
             raise UsageError(f"unknown work order {', '.join(unknown)}: no circuit has it")
         add_ui_states(connection, now)
         record_history(connection, now)
-        return store.take_manual(connection, eastern_date(now), now, work_orders)
+        return take_now(connection, "manual", eastern_date(now), now, work_orders or None)
 
 
 def _import(connection: Connection, session: Session, lines: "_Lines") -> Imported:

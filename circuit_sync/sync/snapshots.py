@@ -8,6 +8,7 @@ from circuit_sync.database import sync_logs
 from circuit_sync.database.history import record_history
 from circuit_sync.database.snapshots import history_begins, replace_snapshots
 from circuit_sync.database.stages import add_ui_states
+from circuit_sync.database.states import dated_states
 from circuit_sync.domain.eastern import EASTERN, eastern_date, end_of, is_weekday
 from circuit_sync.domain.errors import UsageError
 from circuit_sync.events.catalogue import SyncCompleted, SyncStarted
@@ -79,7 +80,8 @@ def take_snapshots(session: Session, sync_id: int) -> SnapshotResult:
         add_ui_states(connection, now)
         record_history(connection, now)
         untils = {day: end_of(day) - _INSTANT for day in dates}
-        per_date = replace_snapshots(connection, untils, now)
+        with dated_states(connection, [untils[day] for day in dates]):
+            per_date = replace_snapshots(connection, untils, now)
         since = history_begins(connection)
         message = _before_history(
             [day for day in dates if not per_date[day]["snapshots"] and (since is None or untils[day] < since)], since
