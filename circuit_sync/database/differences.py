@@ -111,7 +111,7 @@ def dates_that_refer(connection: Connection, last: date) -> list[date]:
 
 @contextmanager
 def dated_snapshots(connection: Connection, dates: Sequence[date]) -> Iterator[None]:
-    """Meanwhile ``dated_snapshots`` holds the daily snapshots of ``dates``, which ascend, with their differences."""
+    """Meanwhile ``dated_snapshots`` holds the daily snapshots of ``dates``, ascending, with their differences."""
     parameters = {"dates": list(dates)}
     with nested_loops(connection, allowed=True):
         connection.execute(_BEFORE, parameters)

@@ -1,6 +1,6 @@
 """Snapshots from another system, and manual ones: what is not computed from history."""
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping
 from datetime import date, datetime
 from typing import Any
 

@@ -1,6 +1,6 @@
 """Each mile once: own values of split work orders, and differences that splitting leaves alone."""
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import date, timedelta
 from decimal import Decimal
@@ -171,8 +171,8 @@ class Books:
 
 
 @pytest.fixture
-def books(desk: Desk) -> Iterator[Books]:
-    yield Books(desk)
+def books(desk: Desk) -> Books:
+    return Books(desk)
 
 
 def _contents(books: Books) -> list[Any]:
