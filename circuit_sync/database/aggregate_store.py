@@ -59,21 +59,23 @@ _REASONS = text("""
 
 _COUNT_CHOSEN = text("SELECT count(*) FROM staged_choices WHERE sync_log_id = :sync")
 
-CHOSEN_COLUMNS = ("work_order", "circuit_id", "extension", "is_target", "last_units", "has_rollup")
+CHOSEN_COLUMNS = ("work_order", "circuit_id", "extension", "is_target", "last_units", "has_rollup", "is_excluded")
 
 _CHOSEN = text("""
     SELECT m.work_order, m.id AS circuit_id, m.extension,
-           h.circuit_id IS NOT NULL OR m.planned_units_sync_enabled AS is_target,
+           NOT m.is_excluded AND (h.circuit_id IS NOT NULL OR m.planned_units_sync_enabled) AS is_target,
            coalesce(a.total_units, 0) AS last_units,
-           EXISTS (SELECT 1 FROM circuit_aggregates WHERE circuit_id = m.id AND is_rollup) AS has_rollup
+           EXISTS (SELECT 1 FROM circuit_aggregates WHERE circuit_id = m.id AND is_rollup) AS has_rollup,
+           m.is_excluded
     FROM circuits AS m
     LEFT JOIN staged_choices AS h ON h.sync_log_id = :sync AND h.circuit_id = m.id
     LEFT JOIN LATERAL (
         SELECT total_units FROM circuit_aggregates
-        WHERE circuit_id = m.id AND NOT is_rollup ORDER BY aggregate_date DESC LIMIT 1) AS a ON true
+        WHERE circuit_id = m.id AND NOT is_rollup AND NOT m.is_excluded ORDER BY aggregate_date DESC LIMIT 1) AS a
+        ON true
     WHERE m.work_order IN (SELECT work_order FROM staged_choices WHERE sync_log_id = :sync)
-      AND m.departed_at IS NULL AND NOT m.is_excluded
-    ORDER BY m.work_order, m.extension, EXISTS (SELECT 1 FROM circuits WHERE parent_circuit_id = m.id) DESC, m.id
+      AND m.departed_at IS NULL
+    ORDER BY m.work_order, m.extension, m.api_status = 'CLOSE', m.job_guid COLLATE "C"
 """)
 
 _UNKNOWN_WORK_ORDERS = text("""
@@ -183,8 +185,9 @@ def count_chosen(connection: Connection, sync_id: int) -> int:
 def chosen(connection: Connection, sync_id: int) -> list[dict[str, Any]]:
     """Every circuit of the chosen work orders, with ``CHOSEN_COLUMNS``.
 
-    Those that are no target (their units are not kept up) are there for the roll-up of their work order. Of several
-    main assessments the one that the splits hang on comes first.
+    Those that are no target (their units are not kept up) are there for the roll-up of their work order, excluded ones
+    for the units that are theirs and nobody else's. Of several main assessments the one that the splits hang on comes
+    first.
     ``last_units``: how many units it had the last time; ``has_rollup``: whether it ever carried a roll-up.
     """
     return [dict(row._mapping) for row in connection.execute(_CHOSEN, {"sync": sync_id})]

@@ -63,13 +63,18 @@ _UNRECONCILED = text(f"""
        OR a.total_acres <> (SELECT coalesce(sum(value::numeric), 0) FROM jsonb_each_text(a.acres_by_type))
        OR (a.total_units, a.total_linear_ft, a.total_acres, a.total_trees)
           IS DISTINCT FROM (p.units, p.linear_ft, p.acres, p.trees)
+       OR (a.trees_by_type || a.pending_by_date <> '{{}}'
+           AND (a.total_trees <> (SELECT coalesce(sum(value::numeric), 0) FROM jsonb_each_text(a.trees_by_type))
+                OR a.units_pending <> (SELECT coalesce(sum(value::numeric), 0)
+                                       FROM jsonb_each_text(a.pending_by_date))))
     ORDER BY c.work_order, c.extension
 """)
 
 _TREES_DIFFER = text(f"""
     SELECT c.work_order, c.extension, a.total_trees AS ours, c.api_data ->> 'UNITCOUNTS_NUMTREES' AS workstudio
     FROM ({_LATEST}) AS a JOIN circuits AS c ON c.id = a.circuit_id
-    WHERE NOT a.is_rollup AND c.departed_at IS NULL AND c.last_planned_units_synced_at >= c.updated_at
+    WHERE a.is_rollup = EXISTS (SELECT 1 FROM circuit_aggregates WHERE circuit_id = c.id AND is_rollup)
+      AND c.departed_at IS NULL AND c.last_planned_units_synced_at >= c.updated_at
       AND jsonb_typeof(c.api_data -> 'UNITCOUNTS_NUMTREES') = 'number'
       AND (c.api_data ->> 'UNITCOUNTS_NUMTREES')::numeric <> a.total_trees
     ORDER BY c.work_order, c.extension
@@ -116,12 +121,19 @@ def orphaned_splits(connection: Connection) -> list[dict[str, Any]]:
 
 
 def unreconciled_aggregates(connection: Connection) -> list[dict[str, Any]]:
-    """Latest aggregates in which a breakdown does not add up to its total."""
+    """Latest aggregates in which a breakdown does not add up to its total.
+
+    A row that has neither trees by type nor pending units by date is from before there were such, or from another
+    program that knows neither: these two are then not compared.
+    """
     return _rows(connection, _UNRECONCILED)
 
 
 def trees_that_differ(connection: Connection) -> list[dict[str, Any]]:
-    """Circuits for which WorkStudio counts other trees than we do, though their units are newer than their change."""
+    """Circuits for which WorkStudio counts other trees than we do, though their units are newer than their change.
+
+    WorkStudio's count of a main assessment includes its splits, as our roll-up does.
+    """
     return _rows(connection, _TREES_DIFFER)
 
 

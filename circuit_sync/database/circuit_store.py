@@ -194,7 +194,7 @@ _TIE_SPLITS = text("""
           FROM circuits AS k
           LEFT JOIN circuits AS m ON m.work_order = k.work_order AND m.extension = '@' AND k.extension <> '@'
           WHERE k.extension <> '@' OR k.parent_circuit_id IS NOT NULL
-          ORDER BY k.id, (m.departed_at IS NOT NULL), m.job_guid) AS wanted
+          ORDER BY k.id, m.departed_at IS NOT NULL, m.api_status = 'CLOSE', m.job_guid COLLATE "C") AS wanted
     WHERE c.id = wanted.id AND c.parent_circuit_id IS DISTINCT FROM wanted.parent
 """)
 

@@ -249,6 +249,8 @@ circuit_aggregates = Table(
     _json("unit_counts_by_type"),
     _json("linear_ft_by_type"),
     _json("acres_by_type"),
+    _json("trees_by_type"),
+    _json("pending_by_date"),
     _json("permission_counts"),
     _json("planner_distribution"),
     Column("computed_at", INSTANT, nullable=False, server_default=NOW),

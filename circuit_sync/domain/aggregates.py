@@ -14,7 +14,8 @@ import orjson
 import pandas as pd
 
 from circuit_sync.domain.circuits import MAIN_EXTENSION
-from circuit_sync.domain.planned_units import PLACES, SCALE, Coded, CountedUnits, Integers, UnitFaults, count_units
+from circuit_sync.domain.planned_units import EXCLUDED, MEASUREMENTS, PENDING, CountedUnits, UnitFaults, count_units
+from circuit_sync.domain.unit_columns import PLACES, SCALE, Coded, Flags, Integers
 
 _PERMISSIONS = {"approved": "units_approved", "refused": "units_refused", "pending": "units_pending"}
 
@@ -31,6 +32,8 @@ AGGREGATE_COLUMNS = (
     "unit_counts_by_type",
     "linear_ft_by_type",
     "acres_by_type",
+    "trees_by_type",
+    "pending_by_date",
     "permission_counts",
     "planner_distribution",
 )
@@ -40,8 +43,10 @@ def with_roots(circuits: pd.DataFrame) -> pd.DataFrame:
     """Adds ``root_id``: the main assessment of the work order, or the circuit itself where there is none.
 
     Of several main assessments it is the first one listed: the store lists the one that the splits hang on first.
+    An excluded one is none.
     """
-    mains = circuits[circuits["extension"] == MAIN_EXTENSION].drop_duplicates("work_order")
+    mains = circuits[(circuits["extension"] == MAIN_EXTENSION) & ~_flags(circuits, "is_excluded")]
+    mains = mains.drop_duplicates("work_order")
     root = circuits["work_order"].map(mains.set_index("work_order")["circuit_id"])
     return circuits.assign(root_id=root.fillna(circuits["circuit_id"]).astype("int64"))
 
@@ -51,28 +56,49 @@ def compute_aggregates(
 ) -> tuple[pd.DataFrame, UnitFaults]:
     """One row per circuit, also without units, and a roll-up on each main assessment that has splits.
 
-    ``units``: object_id, work_order, extension, unit, permission, forester, linear_ft (feet), acres, trees; values raw.
-    ``circuits``: circuit_id, work_order, extension, root_id: every circuit to count for; and, if it is there,
-    has_rollup: whether a roll-up is due also without splits (they are gone). ``measurements``: unit code → kind.
+    A unit that comes under several extensions counts once: for the split, if ``circuits`` has it, else for the main
+    assessment.
+
+    ``units``: object_id, work_order, extension, unit, permission, forester, assessed (date), linear_ft (feet), acres,
+    trees; values raw. ``circuits``: circuit_id, work_order, extension, root_id: every circuit that is known and has
+    not departed; and, if they are there, is_excluded: it has its units and no row, nor is it in a roll-up; has_rollup:
+    a roll-up is due also without splits (they are gone). ``measurements``: unit code → kind.
     Returns the columns of ``AGGREGATE_COLUMNS``, feet and acres as text with four places, breakdowns as JSON text
     with sorted keys.
     """
-    pairs = list(zip(circuits["work_order"], circuits["extension"], strict=True))
-    places = {pair: number for number, pair in enumerate(dict.fromkeys(pairs))}
-    counted, faults = count_units(units, places, measurements)
-    circuits = circuits.assign(place=[places[pair] for pair in pairs])
+    is_excluded = _flags(circuits, "is_excluded")
+    excluded, circuits = _pairs(circuits[is_excluded]), circuits[~is_excluded]
+    places = {pair: number for number, pair in enumerate(dict.fromkeys(_pairs(circuits)))}
+    counted, faults = count_units(units, dict.fromkeys(excluded, EXCLUDED) | places, measurements)
+    circuits = circuits.assign(place=[places[pair] for pair in _pairs(circuits)])
     circuits = circuits[~circuits["work_order"].isin(faults.oversized)]
     sums = _Sums.of(counted, measurements)
     rows = [_rows(circuits["circuit_id"], circuits["place"], sums, len(places), is_rollup=False)]
-    rolled = circuits[circuits["root_id"] != circuits["circuit_id"]]["root_id"]
-    if "has_rollup" in circuits:
-        rolled = pd.concat([rolled, circuits[circuits["has_rollup"]]["root_id"]])
-    roots = pd.Index(rolled.unique())
+    rows += _rollups(circuits, sums, len(places))
+    return pd.concat(rows, ignore_index=True), faults
+
+
+def _rollups(circuits: pd.DataFrame, sums: "_Sums", places: int) -> list[pd.DataFrame]:
+    """The roll-ups of main assessments with splits, and of whoever once carried one and has no splits now."""
+    is_root, is_due = circuits["root_id"] == circuits["circuit_id"], _flags(circuits, "has_rollup")
+    alone = circuits[is_due & ~is_root]
+    rows = [_rows(alone["circuit_id"], alone["place"], sums, places, is_rollup=True)] if len(alone) else []
+    is_split = ~is_root & (circuits["extension"] != MAIN_EXTENSION)
+    roots = pd.Index(circuits[is_split | (is_due & is_root)]["root_id"].unique())
     if len(roots):
-        owner = np.full(len(places), -1, dtype=np.int64)
+        owner = np.full(places, -1, dtype=np.int64)
         owner[circuits["place"]] = roots.get_indexer(circuits["root_id"])
         rows.append(_rows(roots, range(len(roots)), sums.given_to(owner), len(roots), is_rollup=True))
-    return pd.concat(rows, ignore_index=True), faults
+    return rows
+
+
+def _pairs(circuits: pd.DataFrame) -> list[tuple[str, str]]:
+    return list(zip(circuits["work_order"], circuits["extension"], strict=True))
+
+
+def _flags(circuits: pd.DataFrame, name: str) -> pd.Series:
+    """The flags of a column that need not be there."""
+    return circuits[name].astype(bool) if name in circuits else pd.Series(False, index=circuits.index)
 
 
 @dataclass(frozen=True)
@@ -99,9 +125,9 @@ class _Breakdown:
         name = Coded(self.name.codes[kept], self.name.texts)
         return self.of(owners[kept], name, {key: sums[kept] for key, sums in self.sums.items()})
 
-    def totals(self, measure: str, owners: int, codes: Sequence[int] | None = None) -> Integers:
-        """The measure's total for each owner, over the names with ``codes``, or over all."""
-        kept = slice(None) if codes is None else np.isin(self.name.codes, codes)
+    def totals(self, measure: str, owners: int, which: Flags | None = None) -> Integers:
+        """The measure's total for each owner, over the pairs of ``which``, or over all."""
+        kept = slice(None) if which is None else which
         return _added(self.owner[kept], self.sums[measure][kept], owners)
 
     def documents(self, owners: int, values: Iterable[Any], kept: Sequence[bool] | None = None) -> list[str]:
@@ -118,16 +144,19 @@ class _Breakdown:
 class _Sums:
     by_type: _Breakdown
     by_permission: _Breakdown
+    pending_by_date: _Breakdown
     by_forester: _Breakdown
     measurements: Mapping[str, str]
 
     @classmethod
     def of(cls, units: CountedUnits, measurements: Mapping[str, str]) -> "_Sums":
         number = {"units": np.ones(len(units.place), dtype=np.int64)}
-        feet_and_acres = {name: units.measures[name] for name in ("linear_ft", "acres")}
+        pending = units.permission.are(PENDING)
+        dates = Coded(units.assessed.codes[pending], units.assessed.texts)
         return cls(
-            _Breakdown.of(units.place, units.unit, number | feet_and_acres),
+            _Breakdown.of(units.place, units.unit, {**number, **units.measures}),
             _Breakdown.of(units.place, units.permission, number),
+            _Breakdown.of(units.place[pending], dates, {"units": number["units"][pending]}),
             _Breakdown.of(units.place, units.forester, {**number, **units.measures}),
             measurements,
         )
@@ -136,6 +165,7 @@ class _Sums:
         return _Sums(
             self.by_type.given_to(owner),
             self.by_permission.given_to(owner),
+            self.pending_by_date.given_to(owner),
             self.by_forester.given_to(owner),
             self.measurements,
         )
@@ -149,15 +179,16 @@ def _rows(ids: Iterable[int], owner: Iterable[int], sums: _Sums, owners: int, *,
         "total_acres": _decimals(sums.by_forester.totals("acres", owners)),
         "total_trees": sums.by_forester.totals("trees", owners),
     }
-    permission = [text.lower() for text in sums.by_permission.name.texts]
     for word, column in _PERMISSIONS.items():
-        codes = [code for code, text in enumerate(permission) if text == word]
-        columns[column] = sums.by_permission.totals("units", owners, codes)
-    kinds = [sums.measurements.get(text) for text in sums.by_type.name.texts]
+        columns[column] = sums.by_permission.totals("units", owners, sums.by_permission.name.are(word))
     columns["unit_counts_by_type"] = sums.by_type.documents(owners, sums.by_type.sums["units"].tolist())
-    for measure in ("linear_ft", "acres"):
-        values = (sums.by_type.sums[measure] / SCALE).tolist()
-        columns[f"{measure}_by_type"] = sums.by_type.documents(owners, values, [kind == measure for kind in kinds])
+    kinds = [sums.measurements.get(text) for text in sums.by_type.name.texts]
+    for measure, kind in MEASUREMENTS.items():
+        values = sums.by_type.sums[measure]
+        shown = values if measure == "trees" else values / SCALE
+        told = [of == kind for of in kinds]
+        columns[f"{measure}_by_type"] = sums.by_type.documents(owners, shown.tolist(), told)
+    columns["pending_by_date"] = sums.pending_by_date.documents(owners, sums.pending_by_date.sums["units"].tolist())
     columns["permission_counts"] = sums.by_permission.documents(owners, sums.by_permission.sums["units"].tolist())
     columns["planner_distribution"] = sums.by_forester.documents(owners, _distribution(sums.by_forester.sums))
     computed = pd.DataFrame(columns).iloc[list(owner)].reset_index(drop=True)

@@ -6,6 +6,7 @@ import dagster as dg
 from pydantic import Field
 
 from circuit_sync.orchestration import metadata
+from circuit_sync.orchestration.columns import column_schema
 from circuit_sync.orchestration.installation import installed
 from circuit_sync.orchestration.partitions import keys_of, statuses
 from circuit_sync.orchestration.resources import Workplace
@@ -76,10 +77,11 @@ def _aggregate_sync_config(config: AggregateSyncConfig) -> dict[str, object]:
     owners=list(load_settings().circuit_sync_owners),
     backfill_policy=dg.BackfillPolicy.single_run(),
     config=_aggregate_sync_config,
+    metadata=column_schema("circuit_aggregates"),
     description=(
-        "Totals over the planned units of each circuit that needs them (feet, acres, trees, permissions, units by type "
-        "and by forester), one row per circuit and date, with a roll-up for split work orders. The units are never "
-        "stored."
+        "Totals over the planned units of each circuit that needs them (feet, acres, trees, permissions, pending ones "
+        "by the date assessed, units by type and by forester), one row per circuit and date, with a roll-up for split "
+        "work orders. The units are never stored."
     ),
 )
 def circuit_aggregates(circuits: None) -> Any:

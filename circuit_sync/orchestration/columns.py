@@ -1,4 +1,4 @@
-"""The columns of the progress tables, described for the catalogue. A test compares them with the database."""
+"""The columns of aggregates, snapshots and roll-ups, for the catalogue. A test compares them with the database."""
 
 import dagster as dg
 
@@ -54,7 +54,33 @@ _WEEK = {
 }
 _COMPUTED = {"computed_at": ("timestamp with time zone", "when the row was computed")}
 
+_AGGREGATE = {
+    "id": ("bigint", "key of the row"),
+    "circuit_id": ("bigint", "the circuit"),
+    "aggregate_date": ("date", "the day it was computed, in Eastern Time: a row only where a value changed"),
+    "is_rollup": ("boolean", "on a main assessment: main and splits together, each unit once"),
+    "total_units": ("integer", "planned units; one listed under a main assessment and a split is the split's"),
+    "total_linear_ft": ("numeric", "feet of the types that count feet"),
+    "total_acres": ("numeric", "acres of the types that count acres"),
+    "total_trees": ("integer", "trees of the types that count trees"),
+    "units_approved": ("integer", "units whose owner gave permission"),
+    "units_refused": ("integer", "units whose owner refused"),
+    "units_pending": ("integer", "units whose owner has not answered"),
+    "unit_counts_by_type": ("jsonb", "total_units by unit type"),
+    "linear_ft_by_type": ("jsonb", "total_linear_ft by unit type"),
+    "acres_by_type": ("jsonb", "total_acres by unit type"),
+    "trees_by_type": ("jsonb", "total_trees by unit type; empty in rows of before there was this column"),
+    "pending_by_date": (
+        "jsonb",
+        "units_pending by the date assessed, 2026-01-31 or unknown; empty in rows of before there was this column",
+    ),
+    "permission_counts": ("jsonb", "total_units by permission, as WorkStudio writes it"),
+    "planner_distribution": ("jsonb", "unit_count, linear_ft, acres and trees by forester"),
+    "computed_at": ("timestamp with time zone", "when the row was computed"),
+}
+
 COLUMNS = {
+    "circuit_aggregates": _AGGREGATE,
     "circuit_snapshots": {
         "id": ("bigint", "key of the row"),
         "circuit_id": ("bigint", "the circuit"),

@@ -40,6 +40,7 @@ class Tally:
     unknown_types: Counter[str] = field(default_factory=Counter)
     emptied: list[str] = field(default_factory=list)
     strangers: int = 0
+    undated: int = 0
     changes: list[dict[str, Any]] = field(default_factory=list)
     calls: Mapping[str, float] = field(default_factory=dict)
     credentials: Sequence[Mapping[str, Any]] = ()
@@ -54,6 +55,7 @@ class Tally:
         self.rejected.extend(faults.rejected)
         self.unknown_types.update(faults.unknown_types)
         self.strangers += faults.strangers
+        self.undated += faults.undated
         for work_order, table in batch.items():
             if table.misshapen:
                 line = {"work_order": work_order, "column": "", "reason": _MISSHAPEN, "units": len(table.misshapen)}
@@ -98,6 +100,7 @@ class Tally:
             "unknown_unit_types": self.unknown_types,
             "emptied": self.emptied,
             "units_of_unknown_circuits": self.strangers,
+            "pending_units_undated": self.undated,
         }
 
 

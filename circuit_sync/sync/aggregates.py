@@ -162,6 +162,8 @@ def _message(counts: Mapping[str, int], details: Mapping[str, Any], context: Map
         lines.append(f"{rejected} units could not be read and are not counted")
     if unknown := details["unknown_unit_types"]:
         lines.append(f"unknown unit types, counted as units without a measure: {', '.join(sorted(unknown))}")
+    if undated := details["pending_units_undated"]:
+        lines.append(f"{undated} pending units have a date assessed that cannot be read, counted as unknown")
     if emptied := details["emptied"]:
         lines.append(f"{len(emptied)} circuits have no units any more, asked twice (listed in error_details)")
     return "; ".join(lines) or None

@@ -35,6 +35,7 @@ UNIT_FIELDS = {
     "VEGUNIT_UNIT": "unit",
     "VEGUNIT_PERMSTAT": "permission",
     "VEGUNIT_FORESTER": "forester",
+    "VEGUNIT_ASSDDATE": "assessed",
     "JOBVEGETATIONUNITS_LENGTHWRK": "linear_ft",
     "JOBVEGETATIONUNITS_ACRES": "acres",
     "JOBVEGETATIONUNITS_NUMTREES": "trees",

@@ -25,7 +25,7 @@ GEOMETRY = {
     "type": "LineString",
     "coordinates": [[-76.151, 39.881], [-76.152, 39.882]],
 }
-TEXTS = ("object_id", "work_order", "extension", "unit", "permission", "forester")
+TEXTS = ("object_id", "work_order", "extension", "unit", "permission", "forester", "assessed")
 MEASURES = {"linear_ft": ("linear_ft", 10_000), "acres": ("acres", 10_000), "trees": ("tree_count", 1)}
 
 
@@ -71,6 +71,7 @@ def _body(rng: random.Random, kinds: dict[str, str]) -> bytes:
                 "SSUNITS_OBJECTID": "{" + str(uuid.UUID(int=rng.getrandbits(128))).upper() + "}",
                 "VEGUNIT_UNIT": code,
                 "VEGUNIT_PERMSTAT": rng.choice(permissions),
+                "VEGUNIT_ASSDDATE": f"/Date(2026-0{rng.randint(1, 9)}-{rng.randint(10, 28)})/",
                 "VEGUNIT_FORESTER": f"Forester {rng.randint(0, 30)}",
                 "JOBVEGETATIONUNITS_LENGTHWRK": rng.uniform(1, 900) if kinds[code] == "linear_ft" else 0,
                 "JOBVEGETATIONUNITS_ACRES": rng.uniform(0, 1) if kinds[code] == "acres" else 0,
@@ -101,7 +102,12 @@ def _by_polars(units: pd.DataFrame, circuits: pd.DataFrame, kinds: dict[str, str
             pl.col("object_id").str.to_uppercase(),
             *(
                 pl.col(name).replace("", empty).fill_null(empty)
-                for name, empty in (("extension", "@"), ("permission", "Pending"), ("forester", "Unknown"))
+                for name, empty in (
+                    ("extension", "@"),
+                    ("permission", "Pending"),
+                    ("forester", "Unknown"),
+                    ("assessed", "unknown"),
+                )
             ),
         )
         .unique(["work_order", "object_id"], keep="first")
@@ -117,6 +123,8 @@ def _by_polars(units: pd.DataFrame, circuits: pd.DataFrame, kinds: dict[str, str
         frame.group_by(key).agg(pl.len(), *sums).rows()
         for name in ("permission", "unit", "forester"):
             _documents(frame.group_by(key, name).agg(pl.len(), *sums))
+        pending = frame.filter(pl.col("permission").str.to_lowercase() == "pending")
+        _documents(pending.group_by(key, "assessed").agg(pl.len()))
     return frame.height
 
 

@@ -11,6 +11,7 @@ from alembic import command
 from alembic.script import ScriptDirectory
 from psycopg import sql
 
+from circuit_sync.database.checks import unreconciled_aggregates
 from circuit_sync.database.connection import Database
 from circuit_sync.database.migrate import migration_config, upgrade
 from circuit_sync.domain.errors import PermanentError
@@ -107,6 +108,28 @@ def test_data_of_an_earlier_version_is_kept(empty: Database, released: str) -> N
         for table in ("users", "circuits", "circuit_snapshots", "sync_logs"):
             assert connection.exec_driver_sql(f"SELECT count(*) FROM {table}").scalar_one() == 1, table
     assert version(empty) == REVISIONS[-1]
+
+
+def test_aggregates_from_before_there_were_pending_dates_have_none_and_are_right(empty: Database) -> None:
+    migrate_to(empty, "0005")
+    with empty.transaction() as connection:
+        connection.exec_driver_sql(
+            "INSERT INTO circuits (job_guid, work_order, api_status, content_hash) VALUES ('g', '1', 'QC', '')"
+        )
+        connection.exec_driver_sql("""
+            INSERT INTO circuit_aggregates (circuit_id, aggregate_date, total_units, total_trees, units_pending,
+                                            unit_counts_by_type, permission_counts, planner_distribution)
+            SELECT id, '2026-01-01', 1, 3, 1, '{"REM612": 1}', '{"Pending": 1}',
+                   '{"Ann": {"unit_count": 1, "linear_ft": 0, "acres": 0, "trees": 3}}'
+            FROM circuits
+        """)
+
+    upgrade(empty)
+
+    with empty.transaction() as connection:
+        breakdowns = connection.exec_driver_sql("SELECT trees_by_type, pending_by_date FROM circuit_aggregates")
+        assert [tuple(row) for row in breakdowns] == [({}, {})]
+        assert unreconciled_aggregates(connection) == []
 
 
 def test_two_programs_migrate_one_after_the_other(empty: Database) -> None:

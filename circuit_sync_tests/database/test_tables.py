@@ -75,8 +75,8 @@ CONTRACT = {
     "circuit_history": "circuit_id valid_from valid_to api_status workflow_stage region_id taken_by is_excluded"
     " departed_at total_miles miles_planned percent_complete total_acres",
     "circuit_aggregates": "circuit_id aggregate_date is_rollup total_units total_linear_ft total_acres total_trees"
-    " units_approved units_refused units_pending unit_counts_by_type linear_ft_by_type acres_by_type permission_counts"
-    " planner_distribution computed_at",
+    " units_approved units_refused units_pending unit_counts_by_type linear_ft_by_type acres_by_type trees_by_type"
+    " pending_by_date permission_counts planner_distribution computed_at",
     "circuit_snapshots": "circuit_id snapshot_date snapshot_type region_id taken_by api_status workflow_stage"
     " total_miles miles_planned percent_complete total_acres total_units total_linear_ft total_trees units_approved"
     " units_refused units_pending as_of created_at",

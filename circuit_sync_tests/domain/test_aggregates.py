@@ -1,8 +1,6 @@
 """Totals over planned units: exact, reconciling, and never silently wrong; behaviour 12."""
 
-import json
-from collections.abc import Mapping, Sequence
-from decimal import ROUND_HALF_UP, Decimal
+from decimal import Decimal
 from typing import Any
 
 import pandas as pd
@@ -12,62 +10,19 @@ from hypothesis import strategies as st
 
 from circuit_sync.domain.aggregates import AGGREGATE_COLUMNS, compute_aggregates, with_roots
 from circuit_sync.domain.planned_units import UnitFaults
-
-MEASUREMENTS = {"SPM": "linear_ft", "MPM": "linear_ft", "HCB": "acres", "REM612": "tree_count", "NW": "none"}
-MEASURES = {"linear_ft": "linear_ft", "acres": "acres", "tree_count": "trees"}
-COLUMNS = (
-    "object_id",
-    "work_order",
-    "extension",
-    "unit",
-    "permission",
-    "forester",
-    "linear_ft",
-    "acres",
-    "trees",
+from circuit_sync_tests.domain.unit_frames import (
+    COLUMNS,
+    MAIN,
+    MEASUREMENTS,
+    MEASURES,
+    PLACES,
+    UNITS,
+    computed,
+    exact,
+    frame,
+    one,
+    owned,
 )
-MAIN = {"work_order": "2026-0101", "extension": "@"}
-
-
-def frame(rows: Sequence[Mapping[str, Any]]) -> pd.DataFrame:
-    """Raw units as the reader gives them; unstated, an approved SPM unit of 2026-0101@ that measures nothing."""
-    usual = {**MAIN, "unit": "SPM", "permission": "Approved", "forester": "First Forester"}
-    full = [
-        {"object_id": f"{{{number}}}", **usual, "linear_ft": 0, "acres": 0, "trees": 0, **row}
-        for number, row in enumerate(rows)
-    ]
-    return pd.DataFrame({name: pd.Series([row.get(name) for row in full], dtype=object) for name in COLUMNS})
-
-
-def circuits(*places: tuple[str, str], has_rollup: bool = False) -> pd.DataFrame:
-    """Circuits 1, 2, … of work orders and extensions; 2026-0101@ if nothing else is said."""
-    listed = [(number, *place) for number, place in enumerate(places or (("2026-0101", "@"),), start=1)]
-    return with_roots(
-        pd.DataFrame(listed, columns=["circuit_id", "work_order", "extension"]).assign(has_rollup=has_rollup)
-    )
-
-
-def computed(
-    rows: Sequence[Mapping[str, Any]], *places: tuple[str, str], has_rollup: bool = False
-) -> tuple[dict[tuple[int, bool], dict[str, Any]], UnitFaults]:
-    """The aggregates by circuit and whether it is a roll-up, documents decoded with exact numbers."""
-    table, faults = compute_aggregates(frame(rows), circuits(*places, has_rollup=has_rollup), MEASUREMENTS)
-    assert tuple(table.columns) == AGGREGATE_COLUMNS
-    found = {}
-    for row in table.to_dict("records"):
-        exact: dict[str, Any] = {
-            str(name): json.loads(value, parse_float=Decimal) if isinstance(value, str) else value
-            for name, value in row.items()
-        }
-        found[row["circuit_id"], row["is_rollup"]] = exact
-    assert len(found) == len(table)
-    return found, faults
-
-
-def one(rows: Sequence[Mapping[str, Any]]) -> tuple[dict[str, Any], UnitFaults]:
-    """The aggregate of the one circuit 2026-0101@."""
-    found, faults = computed(rows)
-    return found[1, False], faults
 
 
 def test_a_circuit_without_units_has_a_row_of_zeros() -> None:
@@ -78,9 +33,9 @@ def test_a_circuit_without_units_has_a_row_of_zeros() -> None:
         "is_rollup": False,
         **dict.fromkeys(("total_units", "total_linear_ft", "total_acres", "total_trees"), 0),
         **dict.fromkeys(("units_approved", "units_refused", "units_pending"), 0),
-        **{name: {} for name in AGGREGATE_COLUMNS[-5:]},
+        **{name: {} for name in AGGREGATE_COLUMNS[-7:]},
     }
-    assert faults == UnitFaults([], {}, 0, [])
+    assert faults == UnitFaults([], {}, 0, [], 0)
 
 
 def test_no_circuits_have_no_rows() -> None:
@@ -347,48 +302,13 @@ def test_a_work_order_beyond_what_the_database_holds_is_told_and_the_others_are_
     assert {key: row["total_linear_ft"] for key, row in found.items()} == {(3, False): 1}
 
 
-NUMBERS = st.one_of(
-    st.floats(min_value=-1e6, max_value=1e6, allow_nan=False),
-    st.decimals(min_value=-1000, max_value=1000, places=5).map(float),
-    st.decimals(min_value=-1000, max_value=1000, places=5).map(str),
-    st.integers(min_value=0, max_value=900),
-    st.sampled_from([None, "", 0.00005, 1.00005, 0.49995]),
-)
-UNITS = st.lists(
-    st.fixed_dictionaries(
-        {
-            "object_id": st.integers(0, 30).map(lambda number: f"{{{number}}}"),
-            "work_order": st.sampled_from(["2026-0101", "2026-0102"]),
-            "extension": st.sampled_from(["@", "", "A", "B", "C"]),
-            "unit": st.sampled_from([*MEASUREMENTS, "XPOLE", None]),
-            "permission": st.sampled_from(["Approved", "REFUSED", "Pending", "", None, "Deferred"]),
-            "forester": st.sampled_from(["First Forester", "Second Forester", "", None]),
-            "linear_ft": NUMBERS,
-            "acres": NUMBERS,
-            "trees": st.integers(0, 9),
-        }
-    ),
-    max_size=16,
-)
-PLACES = (("2026-0101", "@"), ("2026-0101", "A"), ("2026-0101", "B"), ("2026-0102", "@"))
-
-
-def exact(row: Mapping[str, Any], measure: str) -> Decimal:
-    """What a unit adds to a measure, by the rule's own words."""
-    if MEASURES.get(MEASUREMENTS.get(row["unit"], "")) != measure:
-        return Decimal(0)
-    text = str(row[measure] if row[measure] not in (None, "") else 0)
-    return Decimal(text).quantize(Decimal("0.0001"), ROUND_HALF_UP)
-
-
 @settings(max_examples=60, deadline=None)
 @given(UNITS)
 def test_totals_are_the_exact_sum_of_the_rounded_units(rows: list[dict[str, Any]]) -> None:
     found, _ = computed(rows, *PLACES)
 
-    once = list({(row["work_order"], row["object_id"]): row for row in reversed(rows)}.values())
-    for number, (work_order, extension) in enumerate(PLACES, start=1):
-        mine = [row for row in once if (row["work_order"], row["extension"] or "@") == (work_order, extension)]
+    for number, place in enumerate(PLACES, start=1):
+        mine = owned(rows, *PLACES)[place]
         assert found[number, False]["total_units"] == len(mine)
         for measure in MEASURES.values():
             assert found[number, False][f"total_{measure}"] == sum(exact(row, measure) for row in mine)
@@ -405,6 +325,8 @@ def test_every_breakdown_adds_up_to_its_total(rows: list[dict[str, Any]]) -> Non
         assert sum(row["permission_counts"].values()) == row["total_units"]
         assert sum(row["linear_ft_by_type"].values()) == row["total_linear_ft"]
         assert sum(row["acres_by_type"].values()) == row["total_acres"]
+        assert sum(row["trees_by_type"].values()) == row["total_trees"]
+        assert sum(row["pending_by_date"].values()) == row["units_pending"]
         planners = row["planner_distribution"].values()
         assert sum(planner["unit_count"] for planner in planners) == row["total_units"]
         for measure in MEASURES.values():

@@ -230,7 +230,7 @@ def test_columns_in_the_catalogue_are_those_of_the_database(shelf: Shelf) -> Non
 
 
 def test_assets_carry_their_columns() -> None:
-    for asset in ("daily_snapshots", *ROLL_UPS):
+    for asset in ("circuit_aggregates", "daily_snapshots", *ROLL_UPS):
         schema = next(s for s in defs.resolve_all_asset_specs() if s.key == dg.AssetKey(asset)).metadata
         assert "dagster/column_schema" in schema
 

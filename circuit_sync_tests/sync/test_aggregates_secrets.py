@@ -96,6 +96,7 @@ def test_whatever_columns_a_frame_has_only_the_known_ones_are_told() -> None:
         "unit": "SPM",
         "permission": "",
         "forester": "F",
+        "assessed": FREE_TEXT_MARKER,
         "linear_ft": FREE_TEXT_MARKER,
         "acres": 0,
         "trees": 0,
