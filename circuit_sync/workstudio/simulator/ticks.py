@@ -34,8 +34,6 @@ def tick(circuits: list[Circuit], seed: int, number: int, now: datetime, *, room
     it never grows beyond twice that.
     """
     rng = stream(seed, "tick", number)
-    if number % _SPLITS_EVERY == _SPLITS_FIRST:
-        _split_one(circuits, rng, now, founded=founded)
     follow(circuits, now, late=True)
     _plan(circuits, rng, now)
     _hear_from_landowners(circuits, rng, now)
@@ -44,13 +42,8 @@ def tick(circuits: list[Circuit], seed: int, number: int, now: datetime, *, room
     if rng.random() < 0.25:
         _open_one(circuits, seed, rng, now, room=room, founded=founded)
     follow(circuits, now, late=False)
-
-
-def _split_one(circuits: list[Circuit], rng: random.Random, now: datetime, *, founded: int) -> None:
-    """A main assessment in work is split, if the world may grow by as many circuits as that may take."""
-    candidates = [c for c in circuits if can_be_split(c)]
-    if candidates and len(circuits) + MOST_SPLITS <= founded * _GROWTH:
-        circuits += split_up(rng.choice(candidates), rng, now)
+    if number % _SPLITS_EVERY == _SPLITS_FIRST:
+        _split_one(circuits, rng, now, founded=founded)
 
 
 def _plan(circuits: list[Circuit], rng: random.Random, now: datetime) -> None:
@@ -94,6 +87,13 @@ def _open_one(
     circuit = WorkOrder(rng, seed, number, now).whole("ACTIV")
     circuit.miles_planned = 0.0
     circuits.append(circuit)
+
+
+def _split_one(circuits: list[Circuit], rng: random.Random, now: datetime, *, founded: int) -> None:
+    """A main assessment in work is split, if the world may grow by as many circuits as that may take."""
+    candidates = [c for c in circuits if can_be_split(c)]
+    if candidates and len(circuits) + MOST_SPLITS <= founded * _GROWTH:
+        circuits += split_up(rng.choice(candidates), rng, now)
 
 
 def open_work_orders(circuits: list[Circuit]) -> int:
