@@ -31,12 +31,13 @@ class Shape:
     """In what a split work order differs from one whose main assessment shows the exact sum of its splits.
 
     ``own``: the main one has miles of its own. ``first``: the status of the first split, if not the main
-    one's. ``listed``: whether there is a main one. The rest is as in ``Splits``.
+    one's. ``listed``: whether there is a main one. ``done``: all miles are planned. The rest is as in ``Splits``.
     """
 
     own: bool = False
     first: str | None = None
     listed: bool = True
+    done: bool = False
     contained: bool = True
     late: bool = False
     rounding: float = 0.0
@@ -58,6 +59,7 @@ _ACTIVE_SHAPES = (
     Shape(rounding=-0.1),
     Shape(late=True, own=True),
     Shape(),
+    Shape(first="QC", done=True, own=True),
     Shape(rounding=0.1, own=True),
     Shape(first="CLOSE"),
     Shape(own=True),
@@ -123,10 +125,12 @@ class WorkOrder:
         statuses = [status if rng.random() >= 0.05 else _SPLIT_GOES_AHEAD.get(status, status) for _ in extensions]
         statuses[0] = shape.first or statuses[0]
         stretches = parted(shared, [rng.uniform(0.3, 1) for _ in extensions])
-        splits = [self._circuit(*of_split) for of_split in zip(extensions, statuses, stretches, strict=True)]
+        splits = [
+            self._circuit(*of_split, done=shape.done) for of_split in zip(extensions, statuses, stretches, strict=True)
+        ]
         if not shape.listed:
             return splits
-        main = self._circuit(MAIN, status, own)
+        main = self._circuit(MAIN, status, own, done=shape.done)
         main.splits = Splits(splits, shape.contained, shape.late, shape.rounding, shape.repeats)
         if shape.contained:
             main.splits.shown = added_up(split.own for split in splits)
@@ -135,8 +139,8 @@ class WorkOrder:
     def _miles(self) -> float:
         return round(max(1.5, min(60.0, self._rng.lognormvariate(2.4, 0.7))), 2)
 
-    def _circuit(self, extension: str, status: str, miles: float) -> Circuit:
-        planned = round(miles * _share_planned(self._rng, status), 2)
+    def _circuit(self, extension: str, status: str, miles: float, *, done: bool = False) -> Circuit:
+        planned = miles if done else round(miles * _share_planned(self._rng, status), 2)
         circuit = new_circuit(
             self._rng,
             (self._seed, self._name, extension),
