@@ -210,19 +210,23 @@ def test_the_circuits_view_has_every_column_and_only_the_status_asked_for(client
 def test_the_planned_units_view_has_every_column_and_all_extensions_of_the_work_order(
     client: Client,
 ) -> None:
-    split = next(row for row in client.rows("CLOSE") if row["SS_EXT"] == "A")
-    answer = client.post(split["SS_WO"]).json()
-    assert tuple(answer["DataSet"]["Heading"]) == UNIT_HEADING
-    assert {row["SS_WO"] for row in rows_of(answer)} == {split["SS_WO"]}
-    assert {row["SS_EXT"] for row in rows_of(answer)} >= {"@", "A"}
+    rows = [row for code in STATUS_CODES for row in client.rows(code)]
+    split = {row["SS_WO"] for row in rows if row["SS_EXT"] == "C_b"}
+    assert split
+    for work_order in split:
+        answer = client.post(work_order).json()
+        assert tuple(answer["DataSet"]["Heading"]) == UNIT_HEADING
+        assert {row["SS_WO"] for row in rows_of(answer)} == {work_order}
+        planned = {row["SS_EXT"] for row in rows if row["SS_WO"] == work_order and row["VEGJOB_LENGTHCOMP"]}
+        assert {row["SS_EXT"] for row in rows_of(answer)} - {"@"} == planned - {"@", ""}
 
 
-def test_splits_share_the_work_order_of_a_main_assessment(client: Client) -> None:
+def test_splits_share_the_work_order_of_a_main_assessment_that_may_not_be_listed(client: Client) -> None:
     rows = [row for code in STATUS_CODES for row in client.rows(code)]
     mains = {row["SS_WO"] for row in rows if row["SS_EXT"] in ("@", "")}
     splits = [row for row in rows if row["SS_EXT"] not in ("@", "")]
-    assert splits
-    assert {row["SS_WO"] for row in splits} <= mains
+    with_main = [row for row in splits if row["SS_WO"] in mains]
+    assert len(splits) * 2 / 3 < len(with_main) < len(splits)
     assert {row["SS_JOBTYPE"] for row in splits} == {"Split_Assessment"}
 
 
@@ -274,7 +278,7 @@ def test_units_have_every_type_every_permission_and_a_repeat() -> None:
     permissions = {"Approved", "Refused", "Pending", "", None, "No Contact", "Deferred", UTILITY_APPROVAL}
     assert permissions <= {row["VEGUNIT_PERMSTAT"] for row in units}
     assert {"", None} <= {row["VEGUNIT_FORESTER"] for row in units}
-    identities = Counter(row["SSUNITS_OBJECTID"] for row in units)
+    identities = Counter((row["SS_EXT"], row["SSUNITS_OBJECTID"]) for row in units)
     assert set(identities.values()) == {1, 2}
 
 
@@ -312,6 +316,14 @@ def test_the_same_seed_makes_the_same_world_and_another_seed_another() -> None:
         advance(world, 30)
     assert everything(one) == everything(same)
     assert everything(one) != everything(other)
+
+
+def test_whether_units_were_asked_for_early_or_late_makes_no_difference() -> None:
+    early, late = World(5, 40), World(5, 40)
+    everything(early)
+    for world in (early, late):
+        advance(world, 60)
+    assert everything(early) == everything(late)
 
 
 @pytest.mark.parametrize("circuits", [0, -1, 20_001])
@@ -370,15 +382,17 @@ def test_circuits_leave_one_status_and_appear_in_another() -> None:
     assert moves >= {("ACTIV", "QC"), ("QC", "CLOSE"), ("QC", "REWRK"), ("REWRK", "QC")}
 
 
-def test_units_are_added_and_permissions_change_but_a_unit_stays_itself() -> None:
+def test_units_are_added_and_permissions_change_but_a_unit_stays_itself_whoever_holds_it() -> None:
     world = World(circuits=40)
     before = {row["SSUNITS_OBJECTID"]: row for wo in world.work_orders for row in rows_of(world.units_answer(wo))}
     advance(world, 60)
     after = {row["SSUNITS_OBJECTID"]: row for wo in world.work_orders for row in rows_of(world.units_answer(wo))}
+    may_change = {"VEGUNIT_PERMSTAT": None, "SS_EXT": None}
+    assert any(after[one]["SS_EXT"] != before[one]["SS_EXT"] for one in before)
     assert len(after) > len(before)
     assert any(after[one]["VEGUNIT_PERMSTAT"] != before[one]["VEGUNIT_PERMSTAT"] for one in before)
     for one, row in before.items():
-        assert {**after[one], "VEGUNIT_PERMSTAT": None} == {**row, "VEGUNIT_PERMSTAT": None}
+        assert {**after[one], **may_change} == {**row, **may_change}
 
 
 def test_a_permission_may_change_without_a_new_edit_date() -> None:
@@ -401,7 +415,8 @@ def test_a_permission_may_change_without_a_new_edit_date() -> None:
         world.circuits_answer("REWRK", AT + timedelta(hours=number))
         new_permissions, new_edited = permissions(), edited()
         unmarked += sum(
-            new_permissions[one] != old and new_edited[one] == old_edited[one] for one, old in old_permissions.items()
+            new_permissions.get(one) != old and new_edited[one] == old_edited[one]
+            for one, old in old_permissions.items()
         )
     assert unmarked
 

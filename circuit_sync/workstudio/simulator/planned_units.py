@@ -1,11 +1,11 @@
 """The planned units of an invented circuit, and how they are written as rows of the planned-units view.
 
-Only permission and assessment date are kept per unit. Type, measure and notes come from one stream of random
-numbers per circuit, in the order of its units, so that a unit stays what it was when more are added behind
-it.
+Only permission and assessment date are kept per unit. Type, measure and notes come from a stream of random
+numbers of its own, so that a unit stays what it was when more are added behind it or a split takes it over.
 """
 
 import random
+from collections.abc import Mapping
 from datetime import datetime, timedelta
 from typing import Any
 
@@ -52,10 +52,11 @@ def units_of(circuit: Circuit) -> list[Unit]:
     """The circuit's units, made up when first asked for: before its miles move on, or they were others."""
     if circuit.units is None:
         rng = stream(circuit.seed, "units", circuit.guid)
-        circuit.units = [
-            Unit(_permission(choose(rng, _FOUNDED)), circuit.edited_at - timedelta(days=rng.randrange(60)))
-            for _ in range(circuit.units_due)
-        ]
+        due = circuit.units_due
+        circuit.units = []
+        for _ in range(due):
+            assessed_at = circuit.opened_at - timedelta(days=rng.randrange(60))
+            circuit.units.append(_next_unit(circuit, _FOUNDED, assessed_at, rng))
     return circuit.units
 
 
@@ -64,7 +65,7 @@ def plan_miles(circuit: Circuit, miles: float, rng: random.Random, now: datetime
     units = units_of(circuit)
     circuit.miles_planned = round(min(circuit.total_miles, circuit.miles_planned + miles), 2)
     while len(units) < circuit.units_due:
-        units.append(Unit(_permission(choose(rng, _FRESH)), now))
+        units.append(_next_unit(circuit, _FRESH, now, rng))
 
 
 def settle_permissions(circuit: Circuit, at_most: int, rng: random.Random) -> bool:
@@ -76,27 +77,40 @@ def settle_permissions(circuit: Circuit, at_most: int, rng: random.Random) -> bo
 
 
 def unit_rows(circuit: Circuit) -> list[dict[str, Any]]:
-    """The rows of the circuit's units; about one in fifty comes twice."""
-    rng = stream(circuit.seed, "unit rows", circuit.guid)
-    rows = []
-    for number, unit in enumerate(units_of(circuit)):
-        row = _unit_row(rng, circuit, number, unit)
-        rows += [row, row] if rng.random() < 0.02 else [row]
-    return rows
+    """The rows of the circuit's units; about one in fifty comes twice. A few main ones repeat their splits' units."""
+    holders = [circuit]
+    if circuit.splits is not None and circuit.splits.repeats:
+        holders += circuit.splits.circuits
+    return [row for holder in holders for unit in units_of(holder) for row in _rows_of_unit(unit, circuit.extension)]
 
 
-def _unit_row(rng: random.Random, circuit: Circuit, number: int, unit: Unit) -> dict[str, Any]:
+def _next_unit(circuit: Circuit, permissions: Mapping[str, float], assessed_at: datetime, rng: random.Random) -> Unit:
+    """One unit more; one in thirty has no date."""
+    permission = _permission(choose(rng, permissions))
+    unit = Unit(circuit, circuit.units_numbered, permission, None if rng.random() < 1 / 30 else assessed_at)
+    circuit.units_numbered += 1
+    return unit
+
+
+def _rows_of_unit(unit: Unit, extension: str) -> list[dict[str, Any]]:
+    rng = stream(unit.origin.seed, "unit row", unit.origin.guid, unit.number)
+    row = _unit_row(rng, unit, extension)
+    return [row, row] if rng.random() < 0.02 else [row]
+
+
+def _unit_row(rng: random.Random, unit: Unit, extension: str) -> dict[str, Any]:
+    circuit, number = unit.origin, unit.number
     kind = _type(rng, circuit, number)
     row: dict[str, Any] = {
         "VEGJOB_REGION": circuit.region,
         "SS_WO": circuit.work_order,
-        "SS_EXT": circuit.extension,
+        "SS_EXT": extension,
         "VEGSTAT_LINENAME": circuit.line,
         "STATIONS_STATNAME": str(10 * (number + 1)),
         "UNITS_DESCRIPTIO": kind.name,
         "VEGUNIT_UNIT": kind.code,
         "VEGUNIT_FORESTER": _forester(rng, circuit),
-        "VEGUNIT_ASSDDATE": f"/Date({unit.assessed_at:%Y-%m-%d})/",
+        "VEGUNIT_ASSDDATE": _date(unit),
         "VEGUNIT_PERMSTAT": unit.permission,
         "SSUNITS_OBJECTID": guid_of("unit", circuit.guid, number),
         "VEGUNIT_ASSNOTE": landowner_note(rng) if rng.random() < 0.4 else "",
@@ -138,3 +152,9 @@ def _forester(rng: random.Random, circuit: Circuit) -> str | None:
 
 def _permission(name: str) -> str | None:
     return None if name == _NULL else name
+
+
+def _date(unit: Unit) -> str | None:
+    if unit.assessed_at is None:
+        return (None, "", "/Date(1899-12-30)/")[unit.number % 3]
+    return f"/Date({unit.assessed_at:%Y-%m-%d})/"

@@ -7,13 +7,16 @@ list of instants.
 import random
 from datetime import datetime
 
-from circuit_sync.workstudio.simulator.circuits import Circuit, new_work_order
+from circuit_sync.workstudio.simulator.circuits import Circuit
+from circuit_sync.workstudio.simulator.founding import WorkOrder
 from circuit_sync.workstudio.simulator.invention import circuit_comment, stream
 from circuit_sync.workstudio.simulator.planned_units import plan_miles, settle_permissions
+from circuit_sync.workstudio.simulator.splitting import MOST_SPLITS, can_be_split, follow, split_up
 
 MOST_TICKS = 5000
 """After so many a world stands still: about two years of a schedule, and its state file stays small."""
 _GROWTH = 2
+_SPLITS_FIRST, _SPLITS_EVERY = 2, 12
 _MOVES = (
     ("ACTIV", "QC"),
     ("ACTIV", "QC"),
@@ -31,12 +34,16 @@ def tick(circuits: list[Circuit], seed: int, number: int, now: datetime, *, room
     it never grows beyond twice that.
     """
     rng = stream(seed, "tick", number)
+    follow(circuits, now, late=True)
     _plan(circuits, rng, now)
     _hear_from_landowners(circuits, rng, now)
     if rng.random() < 0.4:
         _move_one(circuits, rng, now)
     if rng.random() < 0.25:
         _open_one(circuits, seed, rng, now, room=room, founded=founded)
+    follow(circuits, now, late=False)
+    if number % _SPLITS_EVERY == _SPLITS_FIRST:
+        _split_one(circuits, rng, now, founded=founded)
 
 
 def _plan(circuits: list[Circuit], rng: random.Random, now: datetime) -> None:
@@ -63,7 +70,7 @@ def _move_one(circuits: list[Circuit], rng: random.Random, now: datetime) -> Non
     of_source = [c for c in circuits if c.status == source]
     if (source == "ACTIV" and len(of_source) * 4 < len(circuits)) or (source == "QC" and len(of_source) < 3):
         return
-    ready = [c for c in of_source if c.miles_planned >= c.total_miles]
+    ready = [c for c in of_source if c.fully_planned]
     if ready:
         circuit = rng.choice(ready)
         circuit.status = target
@@ -77,9 +84,16 @@ def _open_one(
     if len(circuits) >= founded * _GROWTH or open_work_orders(circuits) >= room:
         return
     number = len({c.work_order for c in circuits})
-    for circuit in new_work_order(rng, seed, number, size=1, status="ACTIV", edited_at=now):
-        circuit.miles_planned = 0.0
-        circuits.append(circuit)
+    circuit = WorkOrder(rng, seed, number, now).whole("ACTIV")
+    circuit.miles_planned = 0.0
+    circuits.append(circuit)
+
+
+def _split_one(circuits: list[Circuit], rng: random.Random, now: datetime, *, founded: int) -> None:
+    """A main assessment in work is split, if the world may grow by as many circuits as that may take."""
+    candidates = [c for c in circuits if can_be_split(c)]
+    if candidates and len(circuits) + MOST_SPLITS <= founded * _GROWTH:
+        circuits += split_up(rng.choice(candidates), rng, now)
 
 
 def open_work_orders(circuits: list[Circuit]) -> int:

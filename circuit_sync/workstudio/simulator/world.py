@@ -9,8 +9,9 @@ from pathlib import Path
 from typing import Any
 
 from circuit_sync.domain.statuses import STATUS_CODES
-from circuit_sync.workstudio.simulator.circuits import Circuit, circuit_row, found_circuits
+from circuit_sync.workstudio.simulator.circuits import Circuit, circuit_row
 from circuit_sync.workstudio.simulator.course import Course, CourseFile, checked_size
+from circuit_sync.workstudio.simulator.founding import found_circuits
 from circuit_sync.workstudio.simulator.headings import DEFAULT_CIRCUITS, DEFAULT_SEED
 from circuit_sync.workstudio.simulator.planned_units import unit_rows
 from circuit_sync.workstudio.simulator.tables import circuits_table, units_table
