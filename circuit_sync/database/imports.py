@@ -85,7 +85,6 @@ def store_staged(connection: Connection, zone: str, now: datetime) -> dict[date,
     counted = {row.snapshot_date: row.rows for row in connection.execute(_COUNT)}
     connection.execute(_REPLACE)
     connection.execute(_IMPORT, {"zone": zone, "now": now})
-    dates = list(counted)
-    with dated_states(connection, [end_of(day) for day in dates], snapshots_of=dates):
-        keep_own_values(connection, dates)
+    with dated_states(connection, {day: end_of(day) for day in counted}, with_snapshots=True):
+        keep_own_values(connection, list(counted))
     return counted

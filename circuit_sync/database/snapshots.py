@@ -9,14 +9,13 @@ from datetime import date, datetime
 from sqlalchemy import Connection, text
 
 from circuit_sync.database.staging import nested_loops
-from circuit_sync.database.states import MEASURES, PROGRESS, STATE, dated_states
+from circuit_sync.database.states import MEASURES, PROGRESS, STATE, UNITS, dated_states
 
-_UNITS = ("total_units", "total_linear_ft", "total_trees", "units_approved", "units_refused", "units_pending")
 OWN = tuple(f"own_{name}" for name in MEASURES)
 WHOLE = tuple(f"work_order_{name}" for name in MEASURES)
 _COLUMNS = ", ".join((
     "circuit_id", "snapshot_date", "snapshot_type", *STATE, *PROGRESS, *OWN, *WHOLE, "main_circuit_id",
-    "splits_contained", *_UNITS, "units_pending_over_14_days", "oldest_pending_on", "as_of", "created_at",
+    "splits_contained", *UNITS, "units_pending_over_14_days", "oldest_pending_on", "as_of", "created_at",
 ))  # fmt: skip
 
 _REPLACE = text("""
@@ -28,24 +27,6 @@ _OPEN = "api_status <> 'CLOSE' AND NOT is_excluded AND departed_at IS NULL"
 _DATES = "CAST(:dates AS date[])"
 _UNTILS = "CAST(:untils AS timestamptz[])"
 
-_DATED_UNITS = text(f"""
-    CREATE TEMPORARY TABLE dated_units ON COMMIT DROP AS
-    SELECT a.circuit_id, {", ".join(f"a.{name}" for name in _UNITS)}, a.pending_by_date,
-           1 + width_bucket(a.aggregate_date - 1, {_DATES}) AS first_number,
-           coalesce(width_bucket(lead(a.aggregate_date) OVER (PARTITION BY a.circuit_id ORDER BY a.aggregate_date) - 1,
-                                 {_DATES}), cardinality({_DATES})) AS last_number
-    FROM (SELECT DISTINCT circuit_id FROM dated_states) AS s CROSS JOIN LATERAL (
-        SELECT * FROM circuit_aggregates
-        WHERE circuit_id = s.circuit_id AND NOT is_rollup AND aggregate_date <= ({_DATES})[cardinality({_DATES})]
-          AND aggregate_date >= coalesce((SELECT max(aggregate_date) FROM circuit_aggregates
-                                          WHERE circuit_id = s.circuit_id AND NOT is_rollup
-                                            AND aggregate_date <= ({_DATES})[1]), '-infinity')) AS a
-""")
-"""The totals of units last from the date of their aggregate to that of the next, like states (``dated_states``)."""
-
-_ANALYZE_UNITS = text("ANALYZE dated_units")
-_DROP_UNITS = text("DROP TABLE dated_units")
-
 # The keys of pending_by_date are ISO dates, which sort as texts, and "unknown".
 _PENDING = """FROM jsonb_object_keys(u.pending_by_date) AS key WHERE key COLLATE "C" BETWEEN '0' AND '9999-12-31'"""
 
@@ -55,7 +36,7 @@ _TAKE = text(f"""
            {", ".join(f"s.{name}" for name in (*STATE, *PROGRESS))},
            {", ".join(f"CASE WHEN m.contained THEN m.own_{name} ELSE s.{name} END" for name in MEASURES)},
            {", ".join(f"CASE WHEN m.contained THEN m.{name} END" for name in MEASURES)}, w.circuit_id, m.contained,
-           {", ".join(f"coalesce(u.{name}, 0)" for name in _UNITS)},
+           {", ".join(f"coalesce(u.{name}, 0)" for name in UNITS)},
            CASE WHEN u.pending_by_date <> '{{}}' THEN (
                SELECT coalesce(sum((u.pending_by_date ->> key)::int), 0) {_PENDING}
                AND key COLLATE "C" < to_char(({_DATES})[s.number] - 14, 'YYYY-MM-DD')) ELSE 0 END,
@@ -110,11 +91,11 @@ def replace_snapshots(
     ``snapshots`` and, if there are any among them, ``imported`` ones.
 
     Circuits closed, excluded or departed then are left out; what was imported is kept. ``untils``: the last instant
-    that counts for each date; if it is to come, the state now counts. ``dated_states`` must hold these instants.
+    that counts for each date; if it is to come, the state now counts. ``dated_states`` holds these instants.
     """
     dates = sorted(untils)
     connection.execute(_REPLACE, {"dates": dates})
-    _take(connection, "daily", dates, [untils[day] for day in dates], now)
+    _take(connection, "daily", untils, now)
     per_date = {day: {"snapshots": 0} for day in dates}
     for row in connection.execute(_COUNT, {"dates": dates}):
         per_date[row.snapshot_date]["snapshots"] = row.snapshots
@@ -127,16 +108,16 @@ def take_now(
     connection: Connection, kind: str, day: date, now: datetime, work_orders: Sequence[str] | None = None
 ) -> int:
     """A snapshot of ``kind`` of every open circuit as it is now, or of those of ``work_orders``; how many."""
-    with dated_states(connection, [now], work_orders=work_orders):
-        return _take(connection, kind, [day], [now], now)
+    with dated_states(connection, {day: now}, work_orders=work_orders):
+        return _take(connection, kind, {day: now}, now)
 
 
 def snapshot_status_changes(connection: Connection, day: date, now: datetime) -> None:
     """A ``status_change`` snapshot of every circuit whose status this transaction changes (table ``changes``)."""
     moved = connection.execute(_MOVED).all()
     if moved:
-        with dated_states(connection, [now], work_orders=[row.work_order for row in moved]):
-            _take(connection, "status_change", [day], [now], now, circuits=[row.id for row in moved])
+        with dated_states(connection, {day: now}, work_orders=[row.work_order for row in moved]):
+            _take(connection, "status_change", {day: now}, now, circuits=[row.id for row in moved])
 
 
 def keep_own_values(connection: Connection, dates: Sequence[date]) -> None:
@@ -154,18 +135,11 @@ def history_begins(connection: Connection) -> datetime | None:
 def _take(
     connection: Connection,
     kind: str,
-    dates: Sequence[date],
-    untils: Sequence[datetime],
+    untils: Mapping[date, datetime],
     now: datetime,
     circuits: Sequence[int] | None = None,
 ) -> int:
-    of_dates = {"dates": list(dates)}
-    with nested_loops(connection, allowed=True):
-        connection.execute(_DATED_UNITS, of_dates)
-    connection.execute(_ANALYZE_UNITS)
+    dates = sorted(untils)
+    parameters = {"dates": dates, "untils": [untils[day] for day in dates], "type": kind, "now": now}
     with nested_loops(connection, allowed=False):
-        taken = connection.execute(
-            _TAKE, of_dates | {"untils": list(untils), "type": kind, "now": now, "circuits": circuits}
-        )
-    connection.execute(_DROP_UNITS)
-    return taken.rowcount
+        return connection.execute(_TAKE, parameters | {"circuits": circuits}).rowcount

@@ -1,9 +1,10 @@
-"""What circuits were at the ends of several dates, from history; and the own values of work orders that are split.
+"""What circuits were at the ends of several dates, from history, with their totals of units; and the own values of work
+orders that are split.
 
-Both lie in temporary tables until the transaction ends, numbered by date from 1 on, so that many dates cost one pass.
+All lie in temporary tables until the transaction ends, numbered by date from 1 on, so that many dates cost one pass.
 """
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from datetime import date, datetime
 
@@ -15,9 +16,12 @@ STATE = ("region_id", "taken_by", "api_status", "workflow_stage")
 PROGRESS = ("total_miles", "miles_planned", "percent_complete", "total_acres")
 MEASURES = ("total_miles", "miles_planned", "total_acres")
 
+UNITS = ("total_units", "total_linear_ft", "total_trees", "units_approved", "units_refused", "units_pending")
+
 _COLUMNS = ", ".join(
     f"h.{name}" for name in (*STATE, *PROGRESS, "is_excluded", "departed_at", "valid_from", "valid_to")
 )
+_DATES = "CAST(:dates AS date[])"
 _UNTILS = "CAST(:untils AS timestamptz[])"
 
 _STATES = text(f"""
@@ -53,6 +57,31 @@ _STATES_OF_SNAPSHOTS = text(f"""
         WHERE k.circuit_id = s.circuit_id AND d.number BETWEEN k.first_number AND k.last_number)
 """)
 
+_UNITS = text(f"""
+    CREATE TEMPORARY TABLE dated_units ON COMMIT DROP AS
+    SELECT a.circuit_id, {", ".join(f"a.{name}" for name in UNITS)}, a.pending_by_date,
+           1 + width_bucket(a.aggregate_date - 1, {_DATES}) AS first_number,
+           coalesce(width_bucket(lead(a.aggregate_date) OVER (PARTITION BY a.circuit_id ORDER BY a.aggregate_date) - 1,
+                                 {_DATES}), cardinality({_DATES})) AS last_number
+    FROM (SELECT DISTINCT circuit_id FROM dated_states) AS s CROSS JOIN LATERAL (
+        SELECT * FROM circuit_aggregates
+        WHERE circuit_id = s.circuit_id AND NOT is_rollup AND aggregate_date <= ({_DATES})[cardinality({_DATES})]
+          AND aggregate_date >= coalesce((SELECT max(aggregate_date) FROM circuit_aggregates
+                                          WHERE circuit_id = s.circuit_id AND NOT is_rollup
+                                            AND aggregate_date <= ({_DATES})[1]), '-infinity')) AS a
+""")
+"""The totals of units last from the date of their aggregate to that of the next."""
+
+
+def contained(splits: str, main: str) -> str:
+    """SQL: whether ``splits`` are contained in ``main``, two aliases with ``total_miles`` (behaviour 19)."""
+    return f"""
+        CASE coalesce((SELECT value FROM database_settings WHERE name = 'mains_contain_splits'), 'auto')
+            WHEN 'yes' THEN true WHEN 'no' THEN false
+            ELSE NOT ({splits}.total_miles > {main}.total_miles * 1.1 AND {splits}.total_miles > {main}.total_miles + 1)
+        END"""
+
+
 _MAINS = text(f"""
     CREATE TEMPORARY TABLE dated_mains ON COMMIT DROP AS
     WITH parts AS (
@@ -65,9 +94,7 @@ _MAINS = text(f"""
         SELECT DISTINCT ON (number, work_order) * FROM parts WHERE extension = '@'
         ORDER BY number, work_order, departed_at IS NOT NULL, api_status = 'CLOSE', job_guid COLLATE "C")
     SELECT number, work_order, m.circuit_id,
-           CASE coalesce((SELECT value FROM database_settings WHERE name = 'mains_contain_splits'), 'auto')
-               WHEN 'yes' THEN true WHEN 'no' THEN false
-               ELSE NOT (s.total_miles > m.total_miles * 1.1 AND s.total_miles > m.total_miles + 1) END AS contained,
+           {contained("s", "m")} AS contained,
            {", ".join(f"greatest(m.{name}, s.{name}) AS {name}" for name in MEASURES)},
            {", ".join(f"greatest(m.{name}, s.{name}) - s.{name} AS own_{name}" for name in MEASURES)}
     FROM mains AS m JOIN splits AS s USING (number, work_order)
@@ -76,32 +103,37 @@ _MAINS = text(f"""
 miles of its splits too. The measures are the work order's, ``own_…`` the main one's less its splits'.
 """
 
-_ANALYZE = [text(f"ANALYZE {table}") for table in ("dated_states", "dated_mains")]
-_DROP = text("DROP TABLE dated_mains, dated_states")
+_ANALYZE = {table: text(f"ANALYZE {table}") for table in ("dated_states", "dated_units", "dated_mains")}
+_DROP = text("DROP TABLE dated_mains, dated_units, dated_states")
 
 
 @contextmanager
 def dated_states(
     connection: Connection,
-    untils: Sequence[datetime],
+    untils: Mapping[date, datetime],
     *,
     work_orders: Sequence[str] | None = None,
-    snapshots_of: Sequence[date] = (),
+    with_snapshots: bool = False,
 ) -> Iterator[None]:
-    """Meanwhile ``dated_states`` and ``dated_mains`` hold all circuits as of ``untils``, which ascend.
+    """Meanwhile ``dated_states``, ``dated_units`` and ``dated_mains`` hold all circuits as of ``untils``: for each date
+    its last instant that counts.
 
-    ``work_orders``: only circuits of these. ``snapshots_of``: the dates of ``untils``; what history does not know of
-    them is read from their snapshots (which a migration or an import brings).
+    ``work_orders``: only circuits of these. ``with_snapshots``: what history does not know of the dates is read from
+    their snapshots (which an import brings, or other programs).
     """
-    untils = list(untils)
-    parameters = {"untils": untils, "work_orders": None if work_orders is None else list(work_orders)}
+    dates = sorted(untils)
+    parameters = {"dates": dates, "untils": [untils[day] for day in dates]}
+    chosen = {"work_orders": None if work_orders is None else list(work_orders)}
     with nested_loops(connection, allowed=True):
-        connection.execute(_STATES, parameters)
-    connection.execute(_ANALYZE[0])
+        connection.execute(_STATES, parameters | chosen)
+    if with_snapshots:
+        connection.execute(_STATES_OF_SNAPSHOTS, parameters)
+    connection.execute(_ANALYZE["dated_states"])
+    with nested_loops(connection, allowed=True):
+        connection.execute(_UNITS, parameters)
+    connection.execute(_ANALYZE["dated_units"])
     with nested_loops(connection, allowed=False):
-        if snapshots_of:
-            connection.execute(_STATES_OF_SNAPSHOTS, {"dates": list(snapshots_of)})
         connection.execute(_MAINS)
-    connection.execute(_ANALYZE[1])
+    connection.execute(_ANALYZE["dated_mains"])
     yield
     connection.execute(_DROP)

@@ -254,8 +254,6 @@ circuit_aggregates = Table(
     _json("permission_counts"),
     _json("planner_distribution"),
     Column("computed_at", INSTANT, nullable=False, server_default=NOW),
-    _json("trees_by_type"),
-    _json("pending_by_date"),
     UniqueConstraint("circuit_id", "aggregate_date", "is_rollup"),
 )
 

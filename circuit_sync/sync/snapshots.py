@@ -80,7 +80,7 @@ def take_snapshots(session: Session, sync_id: int) -> SnapshotResult:
         add_ui_states(connection, now)
         record_history(connection, now)
         untils = {day: end_of(day) - _INSTANT for day in dates}
-        with dated_states(connection, [untils[day] for day in dates]):
+        with dated_states(connection, untils):
             per_date = replace_snapshots(connection, untils, now)
         since = history_begins(connection)
         message = _before_history(

@@ -157,7 +157,7 @@ class Books:
     def take(self, *days: date) -> None:
         with self.desk.database.transaction() as connection:
             untils = {day: end_of(day) - INSTANT for day in days}
-            with dated_states(connection, list(untils.values())):
+            with dated_states(connection, untils):
                 replace_snapshots(connection, untils, end_of(days[-1]))
             replace_rollups(connection, days, end_of(days[-1]))
 
