@@ -2,7 +2,7 @@
 
 import dagster as dg
 
-from circuit_sync.orchestration import recovery, retention, schedules, sensors, weekly
+from circuit_sync.orchestration import recovery, retention, schedules, sensors
 from circuit_sync.orchestration.aggregates import circuit_aggregates
 from circuit_sync.orchestration.checks import asset_checks
 from circuit_sync.orchestration.circuits import circuits
@@ -35,7 +35,6 @@ defs = dg.Definitions(
         sync_circuits,
         sync_circuit_aggregates,
         create_daily_snapshots,
-        weekly.create_weekly_rollups,
         preview_circuits,
         sync_work_orders,
         retention.prune_events,
@@ -50,7 +49,6 @@ defs = dg.Definitions(
     sensors=[
         sensors.aggregates_after_circuits,
         sensors.snapshots_after_sync,
-        weekly.weeks_after_days,
         sensors.departed_circuits,
         recovery.close_abandoned_syncs,
         recovery.retry_failed_syncs,

@@ -1,7 +1,7 @@
 """Reading the roll-ups, with the names of regions and users: what pictures, tables and the report show."""
 
 from collections.abc import Sequence
-from datetime import date
+from datetime import date, datetime
 from typing import Any
 
 from sqlalchemy import Connection, text
@@ -40,6 +40,13 @@ _IMPORTED = text("""
     ORDER BY day
 """)
 
+_ROLLED_UP_AT = {
+    table: text(f"""
+        SELECT DISTINCT snapshot_date FROM {table} WHERE snapshot_date >= :first AND computed_at = :instant
+    """)
+    for table in ("regional_daily", "planner_daily")
+}
+
 Lines = list[dict[str, Any]]
 
 
@@ -72,6 +79,11 @@ def extent(connection: Connection) -> tuple[date, date] | None:
 def imported_dates(connection: Connection, days: Sequence[date]) -> list[date]:
     """Those of ``days`` whose snapshots came from another system."""
     return list(connection.scalars(_IMPORTED, {"days": list(days)}))
+
+
+def rolled_up_at(connection: Connection, table: str, first: date, instant: datetime) -> list[date]:
+    """The dates from ``first`` on whose rows in ``table`` were computed at ``instant``."""
+    return list(connection.scalars(_ROLLED_UP_AT[table], {"first": first, "instant": instant}))
 
 
 def _rows(connection: Connection, statement: Any, **parameters: Any) -> Lines:

@@ -32,6 +32,11 @@ def latest_weekday(day: date) -> date:
     return day - timedelta(days=max(0, day.weekday() - 4))
 
 
+def next_weekday(day: date) -> date:
+    """``day`` itself, or the Monday after if it is a weekend."""
+    return day if is_weekday(day) else day + timedelta(days=7 - day.weekday())
+
+
 def previous_weekday(day: date) -> date:
     """The last weekday before ``day``."""
     return latest_weekday(day - timedelta(days=1))
