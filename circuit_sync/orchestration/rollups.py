@@ -48,9 +48,10 @@ Events = Iterator[dg.Output[None] | dg.AssetMaterialization]
 def materialisations(rolled_up: Mapping[str, RollUp]) -> Iterator[dg.AssetMaterialization]:
     """What each roll-up says of each of its periods, whatever computed it."""
     for table, found in rolled_up.items():
+        asset = asset_key(table)
         for period in found.lines:
             key = (monday_of(period) if table in WEEKLY else period).isoformat()
-            yield dg.AssetMaterialization(asset_key(table), partition=key, metadata=_told(found, period, key))
+            yield dg.AssetMaterialization(asset, partition=key, metadata=_told(found, period, key))
 
 
 def _told(found: RollUp, period: date, key: str) -> metadata.Metadata:
