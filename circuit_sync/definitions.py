@@ -2,7 +2,7 @@
 
 import dagster as dg
 
-from circuit_sync.orchestration import recovery, retention, schedules, sensors, weekly
+from circuit_sync.orchestration import recovery, retention, schedules, sensors
 from circuit_sync.orchestration.aggregates import circuit_aggregates
 from circuit_sync.orchestration.checks import asset_checks
 from circuit_sync.orchestration.circuits import circuits
@@ -17,7 +17,13 @@ from circuit_sync.orchestration.jobs import (
 )
 from circuit_sync.orchestration.progress import progress_logger
 from circuit_sync.orchestration.resources import workplace
-from circuit_sync.orchestration.rollups import planner_daily, planner_weekly, regional_daily, regional_weekly
+from circuit_sync.orchestration.rollups import (
+    planner_daily,
+    planner_weekly,
+    regional_daily,
+    regional_weekly,
+    season_daily,
+)
 from circuit_sync.orchestration.snapshots import daily_snapshots
 
 defs = dg.Definitions(
@@ -29,13 +35,13 @@ defs = dg.Definitions(
         planner_daily,
         regional_weekly,
         planner_weekly,
+        season_daily,
     ],
     asset_checks=asset_checks,
     jobs=[
         sync_circuits,
         sync_circuit_aggregates,
         create_daily_snapshots,
-        weekly.create_weekly_rollups,
         preview_circuits,
         sync_work_orders,
         retention.prune_events,
@@ -50,7 +56,6 @@ defs = dg.Definitions(
     sensors=[
         sensors.aggregates_after_circuits,
         sensors.snapshots_after_sync,
-        weekly.weeks_after_days,
         sensors.departed_circuits,
         recovery.close_abandoned_syncs,
         recovery.retry_failed_syncs,

@@ -141,6 +141,19 @@ def test_sync_all_does_the_three_in_their_order_and_status_shows_them(
     assert "sync log" in out
 
 
+def test_a_date_before_history_is_taken_and_told_to_be_empty(configured: dict[str, str]) -> None:
+    """In a process of its own: it loads the definitions after it has found where partitions begin."""
+    command = [sys.executable, "-m", "circuit_sync.cli", "sync", "snapshots", "--date", "2026-02-02"]
+    ended = subprocess.run(command, env=configured, capture_output=True, text=True, check=False)
+    assert ended.returncode == 0, ended.stderr
+    assert "warning: no snapshot for 2026-02-02" in ended.stdout
+    with prepared_environment(load_settings()), persistent_instance() as instance:
+        for asset in ("daily_snapshots", "regional_daily", "regional_weekly"):
+            (record,) = instance.fetch_materializations(dg.AssetKey(asset), limit=2).records
+            assert record.asset_materialization is not None
+            assert next(iter(record.asset_materialization.metadata)) == "empty", "as it is stored, it comes first"
+
+
 def test_a_preview_shows_lines_and_stores_nothing(
     configured: dict[str, str], circuit_sync: Command, database_url: str
 ) -> None:

@@ -6,11 +6,17 @@ import sys
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
+import dagster as dg
 import pytest
 from cryptography.fernet import Fernet
 
 from circuit_sync.cli import main
+from circuit_sync.orchestration.execution import persistent_instance
+from circuit_sync.orchestration.local import prepared_environment
+from circuit_sync.orchestration.metadata import plain
+from circuit_sync.settings import load_settings
 from circuit_sync.workstudio.simulator import Simulator, environment
 from circuit_sync_tests.scenery import Desk
 
@@ -256,6 +262,52 @@ def test_snapshots_are_imported_taken_and_reported(circuits: Desk, circuit_sync:
     nowhere = circuit_sync("report", "--week", "2026-02-25", "--output", "/nowhere/page.html")
     assert (nowhere.status, nowhere.err.count("\n")) == (2, 1)
     assert "/nowhere/page.html cannot be written" in nowhere.err
+
+
+def shown(asset: str) -> dict[str, dict[str, Any]]:
+    """What each partition of an asset says in Dagster."""
+    with prepared_environment(load_settings(), calls_workstudio=False), persistent_instance() as instance:
+        found = instance.fetch_materializations(dg.AssetKey(asset), limit=100).records
+    return {str(record.partition_key): plain(record.asset_materialization.metadata) for record in found}  # type: ignore[union-attr]
+
+
+def test_imported_dates_and_their_weeks_are_green_and_say_where_they_come_from(
+    circuits: Desk, circuit_sync: Command, tmp_path: Path
+) -> None:
+    file = tmp_path / "older.csv"
+    head = "snapshot_date,work_order,extension,region,api_status,total_miles,miles_planned\n"
+    file.write_text(f"{head}2025-12-30,{WO},@,Lancaster,ACTIV,100,10\n2026-02-27,{WO},@,Lancaster,ACTIV,100,12.5\n")
+
+    imported = circuit_sync("snapshots", "import", str(file))
+
+    dates, weeks = {"2025-12-30", "2026-02-27"}, {"2025-12-29", "2026-02-23"}
+    assert "the dates before 2026-03-02 once it is started again" in imported.err
+    snapshots = shown("daily_snapshots")
+    assert {day: (told["snapshots"], told["imported"]) for day, told in snapshots.items()} == dict.fromkeys(
+        dates, (1, 1)
+    )
+    for asset, partitions in {
+        "regional_daily": dates,
+        "planner_daily": dates,
+        "regional_weekly": weeks,
+        "planner_weekly": weeks,
+    }.items():
+        told = shown(asset)
+        assert set(told) == partitions
+        assert {line["imported"] for line in told.values()} == dates
+        assert max(told.values(), key=lambda line: line["miles_planned"])["miles_planned_change"] == 2.5
+
+
+def test_an_import_before_the_first_partition_that_is_set_says_so(
+    circuits: Desk, circuit_sync: Command, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("CIRCUIT_SYNC_FIRST_SNAPSHOT", "2026-01-01")
+    file = tmp_path / "older.csv"
+    head = "snapshot_date,work_order,extension,api_status,total_miles,miles_planned\n"
+    file.write_text(f"{head}2025-12-30,{WO},@,ACTIV,100,10\n")
+    imported = circuit_sync("snapshots", "import", str(file))
+    assert imported.out.startswith("1 snapshots of 1 dates were imported")
+    assert imported.err == "Dagster shows dates from 2026-01-01 on, as CIRCUIT_SYNC_FIRST_SNAPSHOT says\n"
 
 
 def test_a_file_with_faults_is_refused_with_a_line_for_each(

@@ -2,8 +2,7 @@
 
 from circuit_sync.cli import terminal
 from circuit_sync.cli.overview import show_overview
-from circuit_sync.cli.runs import at_work
-from circuit_sync.orchestration.resources import looking
+from circuit_sync.orchestration.local import prepared_environment
 from circuit_sync.settings import load_settings
 
 
@@ -12,11 +11,16 @@ def run_demo(*, verbose: bool) -> int:
     settings = load_settings()
     server = settings.workstudio_base_url or "the bundled simulator (an invented WorkStudio)"
     database = "the configured PostgreSQL" if settings.circuit_sync_database_url else "an embedded PostgreSQL"
-    with at_work(settings, verbose=verbose) as runner:
-        terminal.note(f"one whole sync from {server} into {database}, each step a Dagster run")
-        status = runner.everything(settings.workstudio_statuses)
-        with looking() as session:
-            show_overview(session)
+    with prepared_environment(settings):
+        # The definitions are loaded where the first partition is known.
+        from circuit_sync.cli.runs import at_work
+        from circuit_sync.orchestration.resources import looking
+
+        with at_work(verbose=verbose) as runner:
+            terminal.note(f"one whole sync from {server} into {database}, each step a Dagster run")
+            status = runner.everything(settings.workstudio_statuses)
+            with looking() as session:
+                show_overview(session)
     if status == 0:
         terminal.say(
             "Done. Go on with `make dev`: the Dagster UI on http://127.0.0.1:3000 shows these runs, their partitions"

@@ -12,25 +12,23 @@ from circuit_sync.cli.results import show_aggregates, show_circuits, show_previe
 from circuit_sync.definitions import defs
 from circuit_sync.domain.eastern import eastern_date, latest_weekday
 from circuit_sync.orchestration.execution import Outcome, persistent_instance, run_job, tags_of_our_runs
-from circuit_sync.orchestration.local import prepared_environment
 from circuit_sync.orchestration.partitions import status_ranges, weekday_keys
 from circuit_sync.orchestration.progress import unheard_retries
 from circuit_sync.orchestration.recovery import close_what_died
 from circuit_sync.orchestration.resources import looking
-from circuit_sync.settings import Settings
 from circuit_sync.sync.due import statuses_needing_aggregates
 
 Config = Mapping[str, Any]
 
 
 @contextmanager
-def at_work(settings: Settings, *, verbose: bool, calls_workstudio: bool = True) -> Iterator["Runner"]:
-    """A runner with everything that its runs need, for as long as the context lasts.
+def at_work(*, verbose: bool) -> Iterator["Runner"]:
+    """A runner, in a prepared environment, for as long as the context lasts.
 
     What earlier runs left behind when they were killed is closed first: no daemon may be there to do it.
     """
     heard = nullcontext() if verbose else unheard_retries()
-    with prepared_environment(settings, calls_workstudio=calls_workstudio), heard, persistent_instance() as instance:
+    with heard, persistent_instance() as instance:
         for line in close_what_died(instance, tags_of_our_runs(defs)):
             terminal.note(line)
         yield Runner(instance, verbose=verbose)

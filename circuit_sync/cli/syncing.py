@@ -1,6 +1,7 @@
 """``circuit-sync sync …``: each command is a run of a Dagster job in this process, which the UI shows."""
 
 from collections.abc import Callable
+from datetime import date
 from typing import TYPE_CHECKING, Annotated
 
 import typer
@@ -90,7 +91,7 @@ def snapshots(
     def work(runner: "Runner") -> int:
         return runner.snapshots(*span)
 
-    _run(load_settings(), work, verbose=verbose, calls_workstudio=False)
+    _run(load_settings(), work, verbose=verbose, calls_workstudio=False, asked_from=span[0])
 
 
 @app.command(name="all")
@@ -104,11 +105,22 @@ def everything(verbose: Verbose = False) -> None:
     _run(settings, work, verbose=verbose)
 
 
-def _run(settings: Settings, work: "Callable[[Runner], int]", *, verbose: bool, calls_workstudio: bool = True) -> None:
-    from circuit_sync.cli.runs import at_work
+def _run(
+    settings: Settings,
+    work: "Callable[[Runner], int]",
+    *,
+    verbose: bool,
+    calls_workstudio: bool = True,
+    asked_from: date | None = None,
+) -> None:
+    from circuit_sync.orchestration.local import prepared_environment
 
-    with at_work(settings, verbose=verbose, calls_workstudio=calls_workstudio) as runner:
-        status = work(runner)
+    with prepared_environment(settings, calls_workstudio=calls_workstudio, asked_from=asked_from):
+        # The definitions are loaded where the first partition is known.
+        from circuit_sync.cli.runs import at_work
+
+        with at_work(verbose=verbose) as runner:
+            status = work(runner)
     raise typer.Exit(status)
 
 

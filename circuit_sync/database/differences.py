@@ -75,8 +75,8 @@ _CORRECT_MAINS = text(f"""
           AND NOT EXISTS (SELECT 1 {_EARLIER} = s.circuit_id AND snapshot_date < s.snapshot_date)) AS seen ON true
     WHERE m.is_main AND d.id = m.id
 """)
-"""``p`` is a main assessment's snapshot before, ``b`` the last before that contained its splits, or had none. In between
-it counted for itself. Units move from it to a split that is new: they are no change for either.
+"""``p`` is a main assessment's snapshot before, ``b`` the last before that contained its splits, or had none. In
+between it counted for itself. Units move from it to a split that is new: they are no change for either.
 """
 
 _MAINS_NEXT = """(

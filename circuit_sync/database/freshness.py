@@ -21,6 +21,8 @@ _FIRST_SYNC = text("""
     WHERE sync_type = 'circuit_list' AND sync_status IN ('completed', 'warning')
 """)
 
+_FIRST_SNAPSHOT = text("SELECT min(snapshot_date) FROM circuit_snapshots WHERE snapshot_type = 'daily'")
+
 _SNAPSHOT_DATES = text("""
     SELECT DISTINCT CAST(d.value AS date)
     FROM sync_logs AS l, LATERAL jsonb_array_elements_text(l.context -> 'dates') AS d
@@ -36,6 +38,12 @@ def status_ages(connection: Connection, statuses: Sequence[str]) -> list[dict[st
 def first_sync(connection: Connection) -> datetime | None:
     """When circuits were synced for the first time: before it there was nothing to take a snapshot of."""
     found: datetime | None = connection.scalar(_FIRST_SYNC)
+    return found
+
+
+def first_snapshot(connection: Connection) -> date | None:
+    """The earliest date that has snapshots."""
+    found: date | None = connection.scalar(_FIRST_SNAPSHOT)
     return found
 
 

@@ -44,6 +44,15 @@ _IMPORTED = text("""
     ORDER BY day
 """)
 
+_SEASON_DAYS = text(f"""
+    SELECT {_REGION}, d.*, p.finish_on, p.miles_per_week, p.needed_miles_per_week, p.projected_end, p.is_overdue
+    FROM season_daily AS d
+    JOIN season_progress AS p ON p.snapshot_date = d.snapshot_date
+        AND coalesce(p.region_id, 0) = coalesce(d.region_id, 0) AND coalesce(p.season, 0) = coalesce(d.season, 0)
+    {_WITH_NAMES}
+    WHERE d.snapshot_date BETWEEN :first AND :last ORDER BY d.snapshot_date, d.season DESC NULLS LAST, region
+""")
+
 Lines = list[dict[str, Any]]
 
 
@@ -55,6 +64,11 @@ def regional_days(connection: Connection, first: date, last: date) -> Lines:
 def planner_days(connection: Connection, first: date, last: date) -> Lines:
     """``planner_daily`` from ``first`` to ``last``; ``planner`` is the user's name where the planner is linked."""
     return _rows(connection, _PLANNER_DAYS, first=first, last=last)
+
+
+def season_days(connection: Connection, first: date, last: date) -> Lines:
+    """``season_daily`` from ``first`` to ``last``, with each region's name and what ``season_progress`` says of it."""
+    return _rows(connection, _SEASON_DAYS, first=first, last=last)
 
 
 def regional_weeks(connection: Connection, first: date, last: date) -> Lines:

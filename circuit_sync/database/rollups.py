@@ -64,30 +64,21 @@ _ADD_PLANNERS = text(f"""
     FROM dated_snapshots GROUP BY snapshot_date, lower(taken_by), region_id
 """)
 
-ROLLUPS = {"regional_daily": (_DROP_REGIONS, _ADD_REGIONS), "planner_daily": (_DROP_PLANNERS, _ADD_PLANNERS)}
+_ROLLUPS = {"regional_daily": (_DROP_REGIONS, _ADD_REGIONS), "planner_daily": (_DROP_PLANNERS, _ADD_PLANNERS)}
 
 
 def replace_rollups(
-    connection: Connection, dates: Sequence[date], now: datetime, names: Sequence[str] = tuple(ROLLUPS)
+    connection: Connection, dates: Sequence[date], now: datetime, names: Sequence[str] = tuple(_ROLLUPS)
 ) -> list[date]:
     """Computes the roll-ups ``names`` anew, of all weekdays from the first to the last of ``dates`` and of the dates
-    whose differences refer to these; returns those dates, in their order.
+    whose differences refer to these; returns the dates that were computed, in their order. A planner is one, in
+    whatever case the name is written.
     """
     connection.execute(_ONE_AT_A_TIME)
     replaced = sorted({*weekdays_between(min(dates), max(dates)), *dates_that_refer(connection, max(dates))})
     with dated_snapshots(connection, replaced), nested_loops(connection, allowed=False):
         for name in names:
-            drop, add = ROLLUPS[name]
+            drop, add = _ROLLUPS[name]
             connection.execute(drop, {"dates": replaced})
             connection.execute(add, {"now": now})
     return replaced
-
-
-def replace_regional_daily(connection: Connection, dates: Sequence[date], now: datetime) -> None:
-    """``replace_rollups`` of the regions alone."""
-    replace_rollups(connection, dates, now, ["regional_daily"])
-
-
-def replace_planner_daily(connection: Connection, dates: Sequence[date], now: datetime) -> None:
-    """``replace_rollups`` of the planners alone; a planner is one, in whatever case the name is written."""
-    replace_rollups(connection, dates, now, ["planner_daily"])

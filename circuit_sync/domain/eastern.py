@@ -1,5 +1,6 @@
 """Dates in Eastern Time, the zone every schedule, snapshot and aggregate is dated in."""
 
+from collections.abc import Iterable
 from datetime import date, datetime, time, timedelta
 from zoneinfo import ZoneInfo
 
@@ -22,6 +23,11 @@ def end_of(day: date) -> datetime:
     return midnight(day + timedelta(days=1))
 
 
+def last_instants(days: Iterable[date]) -> dict[date, datetime]:
+    """Each of ``days`` with the last instant that belongs to it."""
+    return {day: end_of(day) - timedelta(microseconds=1) for day in days}
+
+
 def is_weekday(day: date) -> bool:
     """Monday to Friday."""
     return day.weekday() < 5
@@ -30,6 +36,11 @@ def is_weekday(day: date) -> bool:
 def latest_weekday(day: date) -> date:
     """``day`` itself, or the Friday before if it is a weekend."""
     return day - timedelta(days=max(0, day.weekday() - 4))
+
+
+def next_weekday(day: date) -> date:
+    """``day`` itself, or the Monday after if it is a weekend."""
+    return day if is_weekday(day) else day + timedelta(days=7 - day.weekday())
 
 
 def previous_weekday(day: date) -> date:

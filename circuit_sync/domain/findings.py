@@ -101,3 +101,33 @@ def judge_age(work_order: str | None, synced: date | None, today: date) -> Findi
     age = len(weekdays_between(synced, today)) - 1
     message = f"the oldest aggregate of an active circuit, {work_order}, is of {synced} ({max(age, 0)} weekdays ago)"
     return Finding(age < AGED_WARNING, message, "error" if age >= AGED_ERROR else "warning")
+
+
+def judge_empty(reasons: Mapping[date, str]) -> Finding:
+    """Dates that were taken and hold nothing; ``reasons``: why."""
+    spans: dict[str, list[date]] = {}
+    for day, reason in sorted(reasons.items()):
+        spans.setdefault(reason, []).append(day)
+    message = "; ".join(f"no snapshot of {_span(days)}: {reason}" for reason, days in spans.items())
+    lines = [{"date": day.isoformat(), "empty": reason} for day, reason in sorted(reasons.items())]
+    return Finding(not reasons, message or "every date that was taken has snapshots", lines=lines)
+
+
+def judge_rolled_up(held: Lines, differing: Sequence[date]) -> Finding:
+    """Each date's snapshots and its roll-ups. ``held``: day; whether it has snapshots, by_region, by_planner."""
+    kinds = ("snapshots", "by_region", "by_planner")
+    wrong = {line["day"]: _missing(line, kinds) for line in held if not all(line[kind] for kind in kinds)}
+    wrong |= {day: "the sums differ" for day in differing if day not in wrong}
+    lines = [{"date": day.isoformat(), "found": found} for day, found in sorted(wrong.items())]
+    if not wrong:
+        return Finding(True, "the roll-ups add up to the snapshots")
+    message = f"the roll-ups of {_span(sorted(wrong))} are not those of the snapshots: materialise these dates again"
+    return Finding(False, message, "error", lines)
+
+
+def _missing(line: Mapping[str, Any], kinds: Sequence[str]) -> str:
+    return f"missing: {', '.join(kind.replace('_', ' ') for kind in kinds if not line[kind])}"
+
+
+def _span(days: Sequence[date]) -> str:
+    return str(days[0]) if len(days) == 1 else f"{len(days)} dates, {days[0]} to {days[-1]}"

@@ -65,13 +65,14 @@ def percent(part: Any, whole: Any) -> float | None:
 def added(lines: Iterable[Line]) -> dict[str, Any]:
     """What rows of a roll-up add up to; they must be of one period."""
     rows = list(lines)
-    return {name: sum((row[name] for row in rows), Decimal(0) if "miles" in name else 0) for name in _ADDED}
+    held = [name for name in _ADDED if all(name in row for row in rows)]
+    return {name: sum((row[name] for row in rows), Decimal(0) if "miles" in name else 0) for name in held}
 
 
 def readable(line: Line) -> dict[str, Any]:
     """A row of a roll-up as a lead reads it."""
-    named = {name: line[name] for name in ("planner", "region") if name in line}
-    told = named | {shown: line[name] for shown, name in _SHOWN.items()}
+    named = {name: line[name] for name in ("season", "planner", "region") if name in line}
+    told = named | {shown: line[name] for shown, name in _SHOWN.items() if name in line}
     share = percent(line["miles_planned"], line["total_miles"])
     return told | {"percent": "" if share is None else round(share, 1)}
 

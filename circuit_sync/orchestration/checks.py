@@ -1,6 +1,7 @@
 """The asset checks: each asks one question of the database and shows the answer in the UI."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
+from datetime import date
 from functools import partial
 
 import dagster as dg
@@ -10,13 +11,16 @@ from circuit_sync.orchestration import metadata
 from circuit_sync.orchestration.aggregates import circuit_aggregates
 from circuit_sync.orchestration.circuits import circuits
 from circuit_sync.orchestration.resources import Workplace
+from circuit_sync.orchestration.runs import dates_of
 from circuit_sync.orchestration.snapshots import daily_snapshots
 from circuit_sync.settings import load_settings
 from circuit_sync.sync.checks import AGGREGATE_CHECKS, CIRCUIT_CHECKS, run_check
 from circuit_sync.sync.freshness import snapshots_are_taken, statuses_are_fresh
 from circuit_sync.sync.session import Session
+from circuit_sync.sync.snapshot_checks import dates_have_snapshots, roll_ups_agree
 
 Ask = Callable[[Session], Finding]
+AskOfDates = Callable[[Session, Sequence[date]], Finding]
 
 _SEVERITIES = {"warning": dg.AssetCheckSeverity.WARN, "error": dg.AssetCheckSeverity.ERROR}
 
@@ -32,6 +36,9 @@ _QUESTIONS = {
     "aggregates_are_recent": "Were the units of every active circuit fetched less than two weekdays ago?",
     "statuses_are_fresh": "Was ACTIV synced within half a weekday, and every other status within 8 days?",
     "snapshots_are_taken": "Has each of the last weekdays its snapshot?",
+    "dates_have_snapshots": "Has each date of the run a snapshot? Asked by itself: each date that was ever taken?",
+    "roll_ups_agree": "Is every date that has snapshots rolled up, and do those of the run's dates add up to their "
+    "roll-ups? Asked by itself: those of all dates?",
 }
 
 
@@ -49,6 +56,12 @@ _ASKED: Mapping[str, tuple[dg.AssetsDefinition, Ask]] = {
     **{name: (circuit_aggregates, partial(run_check, check=check)) for name, check in AGGREGATE_CHECKS.items()},
     "snapshots_are_taken": (daily_snapshots, _snapshots_are_taken),
 }
+_OF_DATES: Mapping[str, AskOfDates] = {
+    "dates_have_snapshots": dates_have_snapshots,
+    "roll_ups_agree": roll_ups_agree,
+}
+"""Of the dates of the run: what is asked after each sync is not to cost more with every year."""
+
 FRESHNESS = ("statuses_are_fresh", "aggregates_are_recent", "snapshots_are_taken")
 """The checks that turn red with time: they are asked without a run, too."""
 
@@ -76,12 +89,12 @@ def _told(finding: Finding) -> dg.AssetCheckResult:
     )
 
 
-def _asset_check(name: str, asset: dg.AssetsDefinition, ask: Ask) -> dg.AssetChecksDefinition:
+def _asset_check(name: str, asset: dg.AssetsDefinition, ask: AskOfDates) -> dg.AssetChecksDefinition:
     @dg.asset_check(asset=asset, name=name, description=_QUESTIONS[name])
     def check(context: dg.AssetCheckExecutionContext, workplace: dg.ResourceParam[Workplace]) -> dg.AssetCheckResult:
         try:
             with workplace.session(context.log.info, calls_workstudio=False) as session:
-                return _told(ask(session))
+                return _told(ask(session, dates_of(context.run.tags)))
         except dg.Failure as failure:
             # What the run synced is stored: a question that could not be asked is no reason to fail it.
             return dg.AssetCheckResult(passed=False, description=f"not checked: {failure.description}")
@@ -89,4 +102,11 @@ def _asset_check(name: str, asset: dg.AssetsDefinition, ask: Ask) -> dg.AssetChe
     return check
 
 
-asset_checks = [_asset_check(name, asset, ask) for name, (asset, ask) in _ASKED.items()]
+def _whatever_the_dates(ask: Ask) -> AskOfDates:
+    return lambda session, _dates: ask(session)
+
+
+asset_checks = [
+    *(_asset_check(name, asset, _whatever_the_dates(ask)) for name, (asset, ask) in _ASKED.items()),
+    *(_asset_check(name, daily_snapshots, ask) for name, ask in _OF_DATES.items()),
+]

@@ -23,6 +23,9 @@ _ROLLED_UP = (
     | {"miles_remaining": ("numeric", "total_miles - miles_planned")}
     | _UNITS
     | {
+        "units_pending_over_14_days": ("bigint", "of the pending units those assessed over 14 days before the date"),
+        "oldest_pending_on": ("date", "when the pending unit that has waited longest was assessed"),
+        "total_trees_change": ("bigint", "trees added in this period"),
         "miles_planned_change": ("numeric", "miles planned in this period; a correction is negative"),
         "total_units_change": ("bigint", "units added in this period"),
         "units_approved_change": ("bigint", "units approved in this period"),
@@ -43,7 +46,6 @@ _CIRCUITS = {
 }
 _PLANNER = {
     "taken_by": ("text", "the planner as WorkStudio names them; none: circuits that nobody holds"),
-    "user_id": ("bigint", "the user whom the planner is linked to"),
     "region_id": _CIRCUIT["region_id"],
     "circuits": ("integer", "circuits the planner holds"),
 }
@@ -51,6 +53,20 @@ _DATE = {"snapshot_date": ("date", "the weekday, in Eastern Time")}
 _WEEK = {
     "week_ending": ("date", "the Friday of the week"),
     "last_snapshot_date": ("date", "the week's last date that has snapshots: levels are of its end"),
+}
+_SEASON = {
+    "region_id": _CIRCUIT["region_id"],
+    "season": ("integer", "the year the circuits begin in (start_date); none: unknown"),
+    "circuits": ("integer", "circuits of the season, closed and departed ones too, excluded ones not"),
+    "circuits_closed": ("integer", "of these closed, at their last state"),
+    "circuits_departed": ("integer", "of these departed, at their last state"),
+    "circuits_with_units": ("integer", "of these those whose units were ever fetched"),
+    "total_miles": ("numeric", "own miles of all"),
+    "miles_planned": ("numeric", "own miles planned of all"),
+    "miles_remaining": ("numeric", "own miles not planned of those that are not closed"),
+    "miles_closed_unplanned": ("numeric", "own miles not planned of those that are closed"),
+    **{name: told for name, told in _UNITS.items() if name != "total_linear_ft"},
+    "id": ("bigint", "key of the row"),
 }
 _COMPUTED = {"computed_at": ("timestamp with time zone", "when the row was computed")}
 
@@ -96,11 +112,27 @@ COLUMNS = {
         "as_of": ("timestamp with time zone", "the instant whose state this is"),
         "created_at": ("timestamp with time zone", "when the row was written"),
         "is_imported": ("boolean", "from another system's file, of a date before our history begins"),
+        **{
+            f"own_{name}": ("numeric", f"{name} less that of its splits, which shows them too; none: what is shown")
+            for name in ("total_miles", "miles_planned", "total_acres")
+        },
+        **{
+            f"work_order_{name}": ("numeric", f"{name} of the whole work order, on a main assessment that contains it")
+            for name in ("total_miles", "miles_planned", "total_acres")
+        },
+        "main_circuit_id": ("bigint", "of a split: the main assessment it is a split of"),
+        "splits_contained": ("boolean", "whether a main assessment shows its splits too; none: it has no splits"),
+        "units_pending_over_14_days": ("integer", "of the pending units those assessed over 14 days before the date"),
+        "oldest_pending_on": ("date", "when the pending unit that has waited longest was assessed"),
     },
     "regional_daily": _DATE | {"region_id": _CIRCUIT["region_id"]} | _CIRCUITS | _ROLLED_UP | _COMPUTED,
     "planner_daily": _DATE | _PLANNER | _ROLLED_UP | _COMPUTED,
     "regional_weekly": _WEEK | {"region_id": _CIRCUIT["region_id"]} | _CIRCUITS | _ROLLED_UP,
-    "planner_weekly": _WEEK | _PLANNER | _ROLLED_UP,
+    "planner_weekly": _WEEK
+    | _PLANNER
+    | {"user_id": ("bigint", "the user whom the planner is linked to, now")}
+    | _ROLLED_UP,
+    "season_daily": _DATE | _SEASON | _COMPUTED,
 }
 
 

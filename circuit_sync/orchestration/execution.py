@@ -99,7 +99,7 @@ def run_job(
             )
         with storage_needed(_LEFT_BEHIND.format(run.run_id)):
             events, status = _events_and_status(job, run, instance)
-        return Outcome(run.run_id, status, *_failure(events), _told(events), received())
+        return Outcome(run.run_id, status, *_failure(events), _told(job, events), received())
 
 
 def _events_and_status(
@@ -138,15 +138,16 @@ def _close(instance: dg.DagsterInstance, run_id: str) -> None:
         instance.report_run_canceled(run)
 
 
-def _told(events: Sequence[dg.DagsterEvent]) -> dict[str, Metadata]:
-    """What the materialisations say, by partition, an earlier asset's word first; without any, the last output's."""
+def _told(job: dg.JobDefinition, events: Sequence[dg.DagsterEvent]) -> dict[str, Metadata]:
+    """What the job's own assets say, by partition; without any, what the last output says."""
     told: dict[str, Metadata] = {}
     last: dict[str, Metadata] = {}
     for event in events:
         if event.is_step_materialization:
             materialization = event.step_materialization_data.materialization
-            partition = materialization.partition or ""
-            told[partition] = plain(materialization.metadata) | told.get(partition, {})
+            if materialization.asset_key not in job.asset_layer.executable_asset_keys:
+                continue
+            told[materialization.partition or ""] = plain(materialization.metadata)
         elif event.is_successful_output and event.step_output_data.metadata:
             last = {"": plain(event.step_output_data.metadata)}
     return told or last

@@ -10,7 +10,6 @@ from circuit_sync.orchestration.aggregates import of_the_sync as aggregates_told
 from circuit_sync.orchestration.circuits import circuits
 from circuit_sync.orchestration.circuits import of_the_sync as circuits_told
 from circuit_sync.orchestration.resources import Workplace
-from circuit_sync.orchestration.rollups import planner_daily, regional_daily
 from circuit_sync.orchestration.snapshots import daily_snapshots
 from circuit_sync.orchestration.tags import carrying, started_by
 from circuit_sync.sync import aggregates as aggregate_use_case
@@ -28,7 +27,7 @@ sync_circuit_aggregates = dg.define_asset_job(
 )
 create_daily_snapshots = dg.define_asset_job(
     "create_daily_snapshots",
-    selection=[daily_snapshots, regional_daily, planner_daily],
+    selection=[daily_snapshots],
     description="Takes the snapshots of the chosen dates anew, and rolls them up by region and planner",
 )
 

@@ -9,6 +9,7 @@ import subprocess
 import sys
 from collections.abc import Iterator, Mapping
 from contextlib import ExitStack, contextmanager, suppress
+from datetime import date
 from pathlib import Path
 
 from circuit_sync.database.connection import Database
@@ -18,6 +19,8 @@ from circuit_sync.database.migrate import upgrade
 from circuit_sync.database.urls import dagster_url
 from circuit_sync.domain.errors import PermanentError, UsageError
 from circuit_sync.settings import Settings, load_settings
+from circuit_sync.sync.freshness import first_date_with_data
+from circuit_sync.sync.session import Session
 from circuit_sync.workstudio.server import Server
 from circuit_sync.workstudio.simulator.running import environment
 
@@ -80,9 +83,13 @@ def _configured_storage(settings: Settings) -> str | None:
 
 
 @contextmanager
-def prepared_environment(settings: Settings, *, calls_workstudio: bool = True) -> Iterator[Settings]:
+def prepared_environment(
+    settings: Settings, *, calls_workstudio: bool = True, asked_from: date | None = None
+) -> Iterator[Settings]:
     """Everything that a run of Dagster needs, here and in child processes; yields the settings that hold meanwhile.
 
+    Unless it is set, the first partition is the first date that can have data, or ``asked_from``, which a command asks
+    for, if that is earlier: such dates are told to be empty. The definitions must not have been loaded before.
     Raises ``UsageError`` if a database is configured and no WorkStudio: invented data never gets into a real database.
     """
     with ExitStack() as stack:
@@ -92,6 +99,7 @@ def prepared_environment(settings: Settings, *, calls_workstudio: bool = True) -
         url = stack.enter_context(url_in_use(settings))
         with Database(url) as database:
             upgrade(database)
+            wanted |= first_partition(settings, database, asked_from)
         if (storage := _configured_storage(settings)) is not None:
             prepare_dagster_storage(storage)
         home = _made(settings.circuit_sync_state_dir.resolve() / "dagster")
@@ -102,8 +110,18 @@ def prepared_environment(settings: Settings, *, calls_workstudio: bool = True) -
             "DAGSTER_HOME": str(project_dir()),
             "PYTHONWARNINGS": _NO_WARNINGS,
         }
-        stack.enter_context(_environment(wanted))
+        stack.enter_context(environment_with(wanted))
         yield load_settings()
+
+
+def first_partition(settings: Settings, database: Database, asked_from: date | None = None) -> dict[str, str]:
+    """The variable that says where partitions begin; none if the setting does."""
+    if "circuit_sync_first_snapshot" in settings.model_fields_set:
+        return {}
+    first = first_date_with_data(Session(database))
+    if asked_from is not None and asked_from >= settings.circuit_sync_first_snapshot:
+        first = min(first, asked_from)
+    return {"CIRCUIT_SYNC_FIRST_SNAPSHOT": first.isoformat()}
 
 
 @contextmanager
@@ -166,7 +184,8 @@ def _end(child: subprocess.Popen[bytes]) -> None:
 
 
 @contextmanager
-def _environment(wanted: Mapping[str, str]) -> Iterator[None]:
+def environment_with(wanted: Mapping[str, str]) -> Iterator[None]:
+    """Meanwhile these variables are set, for this process and its children."""
     before = {name: os.environ.get(name) for name in wanted}
     os.environ.update(wanted)
     try:

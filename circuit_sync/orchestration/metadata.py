@@ -7,6 +7,8 @@ import dagster as dg
 
 Metadata = dict[str, Any]
 ROW_COUNT = "dagster/row_count"
+EMPTY = "empty"
+"""Why a partition that is green holds nothing; it comes first."""
 MOST_RECORDS = 50
 
 

@@ -1,39 +1,43 @@
 """What a roll-up shows on its partitions in the UI: numbers, the table a lead would read, and a picture."""
 
 from base64 import b64encode
-from datetime import date
+from datetime import date, timedelta
 from typing import Any
 
 import dagster as dg
 
 from circuit_sync.domain.progress import Lines, added, readable
 from circuit_sync.orchestration import metadata
+from circuit_sync.orchestration.metadata import EMPTY
 from circuit_sync.sync.pictures import permissions_picture, planners_picture, progress_picture
-from circuit_sync.sync.rollups import RollUp
+from circuit_sync.sync.rollups import WEEKS_SHOWN, RollUp
 
 MOST_BYTES = 100_000
 """A picture lies in Dagster's event log: a bigger one is left out."""
 
 
 def told_of(found: RollUp, period: date) -> metadata.Metadata:
-    """Numbers and table of one period; of the latest, pictures too: a year's backfill is not to fill the event log."""
+    """Why a period is empty, its numbers and table, and pictures of few: a backfill is not to fill the event log."""
     lines = found.lines[period]
-    told: metadata.Metadata = {metadata.ROW_COUNT: len(lines)}
-    told |= {name: _number(value) for name, value in added(lines).items()}
+    told: metadata.Metadata = {EMPTY: found.empty[period]} if period in found.empty else {}
+    told |= {metadata.ROW_COUNT: len(lines)} | {name: _number(value) for name, value in added(lines).items()}
     told |= metadata.tables(rows=[readable(line) for line in lines])
-    if period == max(found.lines):
-        told |= _pictures(found, lines)
+    if lines and "season" not in lines[0] and period in found.pictured:
+        told |= _pictures(lines, _weeks_before(found.history, period))
     return told
 
 
-def _pictures(found: RollUp, lines: Lines) -> metadata.Metadata:
+def _weeks_before(days: Lines, period: date) -> Lines:
+    first = period - timedelta(weeks=WEEKS_SHOWN)
+    return [day for day in days if first <= day["snapshot_date"] <= period]
+
+
+def _pictures(lines: Lines, history: Lines) -> metadata.Metadata:
     """By region: the course over the last weeks and the permissions. By planner: what was newly planned."""
-    if not lines:
-        return {}
     if "planner" in lines[0]:
         return {"newly_planned": _markdown("miles newly planned, by planner", planners_picture(lines))}
     return {
-        "progress": _markdown("miles planned, by region", progress_picture(found.history)),
+        "progress": _markdown("miles planned, by region", progress_picture(history)),
         "permissions": _markdown("units by permission, by region", permissions_picture(lines)),
     }
 

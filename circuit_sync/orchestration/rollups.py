@@ -1,11 +1,12 @@
 """The roll-ups of the snapshots: ``regional_daily``, ``planner_daily``, and the weeks they make.
 
-The daily ones are tables, replaced per date in the run that takes the snapshots. The weekly ones are views over them:
-right at any time; their materialisations show what they say, with pictures.
+The daily ones are tables, replaced per date in the step that takes the snapshots; the weekly ones are views over them,
+right at any time. That step yields the materialisations of them all (docs/adr/0010-roll-ups-with-their-snapshots.md):
+an asset here is run by itself only to repair it, or to show it anew.
 """
 
 import warnings
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Iterator, Mapping
 from datetime import date
 from typing import Any
 
@@ -15,14 +16,13 @@ from circuit_sync.domain.eastern import TIME_ZONE
 from circuit_sync.domain.weeks import monday_of, week_ending
 from circuit_sync.orchestration import metadata
 from circuit_sync.orchestration.columns import column_schema
-from circuit_sync.orchestration.installation import installed
+from circuit_sync.orchestration.installation import asset_key, installed
 from circuit_sync.orchestration.partitions import weekdays
 from circuit_sync.orchestration.pictures import told_of
 from circuit_sync.orchestration.resources import Workplace
 from circuit_sync.settings import load_settings
 from circuit_sync.sync import rollups as use_case
 from circuit_sync.sync.rollups import RollUp
-from circuit_sync.sync.session import Session
 
 # Dagster names a time window by its start and maps windows by their overlap: only a week that begins on Monday maps to
 # exactly Monday to Friday (docs/adr/0009-plots.md). Its Friday is in the tables (week_ending) and on the
@@ -40,54 +40,78 @@ with warnings.catch_warnings():
     warnings.simplefilter("ignore", dg.BetaWarning)
     days_of_the_week = dg.TimeWindowPartitionMapping(allow_nonexistent_upstream_partitions=True)
 
-Compute = Callable[[Session, Sequence[date]], RollUp]
+WEEKLY = ("regional_weekly", "planner_weekly")
+
+Events = Iterator[dg.Output[None] | dg.AssetMaterialization]
 
 
-def _told(
-    context: dg.AssetExecutionContext, workplace: Workplace, compute: Compute, periods: Mapping[date, str]
-) -> None:
-    """Computes and tells; ``periods``: the partition of each period."""
+def materialisations(rolled_up: Mapping[str, RollUp]) -> Iterator[dg.AssetMaterialization]:
+    """What each roll-up says of each of its periods, whatever computed it."""
+    for table, found in rolled_up.items():
+        asset = asset_key(table)
+        for period in found.lines:
+            key = (monday_of(period) if table in WEEKLY else period).isoformat()
+            yield dg.AssetMaterialization(asset, partition=key, metadata=_told(found, period, key))
+
+
+def _told(found: RollUp, period: date, key: str) -> metadata.Metadata:
+    told = told_of(found, period)
+    if period.isoformat() != key:
+        told["week_ending"] = f"Friday, {period}"
+    if imported := [str(day) for day in found.imported if key <= str(day) <= str(period)]:
+        told["imported"] = ", ".join(imported)
+    return told
+
+
+def _yielded(context: dg.AssetExecutionContext, rolled_up: Mapping[str, RollUp]) -> Events:
+    """The run's own partitions, as its output, then the others: later dates that were corrected, and weeks."""
+    others = []
+    for told in materialisations(rolled_up):
+        if told.asset_key == context.asset_key and told.partition in context.partition_keys:
+            context.add_asset_metadata(told.metadata, partition_key=told.partition)
+        else:
+            others.append(told)
+    yield dg.Output(None)
+    yield from others
+
+
+def _repaired(context: dg.AssetExecutionContext, workplace: Workplace, table: str) -> Events:
+    dates = [date.fromisoformat(key) for key in context.partition_keys]
     with workplace.session(context.log.info, calls_workstudio=False) as session:
-        found = compute(session, list(periods))
-    keys = context.partition_keys
-    span = keys[0] if len(keys) == 1 else f"{keys[0]} to {keys[-1]}"
-    context.log.info(f"{context.asset_key.to_user_string()} of {span}: {sum(map(len, found.lines.values()))} rows")
-    for period, key in periods.items():
-        context.add_asset_metadata(_named(period, key, found) | told_of(found, period), partition_key=key)
+        rolled_up = use_case.roll_up(session, dates, table)
+    yield from _yielded(context, rolled_up)
 
 
-def _named(period: date, key: str, found: RollUp) -> metadata.Metadata:
-    named: metadata.Metadata = {} if period.isoformat() == key else {"week_ending": f"Friday, {period}"}
-    imported = [day for day in found.imported if key <= day.isoformat() <= period.isoformat()]
-    return named | ({"imported": ", ".join(map(str, imported))} if imported else {})
-
-
-def _days(context: dg.AssetExecutionContext) -> dict[date, str]:
-    return {date.fromisoformat(key): key for key in context.partition_keys}
-
-
-def _weeks(context: dg.AssetExecutionContext) -> dict[date, str]:
-    return {week_ending(date.fromisoformat(key)): key for key in context.partition_keys}
+def _shown(context: dg.AssetExecutionContext, workplace: Workplace, view: str) -> Events:
+    fridays = [week_ending(date.fromisoformat(key)) for key in context.partition_keys]
+    with workplace.session(context.log.info, calls_workstudio=False) as session:
+        weeks_shown = use_case.read_weeks(session, view, fridays)
+    yield from _yielded(context, {view: weeks_shown})
 
 
 @dg.op(description="Replaces the dates of regional_daily", ins={"snapshots": dg.In(dg.Nothing)}, out=dg.Out(dg.Nothing))
-def roll_up_regions(context: dg.AssetExecutionContext, workplace: dg.ResourceParam[Workplace]) -> None:
-    _told(context, workplace, use_case.roll_up_regions, _days(context))
+def roll_up_regions(context: dg.AssetExecutionContext, workplace: dg.ResourceParam[Workplace]) -> Any:
+    yield from _repaired(context, workplace, "regional_daily")
 
 
 @dg.op(description="Replaces the dates of planner_daily", ins={"snapshots": dg.In(dg.Nothing)}, out=dg.Out(dg.Nothing))
-def roll_up_planners(context: dg.AssetExecutionContext, workplace: dg.ResourceParam[Workplace]) -> None:
-    _told(context, workplace, use_case.roll_up_planners, _days(context))
+def roll_up_planners(context: dg.AssetExecutionContext, workplace: dg.ResourceParam[Workplace]) -> Any:
+    yield from _repaired(context, workplace, "planner_daily")
+
+
+@dg.op(description="Replaces the dates of season_daily", ins={"snapshots": dg.In(dg.Nothing)}, out=dg.Out(dg.Nothing))
+def roll_up_seasons(context: dg.AssetExecutionContext, workplace: dg.ResourceParam[Workplace]) -> Any:
+    yield from _repaired(context, workplace, "season_daily")
 
 
 @dg.op(description="Shows what the view regional_weekly says", ins={"days": dg.In(dg.Nothing)}, out=dg.Out(dg.Nothing))
-def show_regional_weeks(context: dg.AssetExecutionContext, workplace: dg.ResourceParam[Workplace]) -> None:
-    _told(context, workplace, use_case.regional_weeks, _weeks(context))
+def show_regional_weeks(context: dg.AssetExecutionContext, workplace: dg.ResourceParam[Workplace]) -> Any:
+    yield from _shown(context, workplace, "regional_weekly")
 
 
 @dg.op(description="Shows what the view planner_weekly says", ins={"days": dg.In(dg.Nothing)}, out=dg.Out(dg.Nothing))
-def show_planner_weeks(context: dg.AssetExecutionContext, workplace: dg.ResourceParam[Workplace]) -> None:
-    _told(context, workplace, use_case.planner_weeks, _weeks(context))
+def show_planner_weeks(context: dg.AssetExecutionContext, workplace: dg.ResourceParam[Workplace]) -> Any:
+    yield from _shown(context, workplace, "planner_weekly")
 
 
 def _options(name: str, partitions: dg.PartitionsDefinition, description: str) -> dict[str, Any]:
@@ -133,6 +157,21 @@ def regional_daily(daily_snapshots: None) -> Any:
 def planner_daily(daily_snapshots: None) -> Any:
     """Replace the dates."""
     return roll_up_planners(snapshots=daily_snapshots)
+
+
+@installed
+@dg.graph_asset(
+    ins=_SNAPSHOTS,
+    **_options(
+        "season_daily",
+        weekdays,
+        "Each region's season (the year its circuits begin in) at the end of each weekday, finished work included: "
+        "circuits, closed and departed ones, miles in all, planned and remaining. From history, not from snapshots.",
+    ),
+)
+def season_daily(daily_snapshots: None) -> Any:
+    """Replace the dates."""
+    return roll_up_seasons(snapshots=daily_snapshots)
 
 
 @installed

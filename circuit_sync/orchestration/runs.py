@@ -94,8 +94,8 @@ def sync_of(run: dg.DagsterRun) -> UnopenedSync | None:
     if _opens(run, "circuit_aggregates") and statuses:
         config = {"force": False} | _config(run, "circuit_aggregates")
         return UnopenedSync("aggregates", {"statuses": statuses, "work_orders": []} | config, **by)
-    if _opens(run, "daily_snapshots") and (dates := _dates(run.tags)):
-        return UnopenedSync("snapshots", {"dates": dates}, **by)
+    if _opens(run, "daily_snapshots") and (dates := dates_of(run.tags)):
+        return UnopenedSync("snapshots", {"dates": [day.isoformat() for day in dates]}, **by)
     return None
 
 
@@ -106,14 +106,15 @@ def _config(run: dg.DagsterRun, op: str) -> dict[str, Any]:
     return dict(told)
 
 
-def _dates(tags: Mapping[str, str]) -> list[str]:
+def dates_of(tags: Mapping[str, str]) -> list[date]:
+    """The weekdays that a run with these tags works on; none if it works on no dates."""
     try:
         first, last = (
             date.fromisoformat(tags.get(PARTITION_TAG) or tags[end]) for end in (RANGE_START_TAG, RANGE_END_TAG)
         )
     except (KeyError, ValueError):
         return []
-    return [day.isoformat() for day in weekdays_between(first, last)]
+    return weekdays_between(first, last)
 
 
 def _opens(run: dg.DagsterRun, asset: str) -> bool:

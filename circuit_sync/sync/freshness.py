@@ -3,8 +3,9 @@
 from collections.abc import Sequence
 from datetime import date, timedelta
 
-from circuit_sync.database.freshness import first_sync, snapshot_dates, status_ages
-from circuit_sync.domain.eastern import eastern_date
+from circuit_sync.database.freshness import first_snapshot, first_sync, snapshot_dates, status_ages
+from circuit_sync.database.snapshots import history_begins
+from circuit_sync.domain.eastern import eastern_date, latest_weekday, next_weekday
 from circuit_sync.domain.findings import Finding
 from circuit_sync.domain.freshness import judge_snapshots, judge_statuses
 from circuit_sync.sync.session import Session
@@ -26,3 +27,14 @@ def snapshots_are_taken(session: Session, first: date) -> Finding:
         taken = snapshot_dates(connection, eastern_date(now) - _LOOKED_BACK)
     begun = max(eastern_date(synced), first - timedelta(days=1)) if synced else None
     return judge_snapshots(taken, begun, now)
+
+
+def first_date_with_data(session: Session) -> date:
+    """The first weekday that can have snapshots: the first of history, or of the snapshots that were imported.
+
+    Never later than the latest weekday, which is what is taken on a weekend, too.
+    """
+    with session.database.transaction() as connection:
+        since, imported = history_begins(connection), first_snapshot(connection)
+    known = [next_weekday(eastern_date(since))] if since else []
+    return min([latest_weekday(eastern_date(session.now())), *known, *([imported] if imported else [])])

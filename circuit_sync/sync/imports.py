@@ -17,7 +17,7 @@ from circuit_sync.domain.eastern import TIME_ZONE, eastern_date
 from circuit_sync.domain.errors import UsageError
 from circuit_sync.domain.snapshot_file import Known, UnknownCircuit, check_heading, read_line
 from circuit_sync.domain.values import BadValue
-from circuit_sync.sync.rollups import roll_up_days
+from circuit_sync.sync.rollups import OF_SNAPSHOTS, RollUp, roll_up_days
 from circuit_sync.sync.session import Session
 
 MOST_FAULTS = 100
@@ -36,10 +36,13 @@ class FileRefused(UsageError):
 
 @dataclass(frozen=True)
 class Imported:
-    """``per_date``: the snapshots of each date; ``skipped``: lines left out, as their circuits are unknown."""
+    """``per_date``: the snapshots of each date; ``skipped``: lines left out, as their circuits are unknown;
+    ``rolled_up``: what the roll-ups say now, by table or view (``roll_up_days``).
+    """
 
     per_date: Mapping[date, int]
     skipped: int
+    rolled_up: Mapping[str, RollUp]
 
 
 def import_snapshots(session: Session, path: Path, *, skip_unknown: bool = False) -> Imported:
@@ -76,9 +79,8 @@ def _import(connection: Connection, session: Session, lines: "_Lines") -> Import
         lines.fault(number, f"the same circuit and date as line {first}")
     lines.refuse_faults()
     per_date = store.store_staged(connection, TIME_ZONE, session.now())
-    if per_date:
-        roll_up_days(connection, list(per_date), session.now())
-    return Imported(per_date, lines.skipped)
+    rolled_up = roll_up_days(connection, list(per_date), session.now(), OF_SNAPSHOTS) if per_date else {}
+    return Imported(per_date, lines.skipped, rolled_up)
 
 
 def _known(connection: Connection, session: Session) -> Known:

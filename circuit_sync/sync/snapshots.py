@@ -1,22 +1,23 @@
-"""Daily snapshots: the state at the end of a date, computed from history, replaced as a whole."""
+"""Daily snapshots: the state at the end of a date, computed from history, replaced as a whole and rolled up."""
 
+import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from datetime import date, datetime, timedelta
+from datetime import date, datetime
 
 from circuit_sync.database import sync_logs
+from circuit_sync.database.connection import Connection
 from circuit_sync.database.history import record_history
 from circuit_sync.database.snapshots import history_begins, replace_snapshots
 from circuit_sync.database.stages import add_ui_states
 from circuit_sync.database.states import dated_states
-from circuit_sync.domain.eastern import EASTERN, eastern_date, end_of, is_weekday
+from circuit_sync.domain.eastern import EASTERN, eastern_date, is_weekday, last_instants
 from circuit_sync.domain.errors import UsageError
 from circuit_sync.events.catalogue import SyncCompleted, SyncStarted
 from circuit_sync.events.outbox import emit
 from circuit_sync.sync.closing import closing_on_failure
+from circuit_sync.sync.rollups import RollUp, roll_up_days, why_empty
 from circuit_sync.sync.session import Session
-
-_INSTANT = timedelta(microseconds=1)
 
 
 @dataclass(frozen=True)
@@ -33,7 +34,9 @@ class SnapshotRequest:
 @dataclass(frozen=True)
 class SnapshotResult:
     """``per_date``: the ``snapshots`` of each date, and the ``imported`` among them if there are any, which were left
-    alone; ``history_since``: before it nothing is known; ``message`` says so.
+    alone; ``empty``: why a date has none; ``history_since``: before it nothing is known; ``message`` says so.
+
+    ``rolled_up``: what the roll-ups say now, by table or view (``roll_up_days``). ``durations``: seconds.
     """
 
     sync_id: int
@@ -41,7 +44,10 @@ class SnapshotResult:
     message: str | None
     counts: Mapping[str, int]
     per_date: Mapping[str, Mapping[str, int]]
+    empty: Mapping[str, str]
     history_since: datetime | None
+    rolled_up: Mapping[str, RollUp]
+    durations: Mapping[str, float]
 
 
 def open_snapshots(session: Session, request: SnapshotRequest) -> int:
@@ -72,39 +78,53 @@ def open_snapshots(session: Session, request: SnapshotRequest) -> int:
 
 
 def take_snapshots(session: Session, sync_id: int) -> SnapshotResult:
-    """Replaces each date's snapshots by the state at its end (now, if it is today), and completes the log."""
+    """Replaces each date's snapshots by the state at its end (now, if it is today), rolls them up and completes the
+    log: all of it in one transaction, or nothing.
+    """
     with closing_on_failure(session, sync_id), session.database.transaction() as connection:
-        log = sync_logs.read(connection, sync_id)
-        now = session.now()
-        dates = [date.fromisoformat(text) for text in log.context["dates"]]
-        add_ui_states(connection, now)
-        record_history(connection, now)
-        untils = {day: end_of(day) - _INSTANT for day in dates}
-        with dated_states(connection, untils):
-            per_date = replace_snapshots(connection, untils, now)
-        since = history_begins(connection)
-        message = _before_history(
-            [day for day in dates if not per_date[day]["snapshots"] and (since is None or untils[day] < since)], since
-        )
-        counts = {"snapshots": sum(told["snapshots"] for told in per_date.values()), "dates": len(per_date)}
-        result = SnapshotResult(
-            sync_id=sync_id,
-            sync_status="warning" if message else "completed",
-            message=message,
-            counts=counts,
-            per_date={day.isoformat(): told for day, told in per_date.items()},
-            history_since=since,
-        )
-        results = {"circuits_processed": counts["snapshots"]}
-        if message:
-            sync_logs.complete_with_warning(connection, sync_id, now, message, results)
-        else:
-            sync_logs.complete(connection, sync_id, now, results)
-        emit(connection, [SyncCompleted(sync_id, result.sync_status, now, {"processed": counts["snapshots"]})], now)
-    session.log(f"sync {sync_id}: {counts['snapshots']} snapshots of {counts['dates']} dates")
-    if message:
-        session.log(f"sync {sync_id}: {message}")
+        result = _take(connection, session, sync_id)
+        _complete(connection, session.now(), result)
+    session.log(f"sync {sync_id}: {result.counts['snapshots']} snapshots of {result.counts['dates']} dates, rolled up")
+    if result.message:
+        session.log(f"sync {sync_id}: {result.message}")
     return result
+
+
+def _take(connection: Connection, session: Session, sync_id: int) -> SnapshotResult:
+    now, begun = session.now(), time.monotonic()
+    dates = [date.fromisoformat(text) for text in sync_logs.read(connection, sync_id).context["dates"]]
+    add_ui_states(connection, now)
+    record_history(connection, now)
+    untils = last_instants(dates)
+    with dated_states(connection, untils):
+        per_date = replace_snapshots(connection, untils, now)
+        taken = time.monotonic()
+        rolled_up = roll_up_days(connection, dates, now)
+    since = history_begins(connection)
+    empty = [day for day in dates if not per_date[day]["snapshots"]]
+    message = _before_history([day for day in empty if since is None or day < eastern_date(since)], since)
+    return SnapshotResult(
+        sync_id=sync_id,
+        sync_status="warning" if message else "completed",
+        message=message,
+        counts={"snapshots": sum(told["snapshots"] for told in per_date.values()), "dates": len(per_date)},
+        per_date={day.isoformat(): told for day, told in per_date.items()},
+        empty={day.isoformat(): why_empty(day, since) for day in empty},
+        history_since=since,
+        rolled_up=rolled_up,
+        durations={"snapshots": taken - begun, "roll_ups": time.monotonic() - taken},
+    )
+
+
+def _complete(connection: Connection, now: datetime, result: SnapshotResult) -> None:
+    processed = result.counts["snapshots"]
+    results = {"circuits_processed": processed}
+    sync_logs.remember(connection, result.sync_id, {"seconds": dict(result.durations)}, {})
+    if result.message:
+        sync_logs.complete_with_warning(connection, result.sync_id, now, result.message, results)
+    else:
+        sync_logs.complete(connection, result.sync_id, now, results)
+    emit(connection, [SyncCompleted(result.sync_id, result.sync_status, now, {"processed": processed})], now)
 
 
 def _before_history(dates: Sequence[date], since: datetime | None) -> str | None:

@@ -119,10 +119,7 @@ def test_ops_of_each_job_in_their_order() -> None:
         "create_daily_snapshots": [
             "daily_snapshots.open_snapshots",
             "daily_snapshots.take_snapshots",
-            "planner_daily.roll_up_planners",
-            "regional_daily.roll_up_regions",
         ],
-        "create_weekly_rollups": ["planner_weekly.show_planner_weeks", "regional_weekly.show_regional_weeks"],
         "preview_circuits": ["compare_circuits"],
         "sync_work_orders": ["open_work_orders", "store_work_orders"],
         "prune_events": ["delete_old_events"],
@@ -161,7 +158,6 @@ def test_sensors_run_by_themselves() -> None:
     assert told == {
         "aggregates_after_circuits": ["sync_circuit_aggregates"],
         "snapshots_after_sync": ["create_daily_snapshots"],
-        "weeks_after_days": ["create_weekly_rollups"],
         "departed_circuits": ["sync_circuits"],
         "close_abandoned_syncs": [],
         "retry_failed_syncs": [

@@ -1,5 +1,6 @@
 import os
 from collections.abc import Iterator
+from datetime import date
 from pathlib import Path
 from urllib.request import urlopen
 from uuid import uuid4
@@ -7,6 +8,7 @@ from uuid import uuid4
 import psycopg
 import pytest
 
+from circuit_sync.database.connection import Database
 from circuit_sync.database.urls import dagster_url
 from circuit_sync.definitions import defs
 from circuit_sync.domain.errors import UsageError
@@ -21,6 +23,7 @@ from circuit_sync.orchestration.local import (
 )
 from circuit_sync.settings import load_settings
 from circuit_sync.workstudio.simulator import Simulator
+from circuit_sync_tests.scenery import Clock, Desk, session_for
 
 
 def test_a_database_without_a_workstudio_is_refused_before_anything_starts(
@@ -48,6 +51,38 @@ def test_the_environment_names_dagsters_storage_and_is_put_back(
         assert Path(os.environ["CIRCUIT_SYNC_DAGSTER_DIR"]).is_dir()
     assert os.environ["DAGSTER_HOME"] == "/elsewhere"
     assert "CIRCUIT_SYNC_DAGSTER_URL" not in os.environ
+
+
+@pytest.fixture
+def history_since_march(configured: Simulator, database: Database) -> None:
+    """Circuits were synced for the first time on Monday, 2 March 2026."""
+    Desk(session_for(database, configured.base_url, clock := Clock()), configured, clock).sync("ACTIV")
+
+
+@pytest.mark.parametrize(
+    ("setting", "asked_from", "first"),
+    [
+        (None, None, "2026-03-02"),
+        (None, date(2026, 2, 2), "2026-02-02"),
+        (None, date(2026, 3, 9), "2026-03-02"),
+        (None, date(1, 1, 1), "2026-03-02"),
+        ("2025-06-02", None, "2025-06-02"),
+        ("2026-03-09", date(2026, 3, 2), "2026-03-09"),
+    ],
+    ids=["history", "asked for", "asked for later", "absurd", "set", "set and asked for"],
+)
+def test_partitions_begin_where_data_can_unless_it_is_set(
+    history_since_march: None,
+    monkeypatch: pytest.MonkeyPatch,
+    setting: str | None,
+    asked_from: date | None,
+    first: str,
+) -> None:
+    if setting:
+        monkeypatch.setenv("CIRCUIT_SYNC_FIRST_SNAPSHOT", setting)
+    with prepared_environment(load_settings(), asked_from=asked_from) as settings:
+        assert os.environ["CIRCUIT_SYNC_FIRST_SNAPSHOT"] == settings.circuit_sync_first_snapshot.isoformat() == first
+    assert os.environ.get("CIRCUIT_SYNC_FIRST_SNAPSHOT") == setting
 
 
 def test_a_storage_left_over_in_a_shell_is_not_the_embedded_servers(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -5,7 +5,7 @@ import subprocess
 import sys
 from base64 import b64decode
 from collections.abc import Callable
-from datetime import date, datetime
+from datetime import date, datetime, timedelta
 from pathlib import Path
 from typing import Any
 from zoneinfo import ZoneInfo
@@ -21,13 +21,13 @@ from circuit_sync.orchestration.columns import COLUMNS
 from circuit_sync.orchestration.partitions import partition_tags, weekdays
 from circuit_sync.orchestration.pictures import MOST_BYTES
 from circuit_sync.orchestration.rollups import days_of_the_week, weeks
-from circuit_sync.orchestration.weekly import span_of_weeks, weeks_after_days
 from circuit_sync.workstudio.simulator import Simulator
 from circuit_sync_tests.scenery import Clock, Desk, session_for
 from circuit_sync_tests.sync.snapshot_shelf import Shelf
 
 EASTERN = ZoneInfo("America/New_York")
 ROLL_UPS = ("regional_daily", "planner_daily", "regional_weekly", "planner_weekly")
+ASSETS = ("daily_snapshots", *ROLL_UPS)
 NOW = datetime.now(EASTERN)
 TODAY = latest_weekday(eastern_date(NOW))
 MONDAY = monday_of(TODAY)
@@ -42,8 +42,13 @@ def shelf(database: Database, configured: Simulator) -> Shelf:
 
 @pytest.fixture
 def run(configured: Simulator, ephemeral: dg.DagsterInstance) -> Run:
-    def run_job(job: str, *partitions: str) -> dg.ExecuteInProcessResult:
-        return defs.resolve_job_def(job).execute_in_process(instance=ephemeral, tags=partition_tags(partitions))
+    def run_job(name: str, *partitions: str) -> dg.ExecuteInProcessResult:
+        """A job, or an asset alone as its page starts it."""
+        if name in ASSETS:
+            job = defs.resolve_implicit_global_asset_job_def().get_subset(asset_selection={dg.AssetKey(name)})
+        else:
+            job = defs.resolve_job_def(name)
+        return job.execute_in_process(instance=ephemeral, tags=partition_tags(partitions))
 
     return run_job
 
@@ -103,9 +108,10 @@ def test_the_first_week_and_the_one_under_way_need_no_day_that_is_none(monday: s
         assert upstream.required_but_nonexistent_subset.is_empty
 
 
-def test_one_run_takes_the_snapshots_and_rolls_them_up(run: Run, shelf: Shelf) -> None:
+@pytest.mark.parametrize("started_as", ["create_daily_snapshots", "daily_snapshots"], ids=["job", "asset page"])
+def test_whatever_takes_snapshots_rolls_them_up_and_shows_it(run: Run, shelf: Shelf, started_as: str) -> None:
     assert run("sync_circuits", "ACTIV", "QC", "REWRK", "CLOSE").success
-    result = run("create_daily_snapshots", TODAY.isoformat())
+    result = run(started_as, TODAY.isoformat())
     regional = told(result, "regional_daily")[TODAY.isoformat()]
     snapshots = told(result, "daily_snapshots")[TODAY.isoformat()]["snapshots"]
     assert regional["circuits"] == snapshots > 0
@@ -113,12 +119,69 @@ def test_one_run_takes_the_snapshots_and_rolls_them_up(run: Run, shelf: Shelf) -
     assert told(result, "planner_daily")[TODAY.isoformat()]["circuits"] == snapshots
     records = [record.data for record in regional["rows"].records]
     assert {"region", "circuits", "total miles", "newly planned", "percent"} <= set(records[0])
+    weeks_shown = (
+        told(result, "regional_weekly")[MONDAY.isoformat()],
+        told(result, "planner_weekly")[MONDAY.isoformat()],
+    )
+    assert [week["circuits"] for week in weeks_shown] == [snapshots, snapshots]
+    pictures = {"progress", "permissions"}
+    assert pictures <= set(regional)
+    assert pictures <= set(weeks_shown[0])
+    assert "newly_planned" in weeks_shown[1]
+
+
+def test_no_roll_up_is_older_than_its_snapshots(run: Run, shelf: Shelf) -> None:
+    """Dagster calls an asset out of date whose input was materialised after it."""
+    result = run("daily_snapshots", TODAY.isoformat())
+    order = [event.asset_key.to_user_string() for event in result.all_events if event.is_step_materialization]  # type: ignore[union-attr]
+    assert order == ["daily_snapshots", "regional_daily", "regional_weekly", "planner_daily", "planner_weekly"]
+
+
+def test_the_sync_log_closes_after_the_roll_ups_and_tells_their_time(run: Run, shelf: Shelf) -> None:
+    assert run("daily_snapshots", TODAY.isoformat()).success
+    log = shelf.desk.log()
+    assert set(log["context"]["seconds"]) == {"snapshots", "roll_ups"}
+    assert log["duration_seconds"] >= sum(log["context"]["seconds"].values())
+
+
+def test_roll_ups_that_fail_fail_the_sync_and_leave_the_snapshots_as_they_were(run: Run, shelf: Shelf) -> None:
+    shelf.put("1", TODAY, 7)
+    shelf.desk.execute("ALTER TABLE planner_daily ADD CONSTRAINT never CHECK (false) NOT VALID")
+    shelf.desk.execute("UPDATE circuits SET total_miles = 100, miles_planned = 8")
+    before = shelf.desk.contents(["circuit_snapshots"])
+    with pytest.raises(dg.Failure, match="never"):
+        run("daily_snapshots", TODAY.isoformat())
+    log = shelf.desk.log()
+    assert (log["sync_type"], log["sync_status"]) == ("snapshots", "failed")
+    assert shelf.desk.contents(["circuit_snapshots"]) == before
+
+
+def test_a_later_date_that_was_corrected_is_shown_anew(run: Run, shelf: Shelf) -> None:
+    monday, tuesday, next_week = date(2026, 3, 2), date(2026, 3, 3), date(2026, 3, 12)
+    for day, planned in ((monday, 10), (tuesday, 12), (next_week, 15)):
+        shelf.put("1", day, planned, is_imported=True)
+    result = run("daily_snapshots", tuesday.isoformat())
+    for table in ("regional_daily", "planner_daily"):
+        shown = told(result, table)
+        assert [shown[day.isoformat()]["miles_planned_change"] for day in (tuesday, next_week)] == [2, 3]
+        assert set(shown) == {tuesday.isoformat(), next_week.isoformat()}
+    assert set(told(result, "daily_snapshots")) == {tuesday.isoformat()}
+    for view in ("regional_weekly", "planner_weekly"):
+        assert set(told(result, view)) == {"2026-03-02", "2026-03-09"}
+
+
+def test_a_roll_up_is_repaired_by_itself_with_its_weeks(run: Run, shelf: Shelf) -> None:
+    shelf.put("1", MONDAY, 10, is_imported=True)
+    result = run("planner_daily", MONDAY.isoformat())
+    assert told(result, "planner_daily")[MONDAY.isoformat()]["miles_planned"] == 10
+    assert told(result, "planner_weekly")[MONDAY.isoformat()]["miles_planned"] == 10
+    assert told(result, "regional_daily") == told(result, "daily_snapshots") == {}
+    assert shelf.regional(MONDAY) == {}
 
 
 def test_every_date_of_a_run_has_its_numbers(run: Run, shelf: Shelf) -> None:
-    days = weekdays_between(MONDAY, TODAY)
-    with dg.partition_loading_context(effective_dt=NOW):
-        keys = [key for key in weekdays.get_partition_keys() if key >= days[0].isoformat()][:2]
+    days = weekdays_between(MONDAY - timedelta(days=7), TODAY)
+    keys = [day.isoformat() for day in days][:2]
     result = run("create_daily_snapshots", *keys)
     assert result.success
     for asset in ("regional_daily", "planner_daily"):
@@ -127,13 +190,55 @@ def test_every_date_of_a_run_has_its_numbers(run: Run, shelf: Shelf) -> None:
         assert all("circuits" in metadata for metadata in shown.values())
 
 
+@pytest.mark.parametrize("asset", ASSETS)
+def test_an_empty_date_says_so_first(run: Run, shelf: Shelf, asset: str) -> None:
+    """As it is stored: a partition is green, and holds nothing."""
+    assert run("sync_circuits", "ACTIV").success
+    day = monday_of(MONDAY - timedelta(days=1)).isoformat()
+    first, shown = next(iter(told(run("daily_snapshots", day), asset)[day].items()))
+    assert (first, shown) == ("empty", f"before history begins ({eastern_date(NOW)})")
+
+
+def test_without_any_history_an_empty_date_says_that(run: Run, shelf: Shelf) -> None:
+    shown = told(run("daily_snapshots", TODAY.isoformat()), "daily_snapshots")[TODAY.isoformat()]
+    assert next(iter(shown.items())) == ("empty", "no circuit was synced yet, so there is no history")
+
+
+def test_a_date_with_snapshots_does_not_call_itself_empty(run: Run, shelf: Shelf) -> None:
+    assert run("sync_circuits", "ACTIV").success
+    result = run("daily_snapshots", TODAY.isoformat())
+    for asset in ASSETS:
+        assert all("empty" not in shown for shown in told(result, asset).values())
+
+
+def checked(result: dg.ExecuteInProcessResult) -> dict[str, dg.AssetCheckEvaluation]:
+    return {found.check_name: found for found in result.get_asset_check_evaluations()}
+
+
+def test_a_run_over_dates_before_history_fails_a_check_that_says_why(run: Run, shelf: Shelf) -> None:
+    assert run("sync_circuits", "ACTIV").success
+    before = [day.isoformat() for day in weekdays_between(MONDAY - timedelta(days=7), MONDAY - timedelta(days=3))]
+    found = checked(run("daily_snapshots", *before))["dates_have_snapshots"]
+    assert not found.passed
+    assert found.description is not None
+    assert f"5 dates, {before[0]} to {before[-1]}: before history begins" in found.description
+    assert checked(run("daily_snapshots", TODAY.isoformat()))["dates_have_snapshots"].passed
+
+
+def test_each_run_checks_its_roll_ups_and_that_no_date_lacks_them(run: Run, shelf: Shelf) -> None:
+    shelf.put("1", MONDAY, 10, is_imported=True)
+    found = checked(run("daily_snapshots", TODAY.isoformat()))["roll_ups_agree"]
+    assert found.passed is (MONDAY == TODAY)
+    assert checked(run("daily_snapshots", MONDAY.isoformat()))["roll_ups_agree"].passed
+
+
 def test_pictures_are_png_and_small(run: Run, shelf: Shelf) -> None:
     for number in range(14):
         shelf.put(f"{number}", MONDAY, number, region=f"Region {number % 13}", taken_by=f"CONTRACTOR\\p{number}")
     shelf.roll_up(MONDAY)
-    result = run("create_weekly_rollups", MONDAY.isoformat())
+    result = run("regional_weekly", MONDAY.isoformat())
     regional = told(result, "regional_weekly")[MONDAY.isoformat()]
-    planner = told(result, "planner_weekly")[MONDAY.isoformat()]
+    planner = told(run("planner_weekly", MONDAY.isoformat()), "planner_weekly")[MONDAY.isoformat()]
     for picture in (regional["progress"], regional["permissions"], planner["newly_planned"]):
         head, _, encoded = picture.removesuffix(")").partition("base64,")
         assert head.startswith("![")
@@ -146,74 +251,14 @@ def test_pictures_are_png_and_small(run: Run, shelf: Shelf) -> None:
 def test_imported_dates_are_named_on_their_partitions(run: Run, shelf: Shelf) -> None:
     shelf.put("1", MONDAY, 10, is_imported=True)
     shelf.roll_up(MONDAY)
-    shown = told(run("create_weekly_rollups", MONDAY.isoformat()), "regional_weekly")[MONDAY.isoformat()]
+    shown = told(run("regional_weekly", MONDAY.isoformat()), "regional_weekly")[MONDAY.isoformat()]
     assert shown["imported"] == MONDAY.isoformat()
 
 
 def test_a_week_without_snapshots_shows_none(run: Run, shelf: Shelf) -> None:
-    shown = told(run("create_weekly_rollups", MONDAY.isoformat()), "regional_weekly")[MONDAY.isoformat()]
+    shown = told(run("regional_weekly", MONDAY.isoformat()), "regional_weekly")[MONDAY.isoformat()]
     assert (shown["dagster/row_count"], shown["circuits"]) == (0, 0)
     assert "progress" not in shown
-
-
-@pytest.fixture
-def evaluate(stored: dg.DagsterInstance) -> Callable[[str | None], dg.SensorResult]:
-    """Looks whether weeks follow, from a cursor on."""
-
-    def evaluate(cursor: str | None) -> dg.SensorResult:
-        context = dg.build_sensor_context(instance=stored, cursor=cursor, definitions=defs)
-        result = weeks_after_days(context)
-        assert isinstance(result, dg.SensorResult)
-        return result
-
-    return evaluate
-
-
-def test_weeks_follow_their_days_once(
-    stored: dg.DagsterInstance, evaluate: Callable[[str | None], dg.SensorResult]
-) -> None:
-    assert evaluate(None).run_requests in (None, [])
-    for asset, day in (
-        ("regional_daily", "2026-03-06"),
-        ("planner_daily", "2026-03-06"),
-        ("planner_daily", "2026-03-17"),
-    ):
-        stored.report_runless_asset_event(dg.AssetMaterialization(asset, partition=day))
-    found = evaluate(None)
-    (request,) = found.run_requests or ()
-    assert partition_tags(["2026-03-02", "2026-03-16"]).items() <= request.tags.items()
-    assert evaluate(found.cursor).run_requests in (None, [])
-
-
-def test_what_was_rolled_up_without_a_date_is_passed_over(
-    stored: dg.DagsterInstance, evaluate: Callable[[str | None], dg.SensorResult]
-) -> None:
-    stored.report_runless_asset_event(dg.AssetMaterialization("regional_daily"))
-    found = evaluate(None)
-    assert found.run_requests in (None, [])
-    assert int(found.cursor or 0) > 0
-
-
-def test_more_days_than_are_read_at_once_lose_none(
-    stored: dg.DagsterInstance,
-    evaluate: Callable[[str | None], dg.SensorResult],
-    monkeypatch: pytest.MonkeyPatch,
-) -> None:
-    monkeypatch.setattr("circuit_sync.orchestration.weekly.MOST_EVENTS", 2)
-    for asset, day in (
-        ("regional_daily", "2026-03-02"),
-        ("regional_daily", "2026-03-03"),
-        ("regional_daily", "2026-03-16"),
-        ("planner_daily", "2026-03-02"),
-    ):
-        stored.report_runless_asset_event(dg.AssetMaterialization(asset, partition=day))
-    first = evaluate(None)
-    (request,) = evaluate(first.cursor).run_requests or ()
-    assert "2026-03-16" in request.tags.values()
-
-
-def test_weeks_of_one_week_are_one_partition() -> None:
-    assert span_of_weeks(["2026-03-02", "2026-03-06"]) == ["2026-03-02"]
 
 
 def test_columns_in_the_catalogue_are_those_of_the_database(shelf: Shelf) -> None:

@@ -7,7 +7,7 @@ from decimal import Decimal
 from typing import Any
 
 from circuit_sync.domain.eastern import end_of
-from circuit_sync.sync.rollups import roll_up_planners, roll_up_regions
+from circuit_sync.sync.rollups import roll_up
 from circuit_sync_tests.scenery import Desk
 
 PLANNER = "CONTRACTOR\\larch"
@@ -58,8 +58,7 @@ class Shelf:
         self.desk.execute(f"INSERT INTO circuit_snapshots ({names}) VALUES ({places})", *row.values())
 
     def roll_up(self, *dates: date) -> None:
-        roll_up_regions(self.desk.session, dates)
-        roll_up_planners(self.desk.session, dates)
+        roll_up(self.desk.session, dates)
 
     def regional(self, day: date) -> dict[str | None, Mapping[str, Any]]:
         """``regional_daily`` of a date, by region."""

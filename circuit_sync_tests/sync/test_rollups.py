@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from circuit_sync.domain.eastern import weekdays_between
 from circuit_sync.domain.errors import UsageError
 from circuit_sync.domain.weeks import monday_of, week_ending, weeks_of
-from circuit_sync.sync.rollups import planner_weeks, regional_weeks, roll_up_planners, roll_up_regions
+from circuit_sync.sync.rollups import read_weeks, roll_up
 from circuit_sync_tests.scenery import Desk
 from circuit_sync_tests.sync.snapshot_shelf import PLANNER, Shelf
 
@@ -173,19 +173,19 @@ def test_rolling_up_again_yields_the_same(shelf: Shelf) -> None:
 def test_what_is_told_of_the_periods_has_names_and_the_last_weeks(shelf: Shelf) -> None:
     shelf.put("1", MON, 10, is_imported=True)
     shelf.put("1", TUE, 12)
-    found = roll_up_regions(shelf.desk.session, [MON, TUE, WED])
+    found = roll_up(shelf.desk.session, [MON, TUE, WED])["regional_daily"]
     assert [line["region"] for line in found.lines[MON]] == ["Lehigh"]
     assert found.lines[WED] == []
     assert [line["snapshot_date"] for line in found.history] == [MON, TUE]
     assert found.imported == [MON]
-    assert roll_up_planners(shelf.desk.session, [TUE]).lines[TUE][0]["planner"] == PLANNER
-    assert regional_weeks(shelf.desk.session, [FRI]).lines[FRI][0]["miles_planned_change"] == 2
-    assert planner_weeks(shelf.desk.session, [FRI]).imported == [MON]
+    assert roll_up(shelf.desk.session, [TUE])["planner_daily"].lines[TUE][0]["planner"] == PLANNER
+    assert read_weeks(shelf.desk.session, "regional_weekly", [FRI]).lines[FRI][0]["miles_planned_change"] == 2
+    assert read_weeks(shelf.desk.session, "planner_weekly", [FRI]).imported == [MON]
 
 
 def test_no_date_is_a_mistake_told_in_one_line(shelf: Shelf) -> None:
     with pytest.raises(UsageError, match="no date to roll up"):
-        roll_up_regions(shelf.desk.session, [])
+        roll_up(shelf.desk.session, [])
 
 
 _miles = st.decimals(0, 60, places=2)
