@@ -29,19 +29,13 @@ def split_up(main: Circuit, rng: random.Random, now: datetime) -> list[Circuit]:
     count = rng.randint(1, MOST_SPLITS)
     kept = rng.uniform(0.2, 1) if count == 1 or rng.random() < 0.5 else 0.0
     weights = [*(rng.uniform(0.3, 1) for _ in range(count)), kept]
-    stretches = _stretches(main.own, parted(main.total_miles, weights))
-    acres = parted(main.acres, weights)
-    units = _units_on(main, stretches)
-    if main.splits is None:
-        main.splits = Splits([], late=rng.random() < 0.3, repeats=rng.random() < 0.2)
-    taken = len(main.splits.circuits)
-    made = []
-    for place, (extension, (miles, planned)) in enumerate(zip(SPLIT_EXTENSIONS[taken:], stretches[:-1], strict=False)):
-        identity, line = (main.seed, main.work_order, extension), (main.region, main.line)
-        split = new_circuit(rng, identity, line, Measures(miles, planned, acres[place]), main.status, now)
-        split.units = units[place]
-        made.append(split)
-    (main.total_miles, main.miles_planned), main.acres, main.units = stretches[-1], acres[-1], units[-1]
+    parts = _stretches(main.own, weights)
+    units = _units_on(main, parts)
+    main.splits = main.splits or Splits([], late=rng.random() < 0.3, repeats=rng.random() < 0.2)
+    extensions = SPLIT_EXTENSIONS[len(main.splits.circuits) :][:count]
+    made = [_split(main, *split, rng, now) for split in zip(extensions, parts[:-1], units[:-1], strict=True)]
+    main.total_miles, main.miles_planned, main.acres, *_ = parts[-1]
+    main.units = units[-1]
     main.splits.circuits += made
     main.splits.shown = added_up((main.splits.shown, *(split.own for split in made)))
     main.edit(now)
@@ -60,24 +54,33 @@ def follow(circuits: Iterable[Circuit], now: datetime, *, late: bool) -> None:
             circuit.edit(now)
 
 
-def _stretches(own: Measures, miles: list[float]) -> list[tuple[float, float]]:
-    """Miles and planned miles of stretches that lie one behind the other: a line is planned from its beginning."""
+def _split(
+    main: Circuit, extension: str, part: Measures, units: list[Unit], rng: random.Random, now: datetime
+) -> Circuit:
+    identity = (main.seed, main.work_order, extension)
+    split = new_circuit(rng, identity, (main.region, main.line), part, main.status, now)
+    split.units = units
+    return split
+
+
+def _stretches(own: Measures, weights: list[float]) -> list[Measures]:
+    """Miles and acres of stretches that lie one behind the other: a line is planned from its beginning."""
     left = own.miles_planned
     stretches = []
-    for length in miles:
-        planned = min(length, left)
+    for miles, acres in zip(parted(own.total_miles, weights), parted(own.acres, weights), strict=True):
+        planned = min(miles, left)
         left = round(left - planned, 2)
-        stretches.append((length, planned))
+        stretches.append(Measures(miles, planned, acres))
     return stretches
 
 
-def _units_on(main: Circuit, stretches: list[tuple[float, float]]) -> list[list[Unit]]:
+def _units_on(main: Circuit, stretches: list[Measures]) -> list[list[Unit]]:
     """The main assessment's units, spread evenly over its planned miles, by the stretch on which they stand."""
     units = units_of(main)
-    on: list[list[Unit]] = []
+    on = []
     end, taken = 0.0, 0
-    for _, planned in stretches:
-        end += planned
+    for stretch in stretches:
+        end += stretch.miles_planned
         upto = round(len(units) * end / main.miles_planned) if main.miles_planned else 0
         on.append(units[taken:upto])
         taken = upto
