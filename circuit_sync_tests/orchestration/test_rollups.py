@@ -134,7 +134,14 @@ def test_no_roll_up_is_older_than_its_snapshots(run: Run, shelf: Shelf) -> None:
     """Dagster calls an asset out of date whose input was materialised after it."""
     result = run("daily_snapshots", TODAY.isoformat())
     order = [event.asset_key.to_user_string() for event in result.all_events if event.is_step_materialization]  # type: ignore[union-attr]
-    assert order == ["daily_snapshots", "regional_daily", "regional_weekly", "planner_daily", "planner_weekly"]
+    assert order == [
+        "daily_snapshots",
+        "regional_daily",
+        "regional_weekly",
+        "planner_daily",
+        "planner_weekly",
+        "season_daily",
+    ]
 
 
 def test_the_sync_log_closes_after_the_roll_ups_and_tells_their_time(run: Run, shelf: Shelf) -> None:
