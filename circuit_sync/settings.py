@@ -7,7 +7,7 @@ may be secret never appear in it.
 import re
 from datetime import date
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal
 from urllib.parse import urlsplit
 
 from pydantic import Field, SecretStr, ValidationError, field_validator
@@ -55,6 +55,7 @@ class Settings(BaseSettings):
     workstudio_rate_limit_delay: float = Field(0.5, ge=0, allow_inf_nan=False)
     workstudio_concurrency: int = Field(1, ge=1, le=5)
     workstudio_statuses: CommaSeparated = STATUS_CODES
+    workstudio_mains_contain_splits: Literal["auto", "yes", "no"] = "auto"
     workstudio_ca_bundle: Path | None = None
 
     @field_validator(

@@ -42,12 +42,16 @@ def simulator(
 
 @database_app.command()
 def upgrade() -> None:
-    """Migrate to the newest schema, Dagster's storage included."""
-    from circuit_sync.orchestration.local import prepared_environment
+    """Migrate to the newest schema, Dagster's storage included, and bring older numbers into order."""
+    from circuit_sync.orchestration.local import database_in_use, prepared_environment
+    from circuit_sync.sync.rollups import recompute_rollups
+    from circuit_sync.sync.session import Session
 
-    with prepared_environment(load_settings(), calls_workstudio=False):
+    with prepared_environment(load_settings(), calls_workstudio=False, recomputes=True) as settings:
         from circuit_sync.orchestration.execution import persistent_instance
 
+        with database_in_use(settings) as database:
+            recompute_rollups(Session(database, log=terminal.note))
         with persistent_instance() as instance:
             instance.upgrade()
     terminal.say("the database is at the newest schema")

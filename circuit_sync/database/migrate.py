@@ -1,6 +1,7 @@
 """Brings a database to the newest schema; runs forward from any released version and keeps the data."""
 
 import csv
+from datetime import UTC, datetime
 from importlib import resources
 from pathlib import Path
 from typing import Any
@@ -13,6 +14,8 @@ from sqlalchemy import Connection, text
 from sqlalchemy.dialects.postgresql import insert
 
 from circuit_sync.database.connection import Database
+from circuit_sync.database.recompute import FEW, dates_to_recompute, recompute
+from circuit_sync.database.settings import read_setting, write_setting
 from circuit_sync.database.tables import unit_types
 from circuit_sync.database.urls import DAGSTER_SCHEMA
 from circuit_sync.domain.errors import PermanentError
@@ -21,8 +24,11 @@ MINIMUM_SERVER_VERSION = 140000
 _ONE_AT_A_TIME = text("SELECT pg_advisory_xact_lock(hashtextextended('circuit_sync migrate', 0))")
 
 
-def upgrade(database: Database) -> None:
+def upgrade(database: Database, *, mains_contain_splits: str | None = None) -> str | None:
     """Migrates, fills the unit types and makes the schema of Dagster's storage; nothing to do when all is there.
+
+    Numbers of a few dates that a migration makes out of date are computed anew; of more it returns a line to say.
+    ``mains_contain_splits``: the setting, which the database keeps for its views (behaviour 19).
 
     Raises ``PermanentError`` for a server older than PostgreSQL 14 or a schema newer than this program.
     """
@@ -35,6 +41,17 @@ def upgrade(database: Database) -> None:
         command.upgrade(config, "head")
         _fill_unit_types(connection)
         _make_dagster_schema(connection)
+        if mains_contain_splits not in {None, read_setting(connection, "mains_contain_splits")}:
+            write_setting(connection, "mains_contain_splits", str(mains_contain_splits))
+        pending = len(dates_to_recompute(connection, FEW + 1))
+    if pending > FEW:
+        return (
+            f"the roll-ups of more than {FEW} dates are of before splits were told from their main assessments: they "
+            "may count miles twice until `circuit-sync db upgrade` was run, which takes some minutes"
+        )
+    if pending:
+        recompute(database, datetime.now(UTC), lambda _line: None)
+    return None
 
 
 def migration_config() -> Config:

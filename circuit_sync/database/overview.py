@@ -52,8 +52,9 @@ _LAST_GOOD = text("""
 
 _CIRCUITS = text("""
     SELECT c.api_status AS status, coalesce(u.workflow_stage, '') AS stage, count(*) AS circuits,
-           sum(c.total_miles) AS miles, sum(c.miles_planned) AS planned
-    FROM circuits AS c LEFT JOIN circuit_ui_states AS u ON u.circuit_id = c.id
+           sum(o.own_total_miles) AS miles, sum(o.own_miles_planned) AS planned
+    FROM circuits AS c JOIN circuit_own_values AS o ON o.circuit_id = c.id
+    LEFT JOIN circuit_ui_states AS u ON u.circuit_id = c.id
     WHERE c.departed_at IS NULL
     GROUP BY c.api_status, u.workflow_stage
     ORDER BY array_position(CAST(:statuses AS text[]), c.api_status), stage
@@ -125,7 +126,7 @@ def last_good_syncs(connection: Connection, statuses: Sequence[str]) -> list[dic
 
 
 def circuits_by_status(connection: Connection, statuses: Sequence[str]) -> list[dict[str, Any]]:
-    """Circuits, total miles and planned miles for each status and workflow stage; departed ones left out."""
+    """Circuits, own miles and own miles planned for each status and workflow stage; departed ones left out."""
     return _rows(connection, _CIRCUITS, statuses=list(statuses))
 
 

@@ -45,6 +45,7 @@ SUM_OF_MILES = Numeric(16, 2)
 SUM_OF_MEASURES = Numeric(18, 4)
 INSTANT = DateTime(timezone=True)
 NOW = text("now()")
+WEEK_ENDING = text("(snapshot_date + 5 - extract(isodow FROM snapshot_date)::int)")
 EMPTY_OBJECT = text("'{}'::jsonb")
 
 STATUSES = "'ACTIV', 'QC', 'REWRK', 'CLOSE'"
@@ -343,6 +344,7 @@ regional_daily = Table(
         for stage in ("active", "pending_permissions", "qc", "rework", "closed")
     ),
     *_rolled_up(),
+    Index("ix_regional_daily_week_ending", WEEK_ENDING),
     Index("uq_regional_daily_snapshot_date_region", "snapshot_date", text("coalesce(region_id, 0)"), unique=True),
 )
 
@@ -354,6 +356,7 @@ planner_daily = Table(
     Column("region_id", ForeignKey("regions.id")),
     Column("circuits", Integer, nullable=False),
     *_rolled_up(),
+    Index("ix_planner_daily_week_ending", WEEK_ENDING),
     Index(
         "uq_planner_daily_snapshot_date_planner_region",
         "snapshot_date",

@@ -32,11 +32,12 @@ _SYNCS = text("""
 """A sync of single work orders names every status and is no sync of any."""
 
 _STAGES = text("""
-    SELECT s.stage, count(c.id) AS circuits, coalesce(sum(c.total_miles), 0)::float AS miles,
-           coalesce(sum(c.miles_planned), 0)::float AS miles_planned
+    SELECT s.stage, count(c.id) AS circuits, coalesce(sum(o.own_total_miles), 0)::float AS miles,
+           coalesce(sum(o.own_miles_planned), 0)::float AS miles_planned
     FROM unnest(CAST(:stages AS text[])) WITH ORDINALITY AS s (stage, place)
     LEFT JOIN circuit_ui_states AS u ON u.workflow_stage = s.stage
     LEFT JOIN circuits AS c ON c.id = u.circuit_id AND c.departed_at IS NULL
+    LEFT JOIN circuit_own_values AS o ON o.circuit_id = c.id
     GROUP BY s.stage, s.place ORDER BY s.place
 """)
 

@@ -4,6 +4,7 @@ Knows no Dagster, so that a command that only needs the database starts fast.
 """
 
 import json
+import logging
 import os
 import subprocess
 import sys
@@ -56,7 +57,7 @@ def database_in_use(settings: Settings) -> Iterator[Database]:
     """The configured database, or the embedded server for as long as the context lasts; migrated."""
     with ExitStack() as stack:
         database = stack.enter_context(Database(stack.enter_context(url_in_use(settings))))
-        upgrade(database)
+        _upgrade(database, settings)
         yield database
 
 
@@ -82,14 +83,21 @@ def _configured_storage(settings: Settings) -> str | None:
     return settings.circuit_sync_dagster_url.get_secret_value()
 
 
+def _upgrade(database: Database, settings: Settings, *, recomputes: bool = False) -> None:
+    told = upgrade(database, mains_contain_splits=settings.workstudio_mains_contain_splits)
+    if told and not recomputes:
+        logging.getLogger(__name__).warning(told)
+
+
 @contextmanager
 def prepared_environment(
-    settings: Settings, *, calls_workstudio: bool = True, asked_from: date | None = None
+    settings: Settings, *, calls_workstudio: bool = True, asked_from: date | None = None, recomputes: bool = False
 ) -> Iterator[Settings]:
     """Everything that a run of Dagster needs, here and in child processes; yields the settings that hold meanwhile.
 
     Unless it is set, the first partition is the first date that can have data, or ``asked_from``, which a command asks
-    for, if that is earlier: such dates are told to be empty. The definitions must not have been loaded before.
+    for, if that is earlier: such dates are told to be empty. ``recomputes``: the command brings older roll-ups into
+    order itself. The definitions must not have been loaded before.
     Raises ``UsageError`` if a database is configured and no WorkStudio: invented data never gets into a real database.
     """
     with ExitStack() as stack:
@@ -98,7 +106,7 @@ def prepared_environment(
             wanted |= stack.enter_context(_workstudio(settings))
         url = stack.enter_context(url_in_use(settings))
         with Database(url) as database:
-            upgrade(database)
+            _upgrade(database, settings, recomputes=recomputes)
             wanted |= first_partition(settings, database, asked_from)
         if (storage := _configured_storage(settings)) is not None:
             prepare_dagster_storage(storage)

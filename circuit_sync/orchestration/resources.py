@@ -69,7 +69,8 @@ class Workplace:
 
     def _open(self, settings: Settings) -> Session:
         database = self._stack.enter_context(Database(database_url(settings)))
-        upgrade(database)
+        if told := upgrade(database, mains_contain_splits=settings.workstudio_mains_contain_splits):
+            self._say(told)
         if self._run is not None:
             self._stack.enter_context(run_lock(database, self._run.run_id))
         key = settings.circuit_sync_secret_key
@@ -162,7 +163,7 @@ def looking(log: Callable[[str], None] = _unheard) -> Iterator[Session]:
     """A session for a sensor: the database only."""
     settings = load_settings()
     with Database(database_url(settings)) as database:
-        upgrade(database)
+        upgrade(database, mains_contain_splits=settings.workstudio_mains_contain_splits)
         yield Session(database, retry_delays=retry_delays(settings), now=clock.now, log=log)
 
 

@@ -7,6 +7,7 @@ from typing import Any
 
 from circuit_sync.database import progress
 from circuit_sync.database.connection import Connection
+from circuit_sync.database.recompute import recompute
 from circuit_sync.database.rollups import replace_rollups
 from circuit_sync.database.seasons import replace_season_daily
 from circuit_sync.database.snapshots import history_begins
@@ -77,6 +78,11 @@ def roll_up(session: Session, dates: Sequence[date], *tables: str) -> dict[str, 
         raise UsageError("no date to roll up: name at least one weekday")
     with session.database.transaction() as connection, dated_states(connection, last_instants(dates)):
         return roll_up_days(connection, dates, session.now(), tables or DAILY)
+
+
+def recompute_rollups(session: Session) -> None:
+    """Brings snapshots and roll-ups of before own values into order, all dates that are not yet."""
+    recompute(session.database, session.now(), session.log)
 
 
 def read_weeks(session: Session, view: str, fridays: Sequence[date]) -> RollUp:

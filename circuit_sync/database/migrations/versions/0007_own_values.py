@@ -109,6 +109,9 @@ _SEASON_PROGRESS = """
 """The pace is that of the last four weeks, or of as many days as are known."""
 
 
+_WEEK_ENDING = "snapshot_date + 5 - extract(isodow FROM snapshot_date)::int"
+
+
 def _kind(name: str) -> str:
     if "miles" in name:
         return "numeric(16,2)"
@@ -131,8 +134,7 @@ def _weekly(name: str, daily: str, key: str, shown: str, joined: str, levels: tu
         FROM (
             SELECT *, max(snapshot_date) OVER (PARTITION BY week_ending) AS last_snapshot_date
             FROM (
-                SELECT d.*, snapshot_date + 5 - extract(isodow FROM snapshot_date)::int AS week_ending
-                FROM {daily} AS d) AS dated) AS days {joined}
+                SELECT d.*, {_WEEK_ENDING} AS week_ending FROM {daily} AS d) AS dated) AS days {joined}
         GROUP BY week_ending, {key}
     """
 
@@ -228,6 +230,7 @@ def _rollups() -> None:
         )
         op.add_column(table, sa.Column("oldest_pending_on", sa.Date()))
         op.add_column(table, sa.Column("total_trees_change", sa.BigInteger(), server_default="0", nullable=False))
+        op.create_index(f"ix_{table}_week_ending", table, [sa.literal_column(f"({_WEEK_ENDING})")])
     op.execute(_weekly("regional_weekly", "regional_daily", "region_id", "region_id", "", (*_CIRCUITS, *_LEVELS)))
     op.execute(
         _weekly(
