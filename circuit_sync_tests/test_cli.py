@@ -196,6 +196,14 @@ def away(url: str) -> str:
     return f"error: the database {url.replace(password, '***')} is not available: "
 
 
+STAGING_WAITS = """
+    CREATE FUNCTION wait() RETURNS trigger LANGUAGE plpgsql AS
+        'BEGIN PERFORM pg_advisory_xact_lock(1); RETURN NULL; END';
+    CREATE TRIGGER wait BEFORE INSERT ON staged_circuits EXECUTE FUNCTION wait();
+"""
+"""What was fetched is staged once nobody holds that lock."""
+
+
 def end_outage(database_url: str, postgres_server: str) -> None:
     allow = sql.SQL("ALTER DATABASE {} ALLOW_CONNECTIONS true").format(sql.Identifier(database_url.rsplit("/", 1)[1]))
     with psycopg.connect(postgres_server, autocommit=True) as connection:
@@ -210,14 +218,16 @@ def test_a_database_that_goes_away_in_a_sync_gets_one_line_and_the_next_command_
     postgres_server: str,
     outage: Outage,
 ) -> None:
-    waiting = "SELECT FROM pg_locks WHERE relation = 'staged_circuits'::regclass AND NOT granted"
+    waiting = "SELECT FROM pg_locks WHERE locktype = 'advisory' AND objid = 1 AND NOT granted"
 
     def in_the_second_step() -> None:
         until(lambda: holder.execute(waiting).rowcount > 0)
         outage()
 
     with ThreadPoolExecutor() as threads, closing(psycopg.connect(database_url)) as holder:
-        holder.execute("LOCK TABLE staged_circuits IN SHARE MODE")
+        holder.execute(STAGING_WAITS)
+        holder.commit()
+        holder.execute("SELECT pg_advisory_lock(1)")
         done = threads.submit(in_the_second_step)
         status, _, err = circuit_sync("sync", "circuits", "--status", "QC")
         done.result()
