@@ -25,7 +25,7 @@ from circuit_sync.orchestration.partitions import partition_tags
 from circuit_sync_tests.scenery import until
 
 PROJECT = Path(__file__).parents[2]
-LONG = 300.0
+LONG = 900.0
 """Seconds to wait for what several processes do together."""
 
 LOCATION = """
