@@ -42,4 +42,4 @@ bench: install ## the benchmarks, printed as ratios
 	$(VENV)/bin/python -m circuit_sync_tests.bench
 
 e2e: install ## the browser tests (they need Chromium) and whole deployments that things go wrong in: twelve minutes
-	$(VENV)/bin/pytest -n 2 --dist loadfile --timeout 900 -m e2e circuit_sync_tests/e2e
+	$(VENV)/bin/pytest -n 2 --dist loadfile --timeout 3600 -m e2e circuit_sync_tests/e2e

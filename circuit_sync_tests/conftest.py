@@ -7,6 +7,7 @@ from uuid import uuid4
 
 import psycopg
 import pytest
+from hypothesis import HealthCheck, settings
 from psycopg import sql
 
 from circuit_sync.database.connection import Database
@@ -15,6 +16,9 @@ from circuit_sync.database.migrate import upgrade
 from circuit_sync.sync.session import Session
 from circuit_sync.workstudio.simulator import Simulator, World
 from circuit_sync_tests.scenery import Clock, Desk, session_for
+
+settings.register_profile("busy machine", deadline=None, suppress_health_check=[HealthCheck.too_slow])
+settings.load_profile("busy machine")
 
 # Where a suite is started with a shell's `&`, SIGINT is ignored, and so it would be by every process that tests start.
 signal.signal(signal.SIGINT, signal.default_int_handler)

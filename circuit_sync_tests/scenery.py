@@ -6,8 +6,10 @@ from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
+from functools import partial
 from typing import Any
 
+import httpx
 import psycopg
 from psycopg.rows import dict_row
 
@@ -34,6 +36,11 @@ from circuit_sync.workstudio.simulator import (
 Row = Mapping[str, Any]
 MONDAY = datetime(2026, 3, 2, 9, 30, tzinfo=UTC)
 """04:30 in Eastern Time, of a Monday."""
+
+PATIENCE = 60.0
+"""Seconds that a test waits for what surely comes: long, as the machine may be busy with other things."""
+
+get, post = partial(httpx.get, timeout=PATIENCE), partial(httpx.post, timeout=PATIENCE)
 
 CIRCUIT_TABLES = (
     "regions",
@@ -70,7 +77,7 @@ def session_for(database: Database, base_url: str, clock: Callable[[], datetime]
         base_url,
         CIRCUITS_VIEW,
         PLANNED_UNITS_VIEW,
-        timeout=options.pop("timeout", 10.0),
+        timeout=options.pop("timeout", PATIENCE),
         max_attempts=options.pop("attempts", 1),
         backoff_base=0.001,
         rate_limit_delay=0.0,
@@ -231,7 +238,7 @@ class Desk:
         )
 
 
-def until(is_so: Callable[[], bool], seconds: float = 20) -> None:
+def until(is_so: Callable[[], bool], seconds: float = PATIENCE) -> None:
     """Waits for something another process or thread does."""
     deadline = time.monotonic() + seconds
     while not is_so():

@@ -5,9 +5,9 @@ import re
 import signal
 import subprocess
 import sys
-import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import closing
 from pathlib import Path
 
 import dagster as dg
@@ -20,7 +20,7 @@ from circuit_sync.orchestration.execution import persistent_instance
 from circuit_sync.orchestration.local import prepared_environment
 from circuit_sync.settings import load_settings
 from circuit_sync.workstudio.simulator import Fault, Simulator, environment
-from circuit_sync_tests.scenery import until
+from circuit_sync_tests.scenery import PATIENCE, until
 
 Command = Callable[..., tuple[int, str, str]]
 
@@ -209,6 +209,14 @@ def away(url: str) -> str:
     return f"error: the database {url.replace(password, '***')} is not available: "
 
 
+STAGING_WAITS = """
+    CREATE FUNCTION wait() RETURNS trigger LANGUAGE plpgsql AS
+        'BEGIN PERFORM pg_advisory_xact_lock(1); RETURN NULL; END';
+    CREATE TRIGGER wait BEFORE INSERT ON staged_circuits EXECUTE FUNCTION wait();
+"""
+"""What was fetched is staged once nobody holds that lock."""
+
+
 def end_outage(database_url: str, postgres_server: str) -> None:
     allow = sql.SQL("ALTER DATABASE {} ALLOW_CONNECTIONS true").format(sql.Identifier(database_url.rsplit("/", 1)[1]))
     with psycopg.connect(postgres_server, autocommit=True) as connection:
@@ -223,24 +231,27 @@ def test_a_database_that_goes_away_in_a_sync_gets_one_line_and_the_next_command_
     postgres_server: str,
     outage: Outage,
 ) -> None:
-    simulator.add_fault(Fault("delay", match="circuits", seconds=1))
+    waiting = "SELECT FROM pg_locks WHERE locktype = 'advisory' AND objid = 1 AND NOT granted"
 
     def in_the_second_step() -> None:
-        until(lambda: any(call.view == "circuits" for call in simulator.calls), 60)
+        until(lambda: holder.execute(waiting).rowcount > 0)
         outage()
 
-    with ThreadPoolExecutor() as threads:
+    with ThreadPoolExecutor() as threads, closing(psycopg.connect(database_url)) as holder:
+        holder.execute(STAGING_WAITS)
+        holder.commit()
+        holder.execute("SELECT pg_advisory_lock(1)")
         done = threads.submit(in_the_second_step)
         status, _, err = circuit_sync("sync", "circuits", "--status", "QC")
         done.result()
     assert status == 1
+    assert [call.view for call in simulator.calls] == ["health", "circuits"]
     *steps, line = err.splitlines()
     assert line.startswith(away(database_url))
     assert "what was not stored is not stored; a sync that it had begun is closed by the next command" in line
     assert not [line for line in steps if line[:2] != "  " and not line.startswith("circuits QC")], err
 
     end_outage(database_url, postgres_server)
-    simulator.clear_faults()
     status, _, err = circuit_sync("sync", "circuits", "--status", "QC")
     assert status == 0, err
     assert "sync 1 closed as failed" in err or "is gone" in err
@@ -323,14 +334,13 @@ def test_another_workstudio_may_adopt_the_database(configured: dict[str, str], c
 def test_a_signal_cancels_the_run_and_closes_the_log(
     configured: dict[str, str], simulator: Simulator, database_url: str, number: signal.Signals, status: int
 ) -> None:
-    simulator.add_fault(Fault("delay", match="circuits", seconds=30))
+    simulator.add_fault(Fault("delay", match="circuits", seconds=600))
+    configured["WORKSTUDIO_TIMEOUT"] = "600"
     command = [sys.executable, "-m", "circuit_sync.cli", "sync", "circuits", "--status", "QC"]
     with subprocess.Popen(command, env=configured, stderr=subprocess.PIPE, text=True) as child:
-        deadline = time.monotonic() + 60
-        while not any(call.view == "circuits" for call in simulator.calls) and time.monotonic() < deadline:
-            time.sleep(0.05)
+        until(lambda: any(call.view == "circuits" for call in simulator.calls))
         child.send_signal(number)
-        assert child.wait(30) == status
+        assert child.wait(PATIENCE) == status
         assert child.stderr is not None
         assert "Traceback" not in child.stderr.read()
     with psycopg.connect(database_url) as connection:

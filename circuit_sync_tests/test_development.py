@@ -4,14 +4,13 @@ import signal
 import socket
 import subprocess
 import sys
-import time
 from pathlib import Path
 
 import pytest
 
 from circuit_sync.cli.development import HOST, check_port
 from circuit_sync.domain.errors import UsageError
-from circuit_sync_tests.scenery import until
+from circuit_sync_tests.scenery import PATIENCE, until
 
 TREE = """
 import signal, subprocess, sys, time
@@ -37,20 +36,18 @@ def test_a_signal_ends_children_and_grandchildren(tmp_path: Path, number: signal
     # As a shell's & does: the child begins with SIGINT ignored.
     command = ["sh", "-c", 'trap "" INT; exec "$@"', "sh", sys.executable, "-c", DEV, TREE, str(note)]
     with subprocess.Popen(command) as dev:
-        deadline = time.monotonic() + 30
-        while not (note.exists() and note.read_text()) and time.monotonic() < deadline:
-            time.sleep(0.02)
+        until(lambda: note.exists() and bool(note.read_text()))
         dev.send_signal(number)
-        assert dev.wait(20) == status
+        assert dev.wait(PATIENCE) == status
     state = Path(f"/proc/{note.read_text()}/stat")
-    assert not state.exists() or state.read_text().split()[2] == "Z"
+    until(lambda: not state.exists() or state.read_text().split()[2] == "Z")
 
 
 def test_a_killed_dev_leaves_nothing_running(tmp_path: Path) -> None:
     note = tmp_path / "child"
     child = "import os, pathlib, sys, time; pathlib.Path(sys.argv[1]).write_text(str(os.getpid())); time.sleep(600)"
     with subprocess.Popen([sys.executable, "-c", DEV, child, str(note)]) as dev:
-        until(lambda: note.exists() and bool(note.read_text()), 30)
+        until(lambda: note.exists() and bool(note.read_text()))
         dev.kill()
     until(lambda: not Path(f"/proc/{note.read_text()}").exists())
 

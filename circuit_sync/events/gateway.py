@@ -3,7 +3,7 @@
 import asyncio
 import logging
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from contextlib import aclosing
 from datetime import UTC, datetime
 from functools import partial
@@ -31,7 +31,10 @@ def _utc_now() -> datetime:
 
 
 class Gateway:
-    """``run`` is its one lasting task; requests ask who somebody is and what he may, and open streams."""
+    """``run`` is its one lasting task; requests ask who somebody is and what he may, and open streams.
+
+    ``sleep`` is for the time between two looks at the rights.
+    """
 
     def __init__(
         self,
@@ -40,6 +43,7 @@ class Gateway:
         now: Callable[[], datetime] = _utc_now,
         heartbeat_seconds: float = HEARTBEAT_SECONDS,
         rights_seconds: float = RIGHTS_SECONDS,
+        sleep: Callable[[float], Awaitable[object]] = asyncio.sleep,
     ) -> None:
         self.hub = Hub()
         self.tickets = Tickets()
@@ -47,6 +51,7 @@ class Gateway:
         self._now = now
         self._heartbeat_seconds = heartbeat_seconds
         self._rights_seconds = rights_seconds
+        self._sleep = sleep
         self._common: dict[str, Any] = {}
         self._common_read_at = 0.0
         self._turn = asyncio.Lock()
@@ -104,7 +109,7 @@ class Gateway:
 
     async def _watch_rights(self) -> None:
         while True:
-            await asyncio.sleep(self._rights_seconds)
+            await self._sleep(self._rights_seconds)
             streams = {stream.number: stream for stream in self.hub.subscribers}
             asked = [(stream.number, stream.token_id, stream.channels) for stream in streams.values()]
             try:

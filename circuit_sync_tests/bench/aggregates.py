@@ -16,6 +16,7 @@ from circuit_sync.domain.aggregates import compute_aggregates, with_roots
 from circuit_sync.workstudio.ddotable import read_table
 from circuit_sync.workstudio.simulator import units_table
 from circuit_sync.workstudio.views import PLANNED_UNITS
+from circuit_sync_tests.bench.measuring import medians
 from circuit_sync_tests.bench.report import Report
 
 BATCHES, BATCH = 4, 250_000
@@ -33,22 +34,21 @@ def bench_aggregates(report: Report) -> None:
     """A million units in four answers, one after the other: each is decoded, read, computed, and computed by polars."""
     kinds = {row["code"]: row["measurement"] for row in read_unit_types()}
     circuits = _circuits()
-    spent = dict.fromkeys(("decode", "compute", "polars"), 0.0)
+    rounds = []
     for seed in range(BATCHES):
         body = _body(random.Random(seed), kinds)
-        seconds, answer = _timed(lambda body=body: orjson.loads(body))
-        spent["decode"] += seconds
+        decoding, answer = _timed(lambda body=body: orjson.loads(body))
         units = read_table(answer, fields=PLANNED_UNITS.fields, required=PLANNED_UNITS.required).frame
         del answer, body
-        seconds, (rows, _) = _timed(lambda units=units: compute_aggregates(units, circuits, kinds))
-        spent["compute"] += seconds
-        seconds, totals = _timed(lambda units=units: _by_polars(units, circuits, kinds))
-        spent["polars"] += seconds
+        computing, (rows, _) = _timed(lambda units=units: compute_aggregates(units, circuits, kinds))
+        polars, totals = _timed(lambda units=units: _by_polars(units, circuits, kinds))
+        rounds.append((decoding, computing, polars))
         assert int(rows.loc[~rows["is_rollup"], "total_units"].sum()) == totals
-    report.line(f"{BATCHES * BATCH} units, 34 columns: decoding their JSON with orjson", spent["decode"], "s")
-    report.line("  computing their aggregates, rows ready to write", spent["compute"], "s")
-    report.ratio("  computing / decoding", spent["compute"] / spent["decode"], at_most=1.0)
-    report.ratio("  ours / polars, from the same frame to the same rows", spent["compute"] / spent["polars"], at_most=3)
+    decoding, computing, polars = medians(rounds)
+    report.line(f"{BATCH} units, 34 columns: decoding their JSON with orjson", decoding, "s")
+    report.line("  computing their aggregates, rows ready to write", computing, "s")
+    report.ratio("  computing / decoding", computing / decoding, at_most=1.0)
+    report.ratio("  ours / polars, from the same frame to the same rows", computing / polars, at_most=3)
 
 
 def _timed(work: Callable[[], Any]) -> tuple[float, Any]:

@@ -3,19 +3,20 @@
 import json
 import os
 import socket
-import statistics
 import subprocess
 import sys
 import tempfile
 import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from functools import partial
 
 from sqlalchemy import text
 
 from circuit_sync.database.connection import Database
 from circuit_sync.events.outbox import emit
 from circuit_sync.events.tokens import issue_token
+from circuit_sync_tests.bench.measuring import in_turns
 from circuit_sync_tests.bench.report import Report
 from circuit_sync_tests.events.listening import NOW, Told, wait_for
 
@@ -28,24 +29,21 @@ def bench_events(url: str, report: Report) -> None:
     with Database(url) as database, _gateway(url) as base_url:
         token = _token(database)
         for size, what in ((1, f"{EVENTS} commits"), (EVENTS, f"one commit of {EVENTS}")):
-            bare = _delays(database, size, [_BARE, url, str(EVENTS)])
-            ours = _delays(database, size, [_STREAMS, base_url, token, str(LISTENERS), str(EVENTS)])
-            report.line(f"{what}, a bare LISTEN loop: worst delay", max(bare) * 1000, "ms")
-            report.line(
-                f"{what}, {LISTENERS} listeners: median delay of the last", statistics.median(ours) * 1000, "ms"
+            bare, ours = in_turns(
+                partial(_worst_delay, database, size, [_BARE, url, str(EVENTS)]),
+                partial(_worst_delay, database, size, [_STREAMS, base_url, token, str(LISTENERS), str(EVENTS)]),
             )
-            report.ratio(
-                f"{what}, {LISTENERS} listeners, all in order: worst delay / one second", max(ours), at_most=1.0
-            )
+            report.line(f"{what}, a bare LISTEN loop: worst delay", bare * 1000, "ms")
+            report.line(f"{what}, {LISTENERS} listeners, all in order: worst delay of the last", ours * 1000, "ms")
             report.ratio(
                 f"{what}: worst delay for a listener's share / that of a bare LISTEN loop",
-                max(ours) / LISTENERS / max(bare),
+                ours / LISTENERS / bare,
                 at_most=1.0,
             )
 
 
-def _delays(database: Database, size: int, program: Sequence[str]) -> list[float]:
-    """Seconds from just before each event's commit to its arrival at the last of the program's listeners."""
+def _worst_delay(database: Database, size: int, program: Sequence[str]) -> float:
+    """The most seconds from just before an event's commit to its arrival at the last of the program's listeners."""
     command = [sys.executable, "-c", *program]
     with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as listening:
         assert listening.stdout is not None
@@ -59,7 +57,7 @@ def _delays(database: Database, size: int, program: Sequence[str]) -> list[float
                     connection.execute(text("SELECT pg_notify('bare', :number)"), {"number": str(number)})
                 committed += [time.monotonic()] * size
         arrived = json.loads(listening.stdout.readline())
-    return [there - here for here, there in zip(committed, arrived, strict=True)]
+    return max(there - here for here, there in zip(committed, arrived, strict=True))
 
 
 def _token(database: Database) -> str:

@@ -1,7 +1,5 @@
 """A year's backfill of snapshots: against a bare INSERT … SELECT of as many rows into a table with the same indexes."""
 
-import time
-from collections.abc import Callable
 from datetime import UTC, date, datetime, timedelta
 
 from sqlalchemy import text
@@ -10,14 +8,14 @@ from circuit_sync.database.connection import Database
 from circuit_sync.domain.eastern import weekdays_between
 from circuit_sync.sync.rollups import roll_up
 from circuit_sync.sync.session import Session
-from circuit_sync.sync.snapshots import SnapshotRequest, open_snapshots, take_snapshots
+from circuit_sync.sync.snapshots import SnapshotRequest, SnapshotResult, open_snapshots, take_snapshots
+from circuit_sync_tests.bench.measuring import in_turns, seconds
 from circuit_sync_tests.bench.report import Report
 
 CIRCUITS = 5_000
 WEEKDAYS = 250
 LAST = date(2026, 2, 27)
 NOW = datetime(2026, 3, 2, 12, tzinfo=UTC)
-TIMES = 2
 
 _EMPTY = text("""
     TRUNCATE circuits, circuit_history, circuit_aggregates, circuit_snapshots, regional_daily, planner_daily,
@@ -64,11 +62,9 @@ def bench_snapshots(database: Database, report: Report) -> None:
     def backfill() -> float:
         with database.transaction() as connection:
             connection.execute(text("TRUNCATE circuit_snapshots"))
-        taken = []
-        seconds = _seconds(
-            lambda: taken.append(take_snapshots(session, open_snapshots(session, SnapshotRequest(dates))))
-        )
-        return seconds - taken[0].durations["roll_ups"]
+        taken: list[SnapshotResult] = []
+        whole = seconds(lambda: taken.append(take_snapshots(session, open_snapshots(session, SnapshotRequest(dates)))))
+        return whole - taken[0].durations["roll_ups"]
 
     def bare() -> float:
         with database.transaction() as connection:
@@ -79,17 +75,16 @@ def bench_snapshots(database: Database, report: Report) -> None:
             with database.transaction() as connection:
                 connection.execute(_BARE)
 
-        return _seconds(insert)
+        return seconds(insert)
 
-    ours = min(backfill() for _ in range(TIMES))
+    ours, peer = in_turns(backfill, bare)
     with database.transaction() as connection:
         rows = connection.scalar(text("SELECT count(*) FROM circuit_snapshots"))
     assert rows == CIRCUITS * len(dates), rows
-    peer = min(bare() for _ in range(TIMES))
-    rolled = _seconds(lambda: roll_up(session, dates))
+    rolled = seconds(lambda: roll_up(session, dates))
     report.line(f"backfill of {len(dates)} weekdays over {CIRCUITS} circuits, {rows} rows", ours, "s")
     report.ratio("  ours / bare INSERT … SELECT of as many rows, same indexes", ours / peer, at_most=3)
-    report.line("  their roll-ups by region and by planner, both", rolled, "s")
+    report.line("  their roll-ups by region, by planner and by season", rolled, "s")
     with database.transaction() as connection:
         connection.execute(text("DROP TABLE bench_bare"))
         connection.execute(_EMPTY)
@@ -104,9 +99,3 @@ def _fill(database: Database, first: date) -> None:
         connection.execute(_AGGREGATES, {"first": first})
     with database.session() as connection:
         connection.execute(text("VACUUM ANALYZE circuits, circuit_history, circuit_aggregates"))
-
-
-def _seconds(work: Callable[[], object]) -> float:
-    begun = time.perf_counter()
-    work()
-    return time.perf_counter() - begun

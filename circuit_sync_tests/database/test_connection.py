@@ -11,6 +11,7 @@ import pytest
 from psycopg import sql
 
 from circuit_sync.database.connection import Database, DatabaseRefused, DatabaseUnavailable
+from circuit_sync_tests.scenery import PATIENCE
 
 
 def connect(url: str) -> None:
@@ -113,7 +114,7 @@ def saying(words: str) -> Iterator[str]:
             yield f"127.0.0.1:{listening.getsockname()[1]}"
         finally:
             listening.shutdown(socket.SHUT_RDWR)
-            thread.join(10)
+            thread.join(PATIENCE)
 
 
 def _answer_all(listening: socket.socket, answer: bytes) -> None:

@@ -32,9 +32,9 @@ def answer(edition: int) -> list[dict[str, Any]]:
     """20,000 circuits in ten regions; every tenth work order is split in three."""
     rows = []
     for number in range(CIRCUITS):
-        work_order, extension = (
-            (number // 4 * 4, "@ C_a C_b C_ba".split()[number % 4]) if number % 40 < 4 else (number, "@")
-        )
+        split = number % 40 < 4
+        work_order = number // 4 * 4 if split else number
+        extension = ("@", "C_a", "C_b", "C_ba")[number % 4] if split else "@"
         rows.append(
             {
                 "SS_WO": f"2026-{work_order:05}",

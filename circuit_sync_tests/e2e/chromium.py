@@ -10,10 +10,9 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-import httpx
 from websockets.sync.client import ClientConnection, connect
 
-from circuit_sync_tests.scenery import until
+from circuit_sync_tests.scenery import PATIENCE, get, until
 
 PROGRAM = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
 _FLAGS = (
@@ -38,7 +37,7 @@ class Page:
         number = next(self._numbers)
         self._connection.send(json.dumps({"id": number, "method": method, "params": parameters}))
         while True:
-            message = json.loads(self._connection.recv(timeout=30))
+            message = json.loads(self._connection.recv(timeout=PATIENCE))
             if message.get("id") == number:
                 assert "error" not in message, message["error"]
                 return dict(message["result"])
@@ -54,7 +53,7 @@ class Page:
         self.call("Page.navigate", url=url)
         self.until("document.readyState === 'complete'")
 
-    def until(self, condition: str, seconds: float = 20) -> None:
+    def until(self, condition: str, seconds: float = PATIENCE) -> None:
         """Waits for an expression in the page to become true."""
         until(lambda: bool(self.run(condition)), seconds)
 
@@ -98,10 +97,10 @@ def chromium(profile: Path) -> Iterator[Page]:
         try:
             port = profile / "DevToolsActivePort"
             until(lambda: port.exists() and port.read_text().count("\n") > 0)
-            tabs = httpx.get(f"http://127.0.0.1:{port.read_text().splitlines()[0]}/json").json()
+            tabs = get(f"http://127.0.0.1:{port.read_text().splitlines()[0]}/json").json()
             address = next(tab["webSocketDebuggerUrl"] for tab in tabs if tab["type"] == "page")
             with connect(address, max_size=None) as connection:
                 yield Page(connection)
         finally:
             browser.terminate()
-            browser.wait(10)
+            browser.wait(PATIENCE)

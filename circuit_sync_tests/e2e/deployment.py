@@ -7,8 +7,11 @@ import signal
 import socket
 import subprocess
 import sys
-from collections.abc import Mapping
+import threading
+from collections import Counter
+from collections.abc import Callable, Mapping
 from contextlib import ExitStack, suppress
+from datetime import UTC, datetime
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
@@ -22,6 +25,9 @@ from circuit_sync.orchestration.partitions import partition_tags
 from circuit_sync_tests.scenery import until
 
 PROJECT = Path(__file__).parents[2]
+LONG = 900.0
+"""Seconds to wait for what several processes do together."""
+
 LOCATION = """
   - grpc_server:
       host: 127.0.0.1
@@ -38,6 +44,38 @@ _STOP = """mutation ($id: String!) { stopRunningSchedule(id: $id) {
     __typename ... on PythonError { message } } }"""
 _STATE = """query ($selector: ScheduleSelector!) { scheduleOrError(scheduleSelector: $selector) {
     ... on Schedule { scheduleState { id } } } }"""
+
+
+class Gate:
+    """A simulator's clock that holds calls up: from ``shut`` on, every call but a first health check lies there."""
+
+    def __init__(self) -> None:
+        self.is_held = threading.Event()
+        self._is_open = threading.Event()
+        self._is_open.set()
+        self._turn = threading.Lock()
+        self._passing = 0
+
+    def __call__(self) -> datetime:
+        if not self._is_open.is_set() and not self._passes():
+            self.is_held.set()
+            self._is_open.wait()
+        return datetime.now(UTC)
+
+    def shut(self) -> None:
+        """Until ``open``; ``is_held`` is set once a call lies there."""
+        self._passing = 1
+        self.is_held.clear()
+        self._is_open.clear()
+
+    def open(self) -> None:
+        """Lets go what lies there."""
+        self._is_open.set()
+
+    def _passes(self) -> bool:
+        with self._turn:
+            self._passing -= 1
+            return self._passing >= 0
 
 
 def free_port() -> int:
@@ -63,7 +101,7 @@ class Instance:
     def ask(self, query: str, **variables: Any) -> dict[str, Any]:
         """The webserver's answer to a GraphQL query."""
         url = f"http://127.0.0.1:{self.web_port}/graphql"
-        answer = httpx.post(url, json={"query": query, "variables": variables}, timeout=60).json()
+        answer = httpx.post(url, json={"query": query, "variables": variables}, timeout=LONG).json()
         assert "errors" not in answer, answer["errors"]
         return dict(answer["data"])
 
@@ -97,9 +135,9 @@ class Instance:
         (run,) = self.rows("SELECT status FROM dagster.runs WHERE run_id = %s", run_id)
         return str(run["status"])
 
-    def has_begun(self, run_id: str, step: str) -> bool:
-        query = "SELECT 1 FROM dagster.event_logs WHERE run_id = %s AND step_key = %s"
-        return bool(self.rows(query, run_id, step))
+    def ended_at(self, run_id: str) -> datetime:
+        (run,) = self.rows("SELECT end_time FROM dagster.runs WHERE run_id = %s", run_id)
+        return datetime.fromtimestamp(run["end_time"], UTC)
 
     def unfinished(self) -> list[dict[str, Any]]:
         """Dagster's runs that wait or go on."""
@@ -107,6 +145,16 @@ class Instance:
             "SELECT run_id, pipeline_name AS job, status FROM dagster.runs"
             " WHERE status NOT IN ('SUCCESS', 'FAILURE', 'CANCELED') ORDER BY id"
         )
+
+    def looks(self, since: datetime, before: datetime | None = None) -> Counter[str]:
+        """How often each sensor has looked, from beginning to end, between two moments."""
+        found = self.rows(
+            "SELECT tick_body::jsonb ->> 'job_name' AS sensor FROM dagster.job_ticks"
+            " WHERE type = 'SENSOR' AND status IN ('SUCCESS', 'SKIPPED') AND timestamp > %s AND timestamp < %s",
+            since.replace(tzinfo=None),
+            (before or datetime.now(UTC)).replace(tzinfo=None),
+        )
+        return Counter(look["sensor"] for look in found)
 
     def process_of(self, run_id: str) -> int:
         """The process id of a run."""
@@ -156,7 +204,7 @@ class Deployment(Instance):
     def start_code_server(self, name: str) -> None:
         arguments = ["code-server", "start", "-h", "127.0.0.1", "-p", str(self.ports[name]), "-m", self._module]
         self._start(name, ["dagster", *arguments], self._environments[name])
-        until(lambda: answers(self.ports[name]), 60)
+        until(lambda: answers(self.ports[name]), LONG)
 
     def start_daemon(self) -> None:
         self._start("daemon", ["dagster-daemon", "run", "-w", "workspace.yaml"])
@@ -164,7 +212,7 @@ class Deployment(Instance):
     def start_webserver(self) -> None:
         command = ["dagster-webserver", "-h", "127.0.0.1", "-p", str(self.web_port), "-w", "workspace.yaml"]
         self._start("webserver", command)
-        until(lambda: answers(self.web_port), 60)
+        until(lambda: answers(self.web_port), LONG)
 
     def kill(self, name: str, number: signal.Signals = signal.SIGKILL) -> None:
         """Ends a process and all it started, as a power cut does; with another signal it may end in order first."""
@@ -175,11 +223,12 @@ class Deployment(Instance):
             with suppress(subprocess.TimeoutExpired):
                 process.wait(30)
 
-    def tell_to_end(self, name: str, seconds: float = 90) -> None:
+    def tell_to_end(self, name: str, meanwhile: Callable[[], object]) -> None:
         """What systemd does with ``KillMode=mixed``, or Docker: SIGTERM to the process itself, then a long wait."""
         process = self._processes[name]
         process.send_signal(signal.SIGTERM)
-        process.wait(seconds)
+        meanwhile()
+        process.wait(LONG)
         self.kill(name)
 
     def log_of(self, name: str) -> str:

@@ -14,7 +14,7 @@ import pytest
 from circuit_sync.database.embedded import embedded_server
 from circuit_sync.workstudio.simulator import Simulator, World, environment
 from circuit_sync_tests.e2e.chromium import PROGRAM, Page, chromium
-from circuit_sync_tests.e2e.deployment import PROJECT, Instance, answers, free_port
+from circuit_sync_tests.e2e.deployment import LONG, PROJECT, Gate, Instance, answers, free_port
 from circuit_sync_tests.scenery import until
 
 pytestmark = pytest.mark.skipif(PROGRAM is None, reason="Chromium is not installed")
@@ -41,7 +41,8 @@ class Dev(Instance):
 
     def __init__(self, folder: Path, stack: ExitStack) -> None:
         # Its world stands still: what departs would start syncs that make a retry needless.
-        self.simulator = stack.enter_context(Simulator(World(circuits=60), advance=False))
+        self.gate = Gate()
+        self.simulator = stack.enter_context(Simulator(World(circuits=60), advance=False, clock=self.gate))
         shutil.copytree(PROJECT, folder, ignore=NOT_COPIED, dirs_exist_ok=True)
         (folder / ".venv").symlink_to(PROJECT / ".venv")
         workspace = (PROJECT / "workspace.yaml").read_text()
@@ -51,6 +52,7 @@ class Dev(Instance):
         settings = environment(self.simulator.base_url) | {
             "CIRCUIT_SYNC_RETRY_DELAYS": "1,1",
             "WORKSTUDIO_RATE_LIMIT_DELAY": "0",
+            "WORKSTUDIO_TIMEOUT": "600",
             "WORKSTUDIO_MAX_ATTEMPTS": "1",
             "PYTHONPATH": str(folder),
         }
@@ -65,19 +67,19 @@ class Dev(Instance):
                 start_new_session=True,
             )
         stack.callback(self.end)
-        until(lambda: answers(self.web_port), 90)
+        until(lambda: answers(self.web_port), LONG)
 
     def end(self) -> None:
         """Ctrl-C: the terminal signals whatever runs in front of it."""
         if self.process.poll() is None:
             os.killpg(self.process.pid, signal.SIGINT)
-            self.process.wait(90)
+            self.process.wait(LONG)
 
     def syncs(self, condition: str = "true") -> list[dict[str, Any]]:
         return self.rows(f"SELECT * FROM sync_logs WHERE sync_type = 'circuit_list' AND {condition} ORDER BY id")
 
-    def wait_for_sync(self, condition: str, seconds: float = 120) -> dict[str, Any]:
-        until(lambda: bool(self.syncs(condition)), seconds)
+    def wait_for_sync(self, condition: str) -> dict[str, Any]:
+        until(lambda: bool(self.syncs(condition)), LONG)
         return self.syncs(condition)[0]
 
 
@@ -115,20 +117,20 @@ def test_a_sync_that_an_outage_made_fail_is_tried_again(dev: Dev) -> None:
 
 
 def test_a_killed_run_is_closed_and_tried_again(dev: Dev) -> None:
-    dev.simulator.fault("delay", seconds=20.0, match="QC")
+    dev.gate.shut()
     run = dev.launch("sync_circuits", "QC", "REWRK", "CLOSE")
-    until(lambda: dev.has_begun(run, "circuits.fetch_circuits"), 90)
+    until(dev.gate.is_held.is_set, LONG)
     os.kill(dev.process_of(run), signal.SIGKILL)
-    dev.simulator.clear_faults()
-    killed = dev.wait_for_sync(f"dagster_run_id = '{run}' AND sync_status = 'failed'", 60)
-    until(lambda: dev.status_of(run) == "FAILURE", 60)
-    dev.wait_for_sync(f"retry_of = {killed['id']} AND sync_status IN ('completed', 'warning')", 150)
+    dev.gate.open()
+    killed = dev.wait_for_sync(f"dagster_run_id = '{run}' AND sync_status = 'failed'")
+    until(lambda: dev.status_of(run) == "FAILURE", LONG)
+    dev.wait_for_sync(f"retry_of = {killed['id']} AND sync_status IN ('completed', 'warning')")
     held = dev.rows("SELECT DISTINCT api_status FROM circuits WHERE departed_at IS NULL")
     assert {row["api_status"] for row in held} == {"ACTIV", "QC", "REWRK", "CLOSE"}
 
 
 def test_the_tables_hold_what_the_syncs_say(dev: Dev) -> None:
-    until(lambda: bool(dev.rows("SELECT 1 FROM circuit_aggregates")) and not dev.unfinished(), 120)
+    until(lambda: bool(dev.rows("SELECT 1 FROM circuit_aggregates")) and not dev.unfinished(), LONG)
     assert dev.syncs("sync_status = 'started'") == []
     for name in ("circuits", "circuit_history", "circuit_ui_states", "circuit_aggregates", "sync_events"):
         assert dev.rows(f"SELECT 1 FROM {name} LIMIT 1"), name
@@ -140,8 +142,8 @@ def test_the_ui_shows_it(dev: Dev, page: Page, place: str) -> None:
     page.open(f"http://127.0.0.1:{dev.web_port}{address}")
     try:
         for word in words:
-            page.until(f"document.body.innerText.includes({word!r})", 30)
-        page.until("!document.body.innerText.includes('fetching statuses')", 30)
+            page.until(f"document.body.innerText.includes({word!r})", LONG)
+        page.until("!document.body.innerText.includes('fetching statuses')", LONG)
     finally:
         page.picture(PICTURES / f"{place}.png")
 

@@ -7,9 +7,9 @@ import json
 import os
 import signal
 import threading
-import time
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
+from datetime import UTC, datetime, timedelta
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any
@@ -20,16 +20,16 @@ import pytest
 from circuit_sync.database.connection import Database
 from circuit_sync.database.embedded import embedded_server
 from circuit_sync.database.migrate import upgrade
+from circuit_sync.orchestration.recovery import LOOK_EVERY
 from circuit_sync.workstudio.simulator import Simulator, World, environment
-from circuit_sync_tests.e2e.deployment import Deployment
+from circuit_sync_tests.e2e import fast
+from circuit_sync_tests.e2e.deployment import LONG, Deployment, Gate
 from circuit_sync_tests.scenery import until
 
 LOCATION = "circuit_sync"
-SLOW = 10.0
-"""Seconds that a call takes while something happens to its run."""
-
-QUIET = 15.0
-"""Seconds without a run after which the sensors have nothing more to do: they look every 5 in ``fast``."""
+CLOSING = "close_abandoned_syncs"
+CLOSES_WITHIN = timedelta(minutes=1) // timedelta(seconds=LOOK_EVERY)
+"""Looks of that sensor in which what died is closed: a minute's, however long they take on a busy machine."""
 
 
 class Plant:
@@ -41,7 +41,8 @@ class Plant:
         self.url = stack.enter_context(embedded_server(folder))
         with Database(self.url) as database:
             upgrade(database)
-        self.simulator = stack.enter_context(Simulator(World(circuits=60), advance=False))
+        self.gate = Gate()
+        self.simulator = stack.enter_context(Simulator(World(circuits=60), advance=False, clock=self.gate))
         self.posts: list[dict[str, Any]] = []
         port = stack.enter_context(_receiving(self.posts))
         settings = environment(self.simulator.base_url) | {
@@ -49,6 +50,7 @@ class Plant:
             "CIRCUIT_SYNC_RETRY_DELAYS": "0,1",
             "CIRCUIT_SYNC_WEBHOOKS": f"http://127.0.0.1:{port}/",
             "WORKSTUDIO_RATE_LIMIT_DELAY": "0",
+            "WORKSTUDIO_TIMEOUT": "600",
             "WORKSTUDIO_MAX_ATTEMPTS": "1",
         }
         self.deployment = stack.enter_context(
@@ -76,20 +78,22 @@ class Plant:
         return self.deployment.rows(f"SELECT * FROM sync_logs WHERE {condition} ORDER BY id")
 
     def begin(self, *statuses: str) -> tuple[str, int]:
-        """A run over ``statuses`` in the middle of its first slow call, and its sync."""
-        self.simulator.fault("delay", seconds=SLOW, match=statuses[0])
+        """A run over ``statuses`` in the middle of its first call for circuits, until the gate opens, and its sync."""
+        self.gate.shut()
         run = self.deployment.launch("sync_circuits", *statuses)
-        until(lambda: self.deployment.has_begun(run, "circuits.fetch_circuits"), 60)
+        until(self.gate.is_held.is_set, LONG)
         (sync,) = self.syncs(f"dagster_run_id = '{run}'")
-        time.sleep(1)
-        self.simulator.clear_faults()
         return run, int(sync["id"])
 
     def closed(self, run: str, sync: int) -> dict[str, Any]:
-        """The log of a sync whose run died, once both are closed: within a minute, as promised."""
-        until(lambda: not self.syncs(f"id = {sync} AND sync_status = 'started'"), 60)
-        until(lambda: self.deployment.status_of(run) == "FAILURE", 30)
+        """The log of a sync whose run has just died, once both are closed: within a minute's looks, as promised."""
+        died_at = datetime.now(UTC)
+        self.gate.open()
+        until(lambda: not self.syncs(f"id = {sync} AND sync_status = 'started'"), LONG)
+        until(lambda: self.deployment.status_of(run) == "FAILURE", LONG)
         (log,) = self.syncs(f"id = {sync}")
+        for closed_at in (log["completed_at"], self.deployment.ended_at(run)):
+            assert self.deployment.looks(died_at, closed_at)[CLOSING] <= CLOSES_WITHIN
         assert log["sync_status"] == "failed"
         assert log["error_details"]["passing"]
         assert log["retry_at"] is not None
@@ -97,20 +101,25 @@ class Plant:
 
     def retried(self, sync: int) -> dict[str, Any]:
         """The log of the sync that tried it again, once it has ended."""
-        until(lambda: bool(self.syncs(f"retry_of = {sync} AND sync_status <> 'started'")), 90)
+        until(lambda: bool(self.syncs(f"retry_of = {sync} AND sync_status <> 'started'")), LONG)
         (log,) = self.syncs(f"retry_of = {sync}")
         assert log["sync_status"] in ("completed", "warning")
         return log
 
     def rest(self) -> None:
-        """Waits until the sensors have nothing more to do."""
-        quiet_since = time.monotonic()
-        deadline = quiet_since + 150
-        while time.monotonic() - quiet_since < QUIET:
-            assert time.monotonic() < deadline, self.deployment.unfinished()
+        """Waits until the sensors have nothing more to do: each has looked twice and no run has come of it."""
+        sensors = {sensor.name for sensor in fast.defs.sensors or ()} - {CLOSING}
+        quiet_since = datetime.now(UTC)
+
+        def is_quiet() -> bool:
+            nonlocal quiet_since
+            looks = self.deployment.looks(quiet_since)
             if self.deployment.unfinished():
-                quiet_since = time.monotonic()
-            time.sleep(0.5)
+                quiet_since = datetime.now(UTC)
+                return False
+            return min(looks[sensor] for sensor in sensors) >= 2
+
+        until(is_quiet, LONG)
 
 
 @pytest.fixture(scope="module")
@@ -121,7 +130,7 @@ def plant(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Plant]:
 
 def test_a_schedule_fires_and_the_sensors_go_on_from_there(plant: Plant) -> None:
     plant.deployment.switch("every_minute", on=True)
-    until(lambda: bool(plant.syncs("sync_type = 'circuit_list' AND sync_status = 'completed'")), 120)
+    until(lambda: bool(plant.syncs("sync_type = 'circuit_list' AND sync_status = 'completed'")), LONG)
     plant.deployment.switch("every_minute", on=False)
     plant.rest()
     told = {(sync["sync_type"], sync["sync_trigger"]) for sync in plant.syncs()}
@@ -142,10 +151,11 @@ def test_a_killed_daemon_takes_nothing_with_it(plant: Plant) -> None:
     run, sync = plant.begin("ACTIV")
     waiting = plant.deployment.launch("sync_circuits", "QC", "REWRK")
     plant.deployment.kill("daemon")
-    until(lambda: plant.deployment.status_of(run) == "SUCCESS", 60)
+    plant.gate.open()
+    until(lambda: plant.deployment.status_of(run) == "SUCCESS", LONG)
     assert plant.deployment.status_of(waiting) == "QUEUED"
     plant.deployment.start_daemon()
-    until(lambda: plant.deployment.status_of(waiting) == "SUCCESS", 90)
+    until(lambda: plant.deployment.status_of(waiting) == "SUCCESS", LONG)
     assert len(plant.syncs(f"dagster_run_id IN ('{run}', '{waiting}')")) == 2
     assert plant.syncs(f"id = {sync}")[0]["sync_status"] == "completed"
     plant.rest()
@@ -153,7 +163,7 @@ def test_a_killed_daemon_takes_nothing_with_it(plant: Plant) -> None:
 
 def test_a_code_server_that_is_told_to_end_lets_its_run_finish(plant: Plant) -> None:
     run, sync = plant.begin("ACTIV")
-    plant.deployment.tell_to_end(LOCATION)
+    plant.deployment.tell_to_end(LOCATION, meanwhile=plant.gate.open)
     assert plant.deployment.status_of(run) == "SUCCESS"
     plant.deployment.start_code_server(LOCATION)
     assert plant.syncs(f"id = {sync}")[0]["sync_status"] == "completed"
@@ -171,8 +181,9 @@ def test_a_killed_code_server_comes_back_and_what_it_ran_is_tried_again(plant: P
 
 def test_a_database_that_restarts_in_the_middle_leaves_nothing_half_done(plant: Plant) -> None:
     run, sync = plant.begin("ACTIV")
+    told = len(plant.deployment.log_of("daemon"))
     plant.crash_database()
-    time.sleep(3)
+    until(lambda: "OperationalError" in plant.deployment.log_of("daemon")[told:], LONG)
     plant.start_database()
     plant.closed(run, sync)
     plant.retried(sync)
@@ -191,14 +202,14 @@ def test_after_a_power_cut_the_queue_goes_on(plant: Plant) -> None:
     plant.deployment.start_webserver()
     plant.closed(run, sync)
     plant.retried(sync)
-    until(lambda: plant.deployment.status_of(waiting) == "SUCCESS", 90)
+    until(lambda: plant.deployment.status_of(waiting) == "SUCCESS", LONG)
     plant.rest()
 
 
 def test_after_all_that_nothing_is_left_behind_and_the_next_tick_works(plant: Plant) -> None:
     before = len(plant.syncs())
     plant.deployment.switch("every_minute", on=True)
-    until(lambda: any(sync["sync_trigger"] == "scheduled" for sync in plant.syncs()[before:]), 90)
+    until(lambda: any(sync["sync_trigger"] == "scheduled" for sync in plant.syncs()[before:]), LONG)
     plant.deployment.switch("every_minute", on=False)
     plant.rest()
     deployment = plant.deployment
@@ -215,7 +226,7 @@ def test_after_all_that_nothing_is_left_behind_and_the_next_tick_works(plant: Pl
 def test_no_event_was_lost_on_its_way_to_the_webhook_and_none_came_out_of_order(plant: Plant) -> None:
     stored = plant.deployment.rows("SELECT id FROM sync_events WHERE name LIKE 'sync.%%' ORDER BY id")
     ids = [event["id"] for event in stored]
-    until(lambda: bool(plant.posts) and plant.posts[-1]["id"] == ids[-1], 60)
+    until(lambda: bool(plant.posts) and plant.posts[-1]["id"] == ids[-1], LONG)
     came = [post["id"] for post in plant.posts]
     assert list(dict.fromkeys(came)) == ids
     assert len(came) - len(ids) <= 2, "an event whose answer was lost in a crash comes twice, no other"

@@ -12,7 +12,7 @@ from circuit_sync.database.connection import Database
 from circuit_sync.database.embedded import embedded_server
 from circuit_sync.database.migrate import upgrade
 from circuit_sync.workstudio.simulator import Simulator, World, environment
-from circuit_sync_tests.e2e.deployment import Deployment
+from circuit_sync_tests.e2e.deployment import LONG, Deployment, Gate
 from circuit_sync_tests.scenery import until
 
 LOCATIONS = {"distribution": 20, "transmission": 40}
@@ -25,17 +25,19 @@ class Pair:
     def __init__(self, folder: str, stack: ExitStack, tmp: pytest.TempPathFactory) -> None:
         base = tmp.mktemp(folder)
         server = stack.enter_context(embedded_server(base))
-        self.urls, self.simulators, settings = {}, {}, {}
+        self.urls, self.gates, settings = {}, {name: Gate() for name in LOCATIONS}, {}
         for name, circuits in LOCATIONS.items():
             with psycopg.connect(server, autocommit=True) as connection:
                 connection.execute(f"CREATE DATABASE {name}")  # type: ignore[arg-type]
             self.urls[name] = f"{server.rsplit('/', 1)[0]}/{name}"
-            self.simulators[name] = stack.enter_context(Simulator(World(circuits=circuits), advance=False))
-            settings[name] = environment(self.simulators[name].base_url) | {
+            world, gate = World(circuits=circuits), self.gates[name]
+            simulator = stack.enter_context(Simulator(world, advance=False, clock=gate))
+            settings[name] = environment(simulator.base_url) | {
                 "CIRCUIT_SYNC_ASSET_PREFIX": name,
                 "CIRCUIT_SYNC_DATABASE_URL": self.urls[name],
                 "CIRCUIT_SYNC_RETRY_DELAYS": "0",
                 "WORKSTUDIO_RATE_LIMIT_DELAY": "0",
+                "WORKSTUDIO_TIMEOUT": "600",
                 "WORKSTUDIO_MAX_ATTEMPTS": "1",
             }
         for url in (server, *self.urls.values()):
@@ -57,15 +59,16 @@ def pair(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Pair]:
 
 
 def test_schedules_of_the_same_name_do_not_wait_for_each_other(pair: Pair) -> None:
-    pair.simulators["distribution"].fault("delay", seconds=75.0, match="ACTIV")
+    pair.gates["distribution"].shut()
     for name in LOCATIONS:
         pair.deployment.switch("every_minute", on=True, location=name)
-    until(lambda: pair.syncs("transmission", "sync_status = 'completed'") >= 2, 180)
+    until(pair.gates["distribution"].is_held.is_set, LONG)
+    until(lambda: pair.syncs("transmission", "sync_status = 'completed'") >= 2, LONG)
     assert pair.syncs("distribution", "true") == 1, "its own schedule waits for its own run"
     for name in LOCATIONS:
         pair.deployment.switch("every_minute", on=False, location=name)
-    pair.simulators["distribution"].clear_faults()
-    until(lambda: pair.syncs("distribution", "sync_status = 'completed'") >= 1, 120)
+    pair.gates["distribution"].open()
+    until(lambda: pair.syncs("distribution", "sync_status = 'completed'") >= 1, LONG)
 
 
 def test_each_fills_its_own_database_and_its_own_assets(pair: Pair) -> None:
@@ -80,15 +83,16 @@ def test_each_fills_its_own_database_and_its_own_assets(pair: Pair) -> None:
 
 
 def test_a_location_closes_its_own_dead_runs_and_leaves_the_others_alone(pair: Pair) -> None:
-    pair.simulators["transmission"].fault("delay", seconds=55.0, match="QC")
-    long = pair.deployment.launch("sync_circuits", "QC", location="transmission")
-    until(lambda: pair.deployment.has_begun(long, "circuits.fetch_circuits"), 90)
-    pair.simulators["distribution"].fault("delay", seconds=30.0, match="QC")
-    dead = pair.deployment.launch("sync_circuits", "QC", location="distribution")
-    until(lambda: pair.deployment.has_begun(dead, "circuits.fetch_circuits"), 90)
+    runs = {}
+    for name in LOCATIONS:
+        pair.gates[name].shut()
+        runs[name] = pair.deployment.launch("sync_circuits", "QC", location=name)
+        until(pair.gates[name].is_held.is_set, LONG)
+    dead, long = runs["distribution"], runs["transmission"]
     os.kill(pair.deployment.process_of(dead), signal.SIGKILL)
-    pair.simulators["distribution"].clear_faults()
-    until(lambda: pair.deployment.status_of(dead) == "FAILURE", 60)
-    until(lambda: pair.syncs("distribution", "retry_of IS NOT NULL AND sync_status = 'completed'") == 1, 90)
-    until(lambda: pair.deployment.status_of(long) == "SUCCESS", 90)
+    pair.gates["distribution"].open()
+    until(lambda: pair.deployment.status_of(dead) == "FAILURE", LONG)
+    until(lambda: pair.syncs("distribution", "retry_of IS NOT NULL AND sync_status = 'completed'") == 1, LONG)
+    pair.gates["transmission"].open()
+    until(lambda: pair.deployment.status_of(long) == "SUCCESS", LONG)
     assert pair.syncs("transmission", "sync_status = 'failed'") == 0

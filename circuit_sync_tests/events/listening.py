@@ -3,7 +3,6 @@
 import json
 import socket
 import threading
-import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
@@ -17,7 +16,7 @@ from circuit_sync.events.gateway import Gateway
 from circuit_sync.events.outbox import emit
 from circuit_sync.events.serving import GatewayServer, bind
 from circuit_sync.events.tokens import issue_token
-from circuit_sync_tests.scenery import until
+from circuit_sync_tests.scenery import PATIENCE, get, until
 
 NOW = datetime(2026, 3, 2, 9, 30, tzinfo=UTC)
 
@@ -62,7 +61,7 @@ def gateway_running(database: Database, origins: Sequence[str] = (), port: int =
             yield url
         finally:
             server.stop()
-            thread.join(10)
+            thread.join(PATIENCE)
             assert not thread.is_alive()
 
 
@@ -71,7 +70,7 @@ def wait_for(url: str) -> None:
 
     def is_ready() -> bool:
         try:
-            return httpx.get(f"{url}/health").status_code == 200
+            return get(f"{url}/health").status_code == 200
         except httpx.TransportError:
             return False
 
@@ -80,7 +79,10 @@ def wait_for(url: str) -> None:
 
 @dataclass
 class Listener:
-    """One stream, read in a thread until it ends. ``events``: (id, name, data); ``last_id`` as EventSource keeps it."""
+    """One stream, read in a thread until it ends. ``events``: (id, name, data); ``last_id`` as EventSource keeps it.
+
+    ``is_cut``: the connection broke off before the stream had ended.
+    """
 
     url: str
     token: str
@@ -89,10 +91,11 @@ class Listener:
     events: list[tuple[int, str, dict[str, Any]]] = field(default_factory=list)
     comments: list[str] = field(default_factory=list)
     is_over: bool = False
+    is_cut: bool = False
 
     def __enter__(self) -> Self:
         headers = {"Authorization": f"Bearer {self.token}"} | ({"Last-Event-ID": self.last_id} if self.last_id else {})
-        self._client = httpx.Client(timeout=httpx.Timeout(10, read=60))
+        self._client = httpx.Client(timeout=PATIENCE)
         request = self._client.build_request(
             "GET", f"{self.url}/events", params={"channel": list(self.channels)}, headers=headers
         )
@@ -107,7 +110,7 @@ class Listener:
         connected = self._response.extensions["network_stream"].get_extra_info("socket")
         with suppress(OSError):
             connected.shutdown(socket.SHUT_RDWR)
-        self._thread.join(10)
+        self._thread.join(PATIENCE)
         self._client.close()
 
     @property
@@ -120,11 +123,9 @@ class Listener:
         until(lambda: len(self.numbers) >= count or self.is_over)
         return self.numbers
 
-    def until_over(self) -> float:
-        """Seconds until the gateway ended the stream."""
-        begun = time.monotonic()
+    def until_over(self) -> None:
+        """Waits until the gateway has ended the stream."""
         until(lambda: self.is_over)
-        return time.monotonic() - begun
 
     def _read(self) -> None:
         name, data = "message", ""
@@ -144,6 +145,6 @@ class Listener:
                 elif key == "":
                     self.comments.append(value)
         except httpx.TransportError:
-            pass
+            self.is_cut = True
         finally:
             self.is_over = True

@@ -11,7 +11,6 @@ from datetime import timedelta
 from hashlib import sha256
 from pathlib import Path
 
-import httpx
 import pytest
 from sqlalchemy import text
 
@@ -22,7 +21,7 @@ from circuit_sync.events.outbox import emit
 from circuit_sync.events.retention import prune_events
 from circuit_sync_tests.events.conftest import Place
 from circuit_sync_tests.events.listening import NOW, gateway_running, tell
-from circuit_sync_tests.scenery import Desk, until
+from circuit_sync_tests.scenery import PATIENCE, Desk, get, post, until
 
 SYNC = (
     SyncStarted(7, "circuit_list", ("ACTIV",), "manual", NOW),
@@ -77,8 +76,8 @@ def test_no_token_ticket_or_password_gets_into_the_log(place: Place, caplog: pyt
     caplog.set_level(logging.DEBUG)
     with gateway_running(place.database) as url:
         bearer = {"Authorization": f"Bearer {place.tokens['ada']}"}
-        ticket = httpx.post(f"{url}/ticket", headers=bearer).json()["ticket"]
-        httpx.get(f"{url}/events", params={"channel": "none", "ticket": ticket})
+        ticket = post(f"{url}/ticket", headers=bearer).json()["ticket"]
+        get(f"{url}/events", params={"channel": "none", "ticket": ticket})
         place.execute("SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE application_name LIKE '%listening'"
                       " AND datname = current_database()")  # fmt: skip
         until(lambda: "was lost" in caplog.text)
@@ -88,7 +87,7 @@ def test_no_token_ticket_or_password_gets_into_the_log(place: Place, caplog: pyt
 
 
 def test_the_page_may_run_its_own_script_and_style_only(place: Place, url: str) -> None:
-    answer = httpx.get(url)
+    answer = get(url)
     policy = answer.headers["Content-Security-Policy"]
     assert answer.headers["Content-Type"].startswith("text/html")
     for kind in ("script", "style"):
@@ -123,7 +122,7 @@ def test_the_state_is_what_the_user_may_see(place: Place, url: str, desk: Desk) 
 
 
 def _state(url: str, place: Place, user: str) -> dict[str, object]:
-    answer = httpx.get(f"{url}/state", headers={"Authorization": f"Bearer {place.tokens[user]}"})
+    answer = get(f"{url}/state", headers={"Authorization": f"Bearer {place.tokens[user]}"})
     assert answer.status_code == 200
     return answer.json()
 
@@ -151,7 +150,7 @@ def test_the_terminal_follows_the_table(place: Place, tmp_path: Path) -> None:
         tell(place.database, [3])
         lines.append(tail.stdout.readline())
         tail.terminate()
-        assert tail.wait(10) == 143
+        assert tail.wait(PATIENCE) == 143
     assert [re.sub(r"\{.*\}", "{}", line) for line in lines] == [
         "2  2026-03-02 04:30:00  circuit.updated  {}\n",
         "4  2026-03-02 04:30:00  circuit.updated  {}\n",

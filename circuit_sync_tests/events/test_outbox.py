@@ -17,7 +17,7 @@ from circuit_sync.events.catalogue import (
     SyncStarted,
 )
 from circuit_sync.events.outbox import NOTIFY_CHANNEL, emit
-from circuit_sync_tests.scenery import Desk
+from circuit_sync_tests.scenery import PATIENCE, Desk
 
 NOW = datetime(2026, 3, 2, 9, 30, tzinfo=UTC)
 LATER = datetime(2026, 3, 2, 9, 45, tzinfo=UTC)
@@ -111,7 +111,7 @@ def test_who_listens_is_woken_once_the_event_can_be_read_and_not_before(desk: De
         with desk.database.transaction() as connection:
             emit(connection, [event, event], NOW)
             assert notified(listener, 0) == 0
-        assert notified(listener, 10) == 1
+        assert notified(listener, PATIENCE) == 1
 
     assert len(desk.events()) == 2
 
@@ -123,7 +123,7 @@ def test_an_event_of_what_was_rolled_back_is_told_to_nobody(desk: Desk) -> None:
             emit(connection, [SyncFailed(1, "x", NOW)], NOW)
         with desk.database.transaction() as connection:
             connection.exec_driver_sql(f"NOTIFY {NOTIFY_CHANNEL}, 'the next one'")
-        (notification,) = listener.notifies(timeout=10, stop_after=1)
+        (notification,) = listener.notifies(timeout=PATIENCE, stop_after=1)
 
     assert notification.payload == "the next one"
     assert desk.events() == []

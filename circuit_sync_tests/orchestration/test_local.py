@@ -23,7 +23,7 @@ from circuit_sync.orchestration.local import (
 )
 from circuit_sync.settings import load_settings
 from circuit_sync.workstudio.simulator import Simulator
-from circuit_sync_tests.scenery import Clock, Desk, session_for
+from circuit_sync_tests.scenery import PATIENCE, Clock, Desk, session_for
 
 
 def test_a_database_without_a_workstudio_is_refused_before_anything_starts(
@@ -158,7 +158,7 @@ def test_the_database_remembers_the_simulator_by_name_and_a_server_by_its_url(
 def test_the_simulator_answers_while_it_is_needed_and_is_gone_after(tmp_path: Path) -> None:
     with simulator(tmp_path / "simulator.json") as base_url:
         root = base_url.removesuffix("DDOProtocol/")
-        with urlopen(root, timeout=5) as answer:
+        with urlopen(root, timeout=PATIENCE) as answer:
             assert answer.status == 200
     with pytest.raises(OSError, match="refused"):
-        urlopen(root, timeout=5)
+        urlopen(root, timeout=PATIENCE)

@@ -238,7 +238,7 @@ def test_a_dead_run_and_its_sync_are_closed_as_failed(
     desk: Desk, stored: dg.DagsterInstance, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(recovery, "GRACE", timedelta(0))
-    desk.clock.instant = datetime.now(UTC) + timedelta(seconds=1)
+    desk.clock.instant = datetime.now(UTC) + timedelta(minutes=5)
     run = create_run_for_test(stored, job_name="sync_circuits", status=dg.DagsterRunStatus.STARTED)
     sync = open_circuit_sync(desk.session, CircuitSyncRequest(("ACTIV",), run_id=run.run_id))
     reason = recovery.close_abandoned_syncs(dg.build_sensor_context(instance=stored))
@@ -255,7 +255,7 @@ def test_a_run_that_holds_its_lock_is_left_alone(
     desk: Desk, database: Database, stored: dg.DagsterInstance, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(recovery, "GRACE", timedelta(0))
-    desk.clock.instant = datetime.now(UTC) + timedelta(seconds=1)
+    desk.clock.instant = datetime.now(UTC) + timedelta(minutes=5)
     run = create_run_for_test(stored, job_name="sync_circuits", status=dg.DagsterRunStatus.STARTED)
     with run_lock(database, run.run_id):
         sync = open_circuit_sync(desk.session, CircuitSyncRequest(("ACTIV",), run_id=run.run_id))

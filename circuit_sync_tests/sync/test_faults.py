@@ -121,7 +121,7 @@ def test_a_server_that_answers_too_late_changes_no_circuit(desk: Desk) -> None:
 
     before = prepared(desk)
     impatient = session_for(desk.database, desk.simulator.base_url, desk.clock, timeout=0.2)
-    desk.simulator.fault("delay", seconds=30, match="circuits", times=1)
+    desk.simulator.fault("delay", seconds=600, match="circuits", times=1)
 
     check_failed(Desk(impatient, desk.simulator, desk.clock), PassingError, "timed out", before)
 

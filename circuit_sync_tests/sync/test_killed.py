@@ -109,7 +109,7 @@ def test_a_sync_killed_at_any_moment_in_the_database_leaves_the_old_state(desk: 
 @pytest.mark.parametrize("match", ["health", "ACTIV", "QC"])
 def test_a_sync_killed_during_a_call_leaves_the_old_state(desk: Desk, match: str) -> None:
     before = prepared(desk)
-    desk.simulator.fault("delay", seconds=60, match=match, times=1)
+    desk.simulator.fault("delay", seconds=600, match=match, times=1)
 
     kill_once(desk, lambda: any(call.fault == "delay" for call in desk.simulator.calls))
 

@@ -18,7 +18,7 @@ from circuit_sync.events.catalogue import SyncFailed
 from circuit_sync.events.outbox import emit
 from circuit_sync.sync.snapshots import SnapshotRequest, open_snapshots, take_snapshots
 from circuit_sync_tests.processes import start_sync
-from circuit_sync_tests.scenery import Desk, until
+from circuit_sync_tests.scenery import PATIENCE, Desk, until
 
 LINES = 40
 HELD = "SELECT pg_advisory_xact_lock(hashtextextended('" + STORE + "', 0))"
@@ -30,7 +30,7 @@ def process(desk: Desk, *statuses: str, **options: Any) -> Iterator[BaseProcess]
     child = start_sync(desk, statuses or ("ACTIV",), **options)
     try:
         yield child
-        child.join(30)
+        child.join(PATIENCE)
         assert child.exitcode == 0
     finally:
         child.kill()

@@ -15,7 +15,7 @@ from circuit_sync.events.webhooks import Webhook, wait_after
 from circuit_sync.sync.recovery import close_abandoned
 from circuit_sync.sync.webhooks import MOST_REFUSALS, deliver_events
 from circuit_sync.workstudio.simulator import Fault
-from circuit_sync_tests.scenery import Desk
+from circuit_sync_tests.scenery import PATIENCE, Desk
 from circuit_sync_tests.sync.units_desk import open_units, sync_units
 
 SECRET = "T0SECRET"
@@ -71,7 +71,7 @@ def other() -> Iterator[Receiver]:
 
 
 def deliver(desk: Desk, *urls: str) -> list[str]:
-    return deliver_events(desk.session, Webhook.parse_all(urls), seconds=20)
+    return deliver_events(desk.session, Webhook.parse_all(urls), seconds=PATIENCE)
 
 
 def names(posts: Sequence[dict[str, Any]]) -> list[str]:

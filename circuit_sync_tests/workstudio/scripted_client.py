@@ -18,7 +18,6 @@ NOW = datetime(2026, 3, 2, 12, tzinfo=UTC)
 CIRCUITS = table(["SS_JOBGUID", "SS_WO", "WSREQ_STATUS"], ["{A}", "2026-1", "ACTIV"])
 UNITS = table(list(UNIT_FIELDS), [None] * len(UNIT_FIELDS))
 BUSY = Reply(status=503, body="<html>secret</html>")
-SOON = 5.0
 
 
 class Waits(list[float]):

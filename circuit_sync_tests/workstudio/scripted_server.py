@@ -10,6 +10,8 @@ from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any, ClassVar
 
+from circuit_sync_tests.scenery import PATIENCE
+
 
 @dataclass(frozen=True)
 class Reply:
@@ -22,7 +24,6 @@ class Reply:
     body: Any = ""
     status: int = 200
     headers: Mapping[str, str] = field(default_factory=dict)
-    delay: float = 0.0
     sent: int | None = None
     cut: bool = False
     until: threading.Event | None = None
@@ -46,10 +47,11 @@ class Request:
 
 
 class ScriptedServer:
-    """Serves on ``url``; ``requests`` holds what came so far."""
+    """Serves on ``url``; ``requests`` holds what came so far, ``answered`` those whose answer was not held back."""
 
     def __init__(self, script: Sequence[Reply] | Callable[[Request], Reply], tls: ssl.SSLContext | None = None) -> None:
         self.requests: list[Request] = []
+        self.answered: list[Request] = []
         self._script = script
         self._mutex = threading.Lock()
         handler = type("Handler", (_Handler,), {"scripted": self})
@@ -101,10 +103,11 @@ class _Handler(BaseHTTPRequestHandler):
         self._answer(json.loads(self.rfile.read(int(self.headers["Content-Length"]))))
 
     def _answer(self, body: Any) -> None:
-        reply = self.scripted.reply_to(Request(self.command, self.path, dict(self.headers), body, time.monotonic()))
+        request = Request(self.command, self.path, dict(self.headers), body, time.monotonic())
+        reply = self.scripted.reply_to(request)
         if reply.until is not None:
-            reply.until.wait(30)
-        time.sleep(reply.delay)
+            reply.until.wait(PATIENCE)
+        self.scripted.answered.append(request)
         self.close_connection = reply.cut or reply.sent is not None
         if not reply.cut:
             self._send(reply)

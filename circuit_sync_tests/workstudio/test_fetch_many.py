@@ -1,15 +1,18 @@
 import threading
 import time
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 
 import pytest
 
 from circuit_sync.workstudio.ddotable import Table
 from circuit_sync.workstudio.errors import CallAbandoned, RequestRefused
 from circuit_sync.workstudio.pace import Pace
+from circuit_sync_tests.scenery import PATIENCE, until
 
-from .scripted_client import BUSY, SOON, UNITS, client
+from .scripted_client import UNITS, client
 from .scripted_server import Reply, Request, ScriptedServer, serving
+from .test_pace import WoundClock, in_background
 
 
 def by_work_order(reply: Callable[[str], Reply]) -> Callable[[Request], Reply]:
@@ -17,9 +20,14 @@ def by_work_order(reply: Callable[[str], Reply]) -> Callable[[Request], Reply]:
 
 
 def test_answers_come_in_the_order_they_end() -> None:
-    reply = by_work_order(lambda order: Reply(UNITS, delay=0.3 if order == "slow" else 0))
+    others_ended = threading.Event()
+    reply = by_work_order(lambda order: Reply(UNITS, until=others_ended if order == "slow" else None))
+    ended = []
     with serving(reply) as server, client(server.url, concurrency=2) as workstudio:
-        ended = [order for order, _ in workstudio.fetch_many(["slow", "1", "2", "3"])]
+        for order, _ in workstudio.fetch_many(["slow", "1", "2", "3"]):
+            ended.append(order)
+            if len(ended) == 3:
+                others_ended.set()
     assert ended == ["1", "2", "3", "slow"]
 
 
@@ -56,7 +64,7 @@ def test_no_more_answers_wait_than_calls_may_overlap(concurrency: int) -> None:
 
 
 def test_calls_within_a_burst_overlap() -> None:
-    together = threading.Barrier(5, timeout=SOON)
+    together = threading.Barrier(5, timeout=PATIENCE)
 
     def reply(order: str) -> Reply:
         together.wait()
@@ -73,35 +81,31 @@ def test_interrupted_consumer_does_not_wait_for_the_answer_under_way() -> None:
     def interrupted_run(server: ScriptedServer) -> None:
         with client(server.url) as workstudio:
             for _ in workstudio.fetch_many(["1", "2", "3"]):
-                while len(server.requests) < 2:
-                    time.sleep(0.001)
+                until(lambda: len(server.requests) == 2)
                 raise KeyboardInterrupt
 
-    begun = time.monotonic()
     with serving(reply) as server:
         with pytest.raises(KeyboardInterrupt):
             interrupted_run(server)
-        assert time.monotonic() - begun < 2
+        assert len(server.answered) == 1
         never.set()
-        time.sleep(0.05)
+        until(lambda: not workers_alive())
     assert len(server.requests) == 2
 
 
 def test_abandoned_call_wakes_from_its_backoff_and_is_not_made_again() -> None:
     waiting = threading.Event()
-    reply = by_work_order(lambda order: Reply(UNITS) if order == "1" else BUSY)
+    busy = Reply(status=503, headers={"Retry-After": "300"})
+    reply = by_work_order(lambda order: Reply(UNITS) if order == "1" else busy)
     with (
         serving(reply) as server,
-        client(server.url, sleep=None, backoff_base=30, log=lambda _: waiting.set()) as workstudio,
+        client(server.url, sleep=None, log=lambda _: waiting.set()) as workstudio,
     ):
         outcomes = workstudio.fetch_many(["1", "2"])
         next(outcomes)
-        assert waiting.wait(SOON)
+        assert waiting.wait(PATIENCE)
         outcomes.close()
-        deadline = time.monotonic() + SOON
-        while workers_alive() and time.monotonic() < deadline:
-            time.sleep(0.001)
-        assert not workers_alive()
+        until(lambda: not workers_alive())
         assert workstudio.fetch_planned_units("1").received == 1
     assert len(server.requests) == 3
 
@@ -120,17 +124,41 @@ def test_closed_client_makes_no_call() -> None:
 
 @pytest.mark.parametrize("concurrency", [1, 5])
 def test_server_sees_a_pause_after_every_five_calls(concurrency: int) -> None:
-    delay = 0.15
-    with (
-        serving(Reply(UNITS, delay=0.005)) as server,
-        Pace(5, delay) as pace,
-        client(server.url, concurrency=concurrency, pace=pace) as workstudio,
-    ):
+    """And none that is longer: when the half second is over, the next five come."""
+    clock = WoundClock()
+    outcomes = []
+    with serving(Reply(UNITS)) as server:
+        pace = Pace(5, 0.5, clock=clock, sleep=clock.sleep)
+        with client(server.url, concurrency=concurrency, pace=pace) as workstudio:
+
+            def fetch() -> None:
+                for order, _ in workstudio.fetch_many(str(number) for number in range(15)):
+                    outcomes.append(order)
+
+            with in_background(fetch) as fetching:
+                for burst in (1, 2):
+                    until(lambda burst=burst: len(outcomes) == 5 * burst)
+                    clock.wind(0.49)
+                    with pytest.raises(TimeoutError):
+                        fetching.result(0.05)
+                    assert len(server.requests) == 5 * burst
+                    clock.wind(0.01)
+                fetching.result(PATIENCE)
+        clock.wind(0.5)
+        pace.close()
+    assert len(outcomes) == len(server.requests) == 15
+
+
+def test_waiting_for_a_place_is_counted() -> None:
+    waited: list[float] = []
+
+    @contextmanager
+    def lock() -> Iterator[None]:
         begun = time.monotonic()
-        assert len(list(workstudio.fetch_many(str(number) for number in range(15)))) == 15
-        took = time.monotonic() - begun
-    at = sorted(request.at for request in server.requests)
-    assert at[5] - at[4] >= delay
-    assert at[10] - at[9] >= delay
-    assert took < 1.5 * (2 * delay + 15 * 0.005)
-    assert workstudio.statistics.seconds_paced > delay
+        threading.Event().wait(0.01)
+        waited.append(time.monotonic() - begun)
+        yield
+
+    with serving(Reply(UNITS)) as server, Pace(5, 0, lock=lock) as pace, client(server.url, pace=pace) as workstudio:
+        workstudio.fetch_planned_units("1")
+    assert workstudio.statistics.seconds_paced >= waited[0] > 0

@@ -9,8 +9,7 @@ import pytest
 
 from circuit_sync.workstudio.errors import CallAbandoned
 from circuit_sync.workstudio.pace import Pace
-
-SOON = 5.0
+from circuit_sync_tests.scenery import PATIENCE
 
 
 class WoundClock:
@@ -35,7 +34,7 @@ class WoundClock:
     def wind(self, seconds: float) -> None:
         """Let time pass while the pace rests: waits until it does."""
         with self._moved:
-            assert self._moved.wait_for(lambda: self._sleepers > 0, SOON), "the pace does not rest"
+            assert self._moved.wait_for(lambda: self._sleepers > 0, PATIENCE), "the pace does not rest"
             self._now = round(self._now + seconds, 6)
             self._moved.notify_all()
 
@@ -92,8 +91,17 @@ def make_calls(pace: Pace, count: int) -> None:
 
 @contextmanager
 def in_background(work: Callable[[], None]) -> Iterator[Future[None]]:
-    with ThreadPoolExecutor(1) as pool:
-        yield pool.submit(work)
+    """What a failed test leaves waiting is not waited for."""
+    done: Future[None] = Future()
+
+    def run() -> None:
+        try:
+            done.set_result(work())
+        except BaseException as error:
+            done.set_exception(error)
+
+    threading.Thread(target=run, daemon=True).start()
+    yield done
 
 
 def test_sixth_call_waits_out_the_pause_after_the_fifth(pace: Pace, clock: WoundClock) -> None:
@@ -103,13 +111,13 @@ def test_sixth_call_waits_out_the_pause_after_the_fifth(pace: Pace, clock: Wound
         with pytest.raises(TimeoutError):
             sixth.result(0.05)
         clock.wind(0.01)
-        sixth.result(SOON)
+        sixth.result(PATIENCE)
 
 
 def test_pause_passes_while_the_caller_works(pace: Pace, clock: WoundClock, lock: RunLock) -> None:
     make_calls(pace, 5)
     clock.wind(0.5)
-    assert lock.free.wait(SOON)
+    assert lock.free.wait(PATIENCE)
     make_calls(pace, 1)
 
 
@@ -119,7 +127,7 @@ def test_lock_is_held_from_the_first_call_to_the_end_of_the_pause(pace: Pace, cl
     clock.wind(0.4)
     assert lock.held.is_set()
     clock.wind(0.1)
-    assert lock.free.wait(SOON)
+    assert lock.free.wait(PATIENCE)
     assert lock.taken == 1
 
 
@@ -128,19 +136,19 @@ def test_short_burst_gives_the_lock_up_once_no_call_came_for_a_pause(
 ) -> None:
     make_calls(pace, 2)
     clock.wind(0.5)
-    assert lock.free.wait(SOON)
+    assert lock.free.wait(PATIENCE)
 
 
 def test_count_of_five_goes_on_after_an_idle_time(pace: Pace, clock: WoundClock, lock: RunLock) -> None:
     make_calls(pace, 2)
     clock.wind(0.5)
-    assert lock.free.wait(SOON)
+    assert lock.free.wait(PATIENCE)
     make_calls(pace, 3)
     with in_background(lambda: make_calls(pace, 1)) as sixth:
         with pytest.raises(TimeoutError):
             sixth.result(0.05)
         clock.wind(0.5)
-        sixth.result(SOON)
+        sixth.result(PATIENCE)
 
 
 def test_call_that_runs_long_is_no_pause(pace: Pace, clock: WoundClock, lock: RunLock) -> None:
@@ -158,21 +166,21 @@ def test_five_calls_may_overlap_and_the_pause_counts_from_the_last_to_end(pace: 
 
     def call() -> None:
         with pace.call():
-            together.wait(SOON)
-            go_on.wait(SOON)
+            together.wait(PATIENCE)
+            go_on.wait(PATIENCE)
 
     with ThreadPoolExecutor(6) as pool:
         five = [pool.submit(call) for _ in range(5)]
-        together.wait(SOON)
+        together.wait(PATIENCE)
         sixth = pool.submit(make_calls, pace, 1)
         clock.pass_by(10)
         go_on.set()
         for one in five:
-            one.result(SOON)
+            one.result(PATIENCE)
         with pytest.raises(TimeoutError):
             sixth.result(0.05)
         clock.wind(0.5)
-        sixth.result(SOON)
+        sixth.result(PATIENCE)
 
 
 def test_two_runs_take_turns_burst_by_burst(clock: WoundClock, lock: RunLock) -> None:
@@ -183,7 +191,7 @@ def test_two_runs_take_turns_burst_by_burst(clock: WoundClock, lock: RunLock) ->
         with pytest.raises(TimeoutError):
             waiting.result(0.05)
         clock.wind(0.01)
-        waiting.result(SOON)
+        waiting.result(PATIENCE)
     clock.wind(0.5)
     one.close()
     other.close()
@@ -197,7 +205,7 @@ def test_closing_waits_for_the_rest_of_the_pause_only(pace: Pace, clock: WoundCl
         with pytest.raises(TimeoutError):
             closing.result(0.05)
         clock.wind(0.2)
-        closing.result(SOON)
+        closing.result(PATIENCE)
     assert not lock.held.is_set()
 
 
@@ -209,13 +217,13 @@ def test_cancelled_run_gives_the_lock_up_at_once(lock: RunLock) -> None:
 
     with pytest.raises(KeyboardInterrupt):
         cancelled_run()
-    assert lock.free.wait(SOON)
+    assert lock.free.wait(PATIENCE)
 
 
 def test_closing_does_not_wait_for_a_call_left_running(pace: Pace, lock: RunLock) -> None:
     with pace.call():
         pace.close()
-        assert lock.free.wait(SOON)
+        assert lock.free.wait(PATIENCE)
 
 
 def test_call_nobody_wants_any_more_takes_no_place(pace: Pace, clock: WoundClock) -> None:

@@ -112,9 +112,10 @@ def test_timeout_is_tried_again() -> None:
     never = threading.Event()
     with (
         serving(Reply(CIRCUITS, until=never), Reply(CIRCUITS)) as server,
-        client(server.url, timeout=0.2) as workstudio,
+        client(server.url, timeout=0.2, max_attempts=1000) as workstudio,
     ):
         assert workstudio.fetch_circuits("ACTIV").received == 1
+        assert len(server.requests) > 1
         never.set()
 
 

@@ -42,6 +42,7 @@ from circuit_sync.workstudio.simulator.invention import (
 )
 from circuit_sync.workstudio.simulator.planned_units import UTILITY_APPROVAL
 from circuit_sync.workstudio.simulator.ticks import MOST_TICKS
+from circuit_sync_tests.scenery import PATIENCE, get, post
 
 AT = datetime(2026, 3, 2, 9, 30, tzinfo=UTC)
 CAPTIONS = {status.code: status.caption for status in API_STATUSES}
@@ -53,7 +54,7 @@ class Client:
 
     def __init__(self, simulator: Simulator, user: str = SERVICE_USERNAME, password: str = SERVICE_PASSWORD):
         self.root = simulator.base_url.removesuffix("DDOProtocol/")
-        self.http = httpx.Client(auth=(user, password), timeout=10, verify=False)
+        self.http = httpx.Client(auth=(user, password), timeout=PATIENCE, verify=False)
 
     def post(self, value: str, path: str = "DDOProtocol/GETVIEWDATA", **changes: Any) -> httpx.Response:
         of_circuits = value in (*STATUS_CODES, "NOSUCH")
@@ -112,7 +113,7 @@ def client(simulator: Simulator) -> Client:
 
 
 def test_health_answers_200_without_credentials(simulator: Simulator, client: Client) -> None:
-    assert httpx.get(client.root).status_code == 200
+    assert get(client.root).status_code == 200
     assert [call.view for call in simulator.calls] == ["health"]
 
 
@@ -129,7 +130,7 @@ def test_wrong_credentials_get_401_with_an_html_body(simulator: Simulator, user:
 @pytest.mark.parametrize("header", [None, "Bearer x", "Basic !!!", "Basic Y29sb25sZXNz"])
 def test_a_call_that_does_not_sign_in_gets_401(client: Client, header: str | None) -> None:
     headers = {} if header is None else {"Authorization": header}
-    assert httpx.post(client.root + "DDOProtocol/GETVIEWDATA", headers=headers).status_code == 401
+    assert post(client.root + "DDOProtocol/GETVIEWDATA", headers=headers).status_code == 401
 
 
 def test_every_planner_signs_in_with_a_password_of_his_own(simulator: Simulator) -> None:
@@ -539,10 +540,11 @@ def test_half_fault_sends_half_a_body_of_the_full_length(simulator: Simulator, c
 
 
 def test_delay_fault_keeps_the_client_waiting(simulator: Simulator, client: Client) -> None:
-    simulator.fault("delay", seconds=30, times=1)
-    client.http.timeout = httpx.Timeout(0.1)
+    simulator.fault("delay", seconds=600, times=1)
+    client.http.timeout = httpx.Timeout(PATIENCE, read=0.1)
     with pytest.raises(httpx.ReadTimeout):
         client.post("ACTIV")
+    client.http.timeout = httpx.Timeout(PATIENCE)
     assert client.post("2026-0101").status_code == 200
 
 
@@ -619,7 +621,7 @@ def test_a_fault_may_befall_one_work_order_a_view_or_the_health_check(simulator:
         simulator.clear_faults()
         simulator.fault("status", match=match)
         answers = {value: client.post(value).status_code for value in ("REWRK", "2026-0101", "2026-0102")}
-        answers["health"] = httpx.get(client.root).status_code
+        answers["health"] = get(client.root).status_code
         return [name for name, status in answers.items() if status == 503]
 
     assert befallen("2026-0102") == ["2026-0102"]
@@ -630,17 +632,17 @@ def test_a_fault_may_befall_one_work_order_a_view_or_the_health_check(simulator:
 
 def test_faults_are_asked_for_and_calls_listed_over_http(simulator: Simulator, client: Client) -> None:
     desk = client.root + "simulator/"
-    assert httpx.post(desk + "faults", json={"kind": "status", "code": 502, "match": "QC"}).status_code == 200
+    assert post(desk + "faults", json={"kind": "status", "code": 502, "match": "QC"}).status_code == 200
     assert client.post("QC").status_code == 502
     assert httpx.delete(desk + "faults").json() == {"cleared": 1}
     assert client.post("QC").status_code == 200
-    calls = httpx.get(desk + "calls").json()
+    calls = get(desk + "calls").json()
     assert [(call["view"], call["value"], call["user"], call["fault"]) for call in calls] == [
         ("circuits", "QC", SERVICE_USERNAME, "status"),
         ("circuits", "QC", SERVICE_USERNAME, None),
     ]
     assert datetime.fromisoformat(calls[0]["instant"]) == simulator.calls[0].instant
-    assert SERVICE_PASSWORD not in httpx.get(desk + "calls").text
+    assert SERVICE_PASSWORD not in get(desk + "calls").text
 
 
 def test_faults_are_not_for_a_web_page_of_another_name(client: Client) -> None:
@@ -664,7 +666,7 @@ def test_faults_are_not_for_a_web_page_of_another_name(client: Client) -> None:
 def test_a_fault_that_is_none_is_refused_in_one_line(
     simulator: Simulator, client: Client, wish: Any, message: str
 ) -> None:
-    answer = httpx.post(client.root + "simulator/faults", json=wish)
+    answer = post(client.root + "simulator/faults", json=wish)
     assert answer.status_code == 400
     assert message in answer.json()["error"]
     assert "\n" not in answer.json()["error"]
@@ -705,20 +707,20 @@ def test_stopping_does_not_wait_for_a_call_in_a_delay() -> None:
 
     world = World(circuits=5)
     with (
-        Simulator(world, advance=False, delay=60, clock=clock) as simulator,
+        Simulator(world, advance=False, delay=600, clock=clock) as simulator,
         ThreadPoolExecutor(1) as thread,
     ):
         call = thread.submit(Client(simulator).post, "ACTIV")
-        assert arrived.wait(10)
+        assert arrived.wait(PATIENCE)
         simulator.stop()
-        assert isinstance(call.exception(10), httpx.TransportError)
+        assert isinstance(call.exception(PATIENCE), httpx.TransportError)
 
 
 def test_calls_that_overlap_are_counted() -> None:
     together = Barrier(3)
 
     def clock() -> datetime:
-        together.wait(10)
+        together.wait(PATIENCE)
         return AT
 
     with (
@@ -754,13 +756,13 @@ def test_a_child_process_says_where_it_listens_and_ends_with_its_input_or_sigter
         base_url = json.loads(child.stdout.readline())["base_url"]
         child.send_signal(signal.SIGINT)  # what a Ctrl-C at the parent's terminal sends to it too
         auth = (SERVICE_USERNAME, SERVICE_PASSWORD)
-        answer = httpx.post(base_url + "GETVIEWDATA", auth=auth, json={"Protocol": "?"})
+        answer = post(base_url + "GETVIEWDATA", auth=auth, json={"Protocol": "?"})
         assert answer.json()["Protocol"] == "ERROR"
         if how == "input":
             child.stdin.close()
         else:
             child.terminate()
-        assert child.wait(10) == 0
+        assert child.wait(PATIENCE) == 0
 
 
 def test_a_child_process_that_cannot_listen_says_why_in_one_line(simulator: Simulator) -> None:
@@ -783,7 +785,7 @@ def test_run_announces_lines_to_paste_and_ends_on_a_signal(ending: signal.Signal
         assert process.stdout
         lines = [process.stdout.readline() for _ in range(11)]
         process.send_signal(ending)
-        assert process.wait(10) == 0
+        assert process.wait(PATIENCE) == 0
     exports = "".join(line for line in lines if line.startswith("export "))
     shell = subprocess.run(
         [
