@@ -42,6 +42,8 @@ _LIST_MOVED = text(f"""
 """)
 """Each circuit's newest history row is looked up by index: what was before it costs nothing."""
 
+_ANY_RENAMED = text("SELECT EXISTS (SELECT 1 FROM moved WHERE is_renamed)")
+
 # Rows of before these columns have none of them, which reads as "as circuits says": it does not any more.
 _KEEP_OLD_NAMES = text("""
     UPDATE circuit_history AS h
@@ -73,7 +75,8 @@ def record_history(connection: Connection, now: datetime) -> None:
     connection.execute(_ONE_AT_A_TIME)
     with nested_loops(connection, allowed=True):
         connection.execute(_LIST_MOVED, {"now": now})
-        connection.execute(_KEEP_OLD_NAMES)
+        if connection.scalar(_ANY_RENAMED):
+            connection.execute(_KEEP_OLD_NAMES)
         connection.execute(_CLOSE)
     connection.execute(_OPEN)
     connection.execute(_FORGET)

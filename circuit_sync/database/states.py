@@ -33,15 +33,17 @@ _STATES = text(f"""
            coalesce(width_bucket(h.valid_to - interval '1 microsecond', {_UNTILS}), cardinality({_UNTILS}))
                AS last_number
     FROM circuits AS c CROSS JOIN LATERAL (
+        SELECT coalesce(max(valid_from), '-infinity') AS since FROM (
+            SELECT valid_from FROM circuit_history WHERE circuit_id = c.id AND valid_from <= ({_UNTILS})[1]
+            ORDER BY valid_from DESC LIMIT 1) AS newest) AS b
+    CROSS JOIN LATERAL (
         SELECT * FROM circuit_history
-        WHERE circuit_id = c.id AND valid_from <= ({_UNTILS})[cardinality({_UNTILS})]
-          AND valid_from >= coalesce((SELECT max(valid_from) FROM circuit_history
-                                      WHERE circuit_id = c.id AND valid_from <= ({_UNTILS})[1]), '-infinity')) AS h
+        WHERE circuit_id = c.id AND valid_from BETWEEN b.since AND ({_UNTILS})[cardinality({_UNTILS})] OFFSET 0) AS h
     WHERE CAST(:work_orders AS text[]) IS NULL OR c.work_order = ANY(CAST(:work_orders AS text[]))
 """)
 """Each circuit's state lasts from the first to the last number of the dates that end meanwhile (``width_bucket`` counts
 the dates up to a bound; to leave out the bound it is asked for just below it). Each circuit is looked up by index from
-the first date on: what was before costs nothing.
+the first date on (OFFSET keeps it from being joined any other way): what was before costs nothing.
 """
 
 _STATES_OF_SNAPSHOTS = text(f"""
@@ -64,11 +66,14 @@ _UNITS = text(f"""
            coalesce(width_bucket(lead(a.aggregate_date) OVER (PARTITION BY a.circuit_id ORDER BY a.aggregate_date) - 1,
                                  {_DATES}), cardinality({_DATES})) AS last_number
     FROM (SELECT DISTINCT circuit_id FROM dated_states) AS s CROSS JOIN LATERAL (
+        SELECT coalesce(max(aggregate_date), '-infinity') AS since FROM (
+            SELECT aggregate_date FROM circuit_aggregates
+            WHERE circuit_id = s.circuit_id AND NOT is_rollup AND aggregate_date <= ({_DATES})[1]
+            ORDER BY aggregate_date DESC LIMIT 1) AS newest) AS b
+    CROSS JOIN LATERAL (
         SELECT * FROM circuit_aggregates
-        WHERE circuit_id = s.circuit_id AND NOT is_rollup AND aggregate_date <= ({_DATES})[cardinality({_DATES})]
-          AND aggregate_date >= coalesce((SELECT max(aggregate_date) FROM circuit_aggregates
-                                          WHERE circuit_id = s.circuit_id AND NOT is_rollup
-                                            AND aggregate_date <= ({_DATES})[1]), '-infinity')) AS a
+        WHERE circuit_id = s.circuit_id AND NOT is_rollup
+          AND aggregate_date BETWEEN b.since AND ({_DATES})[cardinality({_DATES})] OFFSET 0) AS a
 """)
 """The totals of units last from the date of their aggregate to that of the next."""
 

@@ -302,6 +302,7 @@ circuit_snapshots = Table(
         postgresql_where=text("snapshot_type = 'daily'"),
     ),
     Index("ix_circuit_snapshots_circuit_id_snapshot_date", "circuit_id", "snapshot_date"),
+    Index("ix_circuit_snapshots_imported", "snapshot_date", postgresql_where=text("is_imported")),
     Index(
         "ix_circuit_snapshots_main_circuit_id_snapshot_date",
         "main_circuit_id",

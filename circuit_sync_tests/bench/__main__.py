@@ -12,6 +12,7 @@ from circuit_sync_tests.bench.aggregates import bench_aggregates
 from circuit_sync_tests.bench.calls import bench_command, bench_pace
 from circuit_sync_tests.bench.circuits import bench_store
 from circuit_sync_tests.bench.events import bench_events
+from circuit_sync_tests.bench.growth import bench_first_day, bench_pages
 from circuit_sync_tests.bench.report import Report
 from circuit_sync_tests.bench.snapshots import bench_snapshots
 
@@ -32,6 +33,10 @@ def main() -> int:
             upgrade(database)
             report.title("Snapshots from history")
             bench_snapshots(database, report)
+        with embedded_server(Path(folder) / "growth") as url:
+            report.title("What years cost")
+            bench_first_day(Path(folder), report)
+            bench_pages(url, report)
         report.title("A whole command")
         bench_command(Path(folder), report)
     report.title("Computing aggregates")

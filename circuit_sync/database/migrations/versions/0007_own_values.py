@@ -212,6 +212,12 @@ def _snapshots() -> None:
     )
     op.add_column("circuit_snapshots", sa.Column("oldest_pending_on", sa.Date()))
     op.create_index(
+        "ix_circuit_snapshots_imported",
+        "circuit_snapshots",
+        ["snapshot_date"],
+        postgresql_where=sa.text("is_imported"),
+    )
+    op.create_index(
         "ix_circuit_snapshots_main_circuit_id_snapshot_date",
         "circuit_snapshots",
         ["main_circuit_id", "snapshot_date"],
