@@ -36,8 +36,8 @@ def gateway(
     settings = load_settings()
     with bind(host, port) as listening, database_in_use(settings) as database:
         _log_to_standard_error()
-        where = f"[{host}]" if ":" in host else host
-        address = f"http://{where}:{listening.getsockname()[1]}"
+        where, at, *_ = listening.getsockname()
+        address = f"http://[{where}]:{at}" if ":" in where else f"http://{where}:{at}"
         terminal.note(f"the live page on {address}; `circuit-sync users token EMAIL` lets people in")
         GatewayServer(Gateway(database), settings.circuit_sync_gateway_origins).serve_on(listening)
 
