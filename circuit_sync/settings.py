@@ -32,7 +32,7 @@ class Settings(BaseSettings):
     circuit_sync_state_dir: Path = Path(".circuit_sync")
     circuit_sync_retry_delays: Annotated[tuple[UpToAWeek, ...], NoDecode] = (15, 30)
     circuit_sync_first_snapshot: date = date(2026, 1, 1)
-    circuit_sync_webhooks: Annotated[tuple[SecretStr, ...], NoDecode] = ()
+    circuit_sync_webhooks: Annotated[tuple[SecretStr, ...], NoDecode] = Field((), max_length=50)
     circuit_sync_event_retention_days: int = Field(90, ge=1, le=3650)
     circuit_sync_gateway_origins: CommaSeparated = ()
     circuit_sync_owners: CommaSeparated = ()
