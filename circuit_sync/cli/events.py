@@ -9,6 +9,7 @@ import typer
 from circuit_sync.cli import terminal
 from circuit_sync.domain.eastern import EASTERN
 from circuit_sync.domain.errors import UsageError
+from circuit_sync.domain.printable import printable
 from circuit_sync.settings import load_settings
 
 if TYPE_CHECKING:
@@ -48,7 +49,7 @@ def tail(
         list[str] | None, typer.Option("--channel", help="dashboard, sync-status or circuit.ID; repeatable")
     ] = None,
     first: Annotated[
-        int | None, typer.Option("--from", metavar="ID", min=1, help="begin at this event, not now")
+        int | None, typer.Option("--from", metavar="ID", min=1, max=2**62, help="begin at this event, not now")
     ] = None,
 ) -> None:
     """Follow the events, one line each: id, time (Eastern), name, payload."""
@@ -83,4 +84,11 @@ def _log_to_standard_error() -> None:
     logging.basicConfig(
         stream=sys.stderr, level=logging.WARNING, format="%(asctime)s %(levelname)s %(name)s %(message)s"
     )
+    for handler in logging.getLogger().handlers:
+        handler.addFilter(_on_one_line)
     logging.getLogger("circuit_sync").setLevel(logging.INFO)
+
+
+def _on_one_line(record: logging.LogRecord) -> bool:
+    record.msg, record.args = printable(record.getMessage()), ()
+    return True
