@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from circuit_sync.cli import terminal
+from circuit_sync.cli import streams, terminal
 from circuit_sync.domain.eastern import EASTERN
 from circuit_sync.domain.errors import UsageError
 from circuit_sync.domain.printable import printable
@@ -74,6 +74,8 @@ async def _tail(database: "Transactions", channels: frozenset[str], after: int |
         for event in batch.events:
             if not channels or channels.intersection(event.channels):
                 terminal.say(_line(event))
+        if streams.is_lost():
+            return
 
 
 def _line(event: "StoredEvent") -> str:

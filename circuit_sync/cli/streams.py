@@ -61,10 +61,19 @@ def make_unfailing() -> None:
 
 def unwritten() -> str | None:
     """Why standard output did not reach its reader, such as a full disk; ``None`` if it did, or nobody reads it."""
+    failure = _failure()
+    return failure.strerror if failure is not None and failure.errno not in _NOBODY_READS else None
+
+
+def is_lost() -> bool:
+    """Whether nothing more comes through to whoever read standard output: following for him has no end otherwise."""
+    return _failure() is not None
+
+
+def _failure() -> OSError | None:
     sys.stdout.flush()
     raw = getattr(getattr(sys.stdout, "buffer", None), "raw", None)
-    failure = raw.failure if isinstance(raw, Unfailing) else None
-    return failure.strerror if failure is not None and failure.errno not in _NOBODY_READS else None
+    return raw.failure if isinstance(raw, Unfailing) else None
 
 
 def _text(descriptor: int, before: IO[str] | None) -> io.TextIOWrapper:
