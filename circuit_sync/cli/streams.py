@@ -5,7 +5,7 @@ import io
 import os
 import select
 import sys
-from typing import IO
+from typing import IO, Any
 
 _NOBODY_READS = {errno.EPIPE, errno.EBADF, errno.EIO}
 
@@ -27,7 +27,7 @@ class Unfailing(io.RawIOBase):
     def isatty(self) -> bool:
         return os.isatty(self._descriptor)
 
-    def write(self, data: "io.ReadableBuffer") -> int:  # type: ignore[name-defined]
+    def write(self, data: Any) -> int:
         """What is written of ``data``, all of it if nothing can be."""
         while self.failure is None:
             try:
@@ -66,7 +66,7 @@ def unwritten() -> str | None:
 
 
 def is_lost() -> bool:
-    """Whether nothing more comes through to whoever read standard output: following for him has no end otherwise."""
+    """Whether standard output reaches nobody any more: a command that follows would never end otherwise."""
     return _failure() is not None
 
 

@@ -34,7 +34,7 @@ class GatewayServer(uvicorn.Server):
                 limit_concurrency=_most_connections(),
                 headers=[("X-Content-Type-Options", "nosniff")],
                 log_config=None,
-                log_level="error",  # what a stranger sends is his mistake, not a line each in our log
+                log_level="error",  # a stranger's mistake is no line in our log
                 access_log=False,  # a URL may hold a ticket
                 server_header=False,
                 proxy_headers=False,

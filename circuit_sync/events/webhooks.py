@@ -107,11 +107,10 @@ class Answer:
 
 
 class Sender:
-    """Posts events, from any thread; a context manager. Follows no redirect, no proxy of the environment; TLS is
-    verified always.
+    """Posts events, from any thread; a context manager. Follows no redirect, no proxy of the environment.
 
-    An event loop of its own does the work: there a whole delivery can have a deadline, which no timeout of a single
-    read is.
+    TLS is verified always. An event loop of its own does the work: there a whole delivery can have a deadline, which
+    no timeout of a single read is.
     """
 
     def __init__(self, now: Callable[[], datetime] = _utc_now) -> None:
