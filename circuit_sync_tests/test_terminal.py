@@ -5,7 +5,7 @@ import signal
 import subprocess
 import sys
 from collections.abc import Callable, Iterator
-from contextlib import closing
+from contextlib import closing, suppress
 from pathlib import Path
 
 import psycopg
@@ -101,6 +101,22 @@ def test_what_cannot_be_written_is_dropped() -> None:
         assert stream.write(b"abc") == 3
         assert isinstance(stream.failure, BrokenPipeError)
         assert stream.write(memoryview(b"abc")) == 3
+    os.close(writing)
+
+
+def test_progress_does_not_wait_for_a_reader_that_stands_still() -> None:
+    reading, writing = os.pipe()
+    stream = Unfailing(writing, patience=0.1)
+    left = memoryview(b"x" * 1_000_000)
+    while left:
+        left = left[stream.write(left) :]
+    os.set_blocking(reading, False)
+    with suppress(BlockingIOError):
+        while os.read(reading, 65536):
+            pass
+    assert stream.write(b"on") == 2
+    assert os.read(reading, 10) == b"on"
+    os.close(reading)
     os.close(writing)
 
 

@@ -7,15 +7,21 @@ import select
 import sys
 from typing import IO, Any
 
+PATIENCE = 5.0
+"""Seconds that progress waits for a terminal that stands still (Ctrl-S, a full pager): the sync goes on behind it."""
 _NOBODY_READS = {errno.EPIPE, errno.EBADF, errno.EIO}
 
 
 class Unfailing(io.RawIOBase):
-    """A descriptor that takes everything: after the first failure nothing more is written, and ``failure`` says why."""
+    """A descriptor that takes everything: after the first failure nothing more is written, and ``failure`` says why.
 
-    def __init__(self, descriptor: int) -> None:
+    With ``patience``, in seconds, what a reader that stands still does not take within it is dropped, until it goes on.
+    """
+
+    def __init__(self, descriptor: int, patience: float | None = None) -> None:
         super().__init__()
         self._descriptor = descriptor
+        self._patience = self._wait = patience
         self.failure: OSError | None = None
 
     def writable(self) -> bool:
@@ -28,15 +34,22 @@ class Unfailing(io.RawIOBase):
         return os.isatty(self._descriptor)
 
     def write(self, data: Any) -> int:
-        """What is written of ``data``, all of it if nothing can be."""
+        """How many bytes of ``data`` are done with, all of them if they are dropped."""
         while self.failure is None:
             try:
-                return os.write(self._descriptor, data)
+                if not self._is_taken():
+                    break
+                return os.write(self._descriptor, data[: select.PIPE_BUF])
             except BlockingIOError:
-                select.select((), (self._descriptor,), ())
+                continue
             except OSError as error:
                 self.failure = error
         return memoryview(data).nbytes
+
+    def _is_taken(self) -> bool:
+        _, ready, _ = select.select((), (self._descriptor,), (), self._wait)
+        self._wait = self._patience if ready else 0
+        return bool(ready)
 
 
 def make_unfailing() -> None:
@@ -77,7 +90,7 @@ def _failure() -> OSError | None:
 
 
 def _text(descriptor: int, before: IO[str] | None) -> io.TextIOWrapper:
-    raw = Unfailing(descriptor)
+    raw = Unfailing(descriptor, PATIENCE if descriptor == 2 else None)
     return io.TextIOWrapper(
         io.BufferedWriter(raw),
         encoding=getattr(before, "encoding", "utf-8"),
