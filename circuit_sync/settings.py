@@ -4,21 +4,41 @@
 may be secret never appear in it.
 """
 
+import difflib
+import os
 import re
+from collections.abc import Iterable, Iterator, Mapping
 from datetime import date
 from pathlib import Path
 from typing import Annotated, Any, Literal
 from urllib.parse import urlsplit
 
+from dotenv import dotenv_values
 from pydantic import Field, SecretStr, ValidationError, field_validator
-from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
+from pydantic_settings import (
+    BaseSettings,
+    DotEnvSettingsSource,
+    NoDecode,
+    PydanticBaseSettingsSource,
+    SettingsConfigDict,
+)
 
 from circuit_sync.domain.errors import UsageError
+from circuit_sync.domain.printable import is_printable
 from circuit_sync.domain.statuses import STATUS_CODES, parse_statuses
 
 CommaSeparated = Annotated[tuple[str, ...], NoDecode]
 UpToAWeek = Annotated[int, Field(ge=0, le=7 * 24 * 60)]
 """Minutes."""
+UpToAnHour = Annotated[float, Field(le=3600, allow_inf_nan=False)]
+"""Seconds."""
+OTHERS = frozenset({"CIRCUIT_SYNC_DAGSTER_DIR"})
+"""Variables with our prefixes that others read: ``dagster.yaml``."""
+
+_OURS = re.compile("(CIRCUIT_SYNC|WORKSTUDIO)_.+")
+_OF_KUBERNETES = re.compile(r".+_(SERVICE_HOST|SERVICE_PORT(_.+)?|PORT(_\d+_(TCP|UDP|SCTP)(_(PROTO|PORT|ADDR))?)?)")
+_HOW_NEAR = 0.8
+_EMAIL = re.compile(r"[A-Za-z0-9._%+-]+@[A-Za-z0-9.-]+\.[A-Za-z]{2,7}")
 
 
 class Settings(BaseSettings):
@@ -31,8 +51,8 @@ class Settings(BaseSettings):
     circuit_sync_secret_key: SecretStr | None = None
     circuit_sync_state_dir: Path = Path(".circuit_sync")
     circuit_sync_retry_delays: Annotated[tuple[UpToAWeek, ...], NoDecode] = (15, 30)
-    circuit_sync_first_snapshot: date = date(2026, 1, 1)
-    circuit_sync_webhooks: Annotated[tuple[SecretStr, ...], NoDecode] = ()
+    circuit_sync_first_snapshot: date = Field(date(2026, 1, 1), ge=date(2000, 1, 1), le=date(2100, 12, 31))
+    circuit_sync_webhooks: Annotated[tuple[SecretStr, ...], NoDecode] = Field((), max_length=50)
     circuit_sync_event_retention_days: int = Field(90, ge=1, le=3650)
     circuit_sync_gateway_origins: CommaSeparated = ()
     circuit_sync_owners: CommaSeparated = ()
@@ -47,16 +67,43 @@ class Settings(BaseSettings):
     workstudio_service_password: SecretStr | None = None
     workstudio_circuits_view: str | None = None
     workstudio_planned_units_view: str | None = None
-    workstudio_connect_timeout: float = Field(10.0, gt=0, allow_inf_nan=False)
-    workstudio_timeout: float = Field(60.0, gt=0, allow_inf_nan=False)
+    workstudio_connect_timeout: UpToAnHour = Field(10.0, gt=0)
+    workstudio_timeout: UpToAnHour = Field(60.0, gt=0)
     workstudio_max_attempts: int = Field(5, ge=1, le=5)
     workstudio_backoff_base: float = Field(1.0, gt=0, le=30)
-    workstudio_calls_before_delay: int = Field(5, ge=1)
-    workstudio_rate_limit_delay: float = Field(0.5, ge=0, allow_inf_nan=False)
+    workstudio_calls_before_delay: int = Field(5, ge=1, le=1000)
+    workstudio_rate_limit_delay: UpToAnHour = Field(0.5, ge=0)
     workstudio_concurrency: int = Field(1, ge=1, le=5)
     workstudio_statuses: CommaSeparated = STATUS_CODES
     workstudio_mains_contain_splits: Literal["auto", "yes", "no"] = "auto"
     workstudio_ca_bundle: Path | None = None
+
+    @classmethod
+    def settings_customise_sources(
+        cls,
+        settings_cls: type[BaseSettings],
+        init_settings: PydanticBaseSettingsSource,
+        env_settings: PydanticBaseSettingsSource,
+        dotenv_settings: PydanticBaseSettingsSource,  # noqa: ARG003
+        file_secret_settings: PydanticBaseSettingsSource,
+    ) -> tuple[PydanticBaseSettingsSource, ...]:
+        """The usual ones, with ``.env`` as it is written."""
+        return init_settings, env_settings, _AsWritten(settings_cls), file_secret_settings
+
+    @field_validator("*", mode="before")
+    @classmethod
+    def _plain_text(cls, value: Any) -> Any:
+        """A file's last line break is none of a secret; a value of blanks is a mistake, not a value."""
+        if isinstance(value, tuple):
+            return tuple(map(cls._plain_text, value))
+        if not isinstance(value, str):
+            return value
+        text = value.rstrip("\r\n")
+        if not text.strip():
+            raise ValueError("is blank: give it a value, or leave it out")
+        if not is_printable(text):
+            raise ValueError("holds a control character, or what is no UTF-8 text")
+        return text
 
     @field_validator(
         "circuit_sync_retry_delays",
@@ -84,7 +131,7 @@ class Settings(BaseSettings):
     @classmethod
     def _owners(cls, value: tuple[str, ...]) -> tuple[str, ...]:
         for owner in value:
-            if not owner.startswith("team:") and "@" not in owner:
+            if not _EMAIL.fullmatch(owner) and not re.fullmatch("team:.+", owner):
                 raise ValueError(f"{owner!r} is no owner; an e-mail address or team:NAME is allowed")
         return value
 
@@ -119,17 +166,46 @@ class Settings(BaseSettings):
 def load_settings(**overrides: Any) -> Settings:
     """The settings from the environment and ``.env``; ``overrides`` win.
 
-    Raises ``UsageError``, one line for all that is wrong, without the offending values (one may be a secret).
+    Raises ``UsageError``, one line for all that is wrong, without the offending values (one may be a secret). A name
+    that is nearly one of ours is wrong too: without it the default would hold, and nobody would know.
     """
     try:
-        return Settings(**overrides)
+        faults = list(_misspelt([*os.environ, *_written(Path(".env"))]))
+        try:
+            settings = Settings(**overrides)
+        except ValidationError as error:
+            faults += [f"{_name(e['loc'])}: {e['msg'].removeprefix('Value error, ')}" for e in error.errors()]
     except UnicodeDecodeError:
         raise UsageError("wrong setting: the file .env is no UTF-8 text: save it as UTF-8") from None
-    except ValidationError as error:
-        faults = "; ".join(
-            f"{str(e['loc'][0]).upper()}: {e['msg'].removeprefix('Value error, ')}" for e in error.errors()
-        )
-        raise UsageError(f"wrong setting: {faults}") from None
+    except OSError as error:
+        raise UsageError(f"wrong setting: the file .env cannot be read: {error.strerror}") from None
+    if faults:
+        raise UsageError(f"wrong setting: {'; '.join(faults)}")
+    return settings
+
+
+class _AsWritten(DotEnvSettingsSource):
+    """``.env`` without the replacement of ``${NAME}``, which python-dotenv does within single quotes too."""
+
+    def _read_env_file(self, file_path: Path) -> Mapping[str, str | None]:
+        return {name.lower(): value for name, value in _written(file_path).items() if value}
+
+
+def _written(file: Path) -> Mapping[str, str | None]:
+    return dotenv_values(file, interpolate=False, encoding="utf-8") if file.is_file() else {}
+
+
+def _misspelt(names: Iterable[str]) -> Iterator[str]:
+    """A line for each name that is nearly one of ours."""
+    known = {field.upper() for field in Settings.model_fields} | OTHERS
+    for name in sorted({name.upper() for name in names} - known):
+        if _OURS.fullmatch(name) and not _OF_KUBERNETES.fullmatch(name):
+            for nearest in difflib.get_close_matches(name, known, n=1, cutoff=_HOW_NEAR):
+                yield f"{name} is no setting: {nearest} is"
+
+
+def _name(place: tuple[int | str, ...]) -> str:
+    return str(place[0]).upper()
 
 
 def _is_web_url(text: str) -> bool:

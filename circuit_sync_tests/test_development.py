@@ -58,3 +58,16 @@ def test_a_port_in_use_is_told_before_anything_starts() -> None:
         taken.listen()
         with pytest.raises(UsageError, match="is in use"):
             check_port(taken.getsockname()[1])
+
+
+def test_dagster_that_ends_by_itself_is_an_error_whatever_its_exit_status() -> None:
+    for child in ("pass", "import sys; sys.exit(3)", "import os; os.kill(os.getpid(), 9)"):
+        ended = subprocess.run([sys.executable, "-c", DEV, child, ""], check=False, capture_output=True, text=True)
+        assert ended.returncode == 1
+        assert ended.stderr.startswith("error: Dagster ended by itself: ")
+
+
+@pytest.mark.parametrize("port", [-1, 0, 65_536])
+def test_what_is_no_port_is_told(port: int) -> None:
+    with pytest.raises(UsageError, match=f"--port {port} is no port: allowed are 1 to 65535"):
+        check_port(port)

@@ -1,13 +1,25 @@
 """Settings: the documented defaults, and one clear line for whatever is wrong, without the value that may be secret."""
 
-from datetime import date
+import subprocess
+from contextlib import suppress
+from datetime import date, timedelta
 from pathlib import Path
 from typing import Any
 
+import httpx
 import pytest
+from hypothesis import assume, given, settings
+from hypothesis import strategies as st
+from pydantic import SecretStr
 
+from circuit_sync.database.connection import Database
 from circuit_sync.domain.errors import UsageError
+from circuit_sync.domain.weeks import monday_of
+from circuit_sync.events.webhooks import Webhook
+from circuit_sync.orchestration.local import storage_url
 from circuit_sync.settings import Settings, load_settings
+from circuit_sync.sync.secrets import SecretKeys
+from circuit_sync.workstudio.server import Server
 
 
 @pytest.fixture(autouse=True)
@@ -194,3 +206,148 @@ def test_every_setting_is_in_the_example(request: pytest.FixtureRequest) -> None
     written = {line.lstrip("#").split("=")[0] for line in example.splitlines() if "=" in line}
 
     assert {name.upper() for name in Settings.model_fields} - {"CIRCUIT_SYNC_BUNDLED_SIMULATOR"} <= written
+
+
+ABSURD = [
+    ("WORKSTUDIO_RATE_LIMIT_DELAY", "1e9", "less than or equal to 3600"),
+    ("WORKSTUDIO_RATE_LIMIT_DELAY", "nan", "finite number"),
+    ("WORKSTUDIO_CONNECT_TIMEOUT", "inf", "finite number"),
+    ("WORKSTUDIO_TIMEOUT", "1e300", "less than or equal to 3600"),
+    ("WORKSTUDIO_CALLS_BEFORE_DELAY", "9" * 5000, "exceeded maximum size"),
+    ("CIRCUIT_SYNC_FIRST_SNAPSHOT", "0001-01-01", "greater than or equal to 2000-01-01"),
+    ("CIRCUIT_SYNC_FIRST_SNAPSHOT", "9999-12-31", "less than or equal to 2100-12-31"),
+    ("CIRCUIT_SYNC_RETRY_DELAYS", "inf", "valid integer"),
+    ("CIRCUIT_SYNC_WEBHOOKS", ",".join(["https://h/x"] * 51), "at most 50"),
+    ("CIRCUIT_SYNC_OWNERS", "@", "is no owner"),
+    ("CIRCUIT_SYNC_OWNERS", "team:", "is no owner"),
+    ("CIRCUIT_SYNC_LOCATION_NAME", " ", "is blank"),
+    ("WORKSTUDIO_SERVICE_PASSWORD", "\n", "is blank"),
+    ("WORKSTUDIO_SERVICE_PASSWORD", "a\nb", "control character"),
+    ("WORKSTUDIO_BASE_URL", "https://host/\x1b[2J", "control character"),
+    ("CIRCUIT_SYNC_STATE_DIR", "a\udcff", "no UTF-8 text"),
+]
+
+
+@pytest.mark.parametrize(("name", "value", "told"), ABSURD)
+def test_an_absurd_setting_gets_one_line(monkeypatch: pytest.MonkeyPatch, name: str, value: str, told: str) -> None:
+    monkeypatch.setenv(name, value)
+    with pytest.raises(UsageError, match=f"^wrong setting: {name}: .*{told}"):
+        load_settings()
+
+
+def test_a_line_break_at_the_end_of_a_secret_is_the_files(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("WORKSTUDIO_SERVICE_PASSWORD", " pass word\r\n")
+    monkeypatch.setenv("CIRCUIT_SYNC_OWNERS", "team:a,\n  ann@example.org\n")
+    settings = load_settings()
+    assert settings.workstudio_service_password == SecretStr(" pass word")
+    assert settings.circuit_sync_owners == ("team:a", "ann@example.org")
+
+
+@pytest.mark.parametrize(
+    ("name", "meant"),
+    [
+        ("WORKSTUDIO_TIMOUT", "WORKSTUDIO_TIMEOUT"),
+        ("CIRCUIT_SYNC_DATABSE_URL", "CIRCUIT_SYNC_DATABASE_URL"),
+        ("workstudio_base_uri", "WORKSTUDIO_BASE_URL"),
+        ("WORKSTUDIO_PASSWORD", "WORKSTUDIO_SERVICE_PASSWORD"),
+        ("CIRCUIT_SYNC_WEBHOOK", "CIRCUIT_SYNC_WEBHOOKS"),
+    ],
+)
+@pytest.mark.parametrize("in_a_file", [False, True])
+def test_a_misspelt_setting_is_told_with_the_nearest_right_name(
+    monkeypatch: pytest.MonkeyPatch, name: str, meant: str, in_a_file: bool
+) -> None:
+    if in_a_file:
+        Path(".env").write_text(f"export {name}='T0SECRET'\n")
+    else:
+        monkeypatch.setenv(name, "T0SECRET")
+    with pytest.raises(UsageError) as refusal:
+        load_settings()
+    assert str(refusal.value) == f"wrong setting: {name.upper()} is no setting: {meant} is"
+
+
+def test_names_that_others_read_are_no_mistake(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Kubernetes names the services of a namespace so; compose files and scripts have variables of their own."""
+    names = (
+        "CIRCUIT_SYNC_SERVICE_HOST",
+        "CIRCUIT_SYNC_SERVICE_PORT",
+        "CIRCUIT_SYNC_SERVICE_PORT_HTTP",
+        "WORKSTUDIO_PORT",
+    )
+    more = ("CIRCUIT_SYNC_PORT_80_TCP_ADDR", "CIRCUIT_SYNC_DAGSTER_DIR", "CIRCUIT_SYNC_BACKUP_BUCKET", "CIRCUITSYNC_X")
+    for name in (*names, *more, "WORKSTUDIO_", "XWORKSTUDIO_TIMOUT"):
+        monkeypatch.setenv(name, "x")
+    load_settings()
+
+
+QUOTED = {
+    r"'CONTRACTOR\user'": r"CONTRACTOR\user",
+    "'pa ss#wo$rd'": "pa ss#wo$rd",
+    "'${HOME} $HOME'": "${HOME} $HOME",
+    r"'a\nb'": r"a\nb",
+    "plain": "plain",
+}
+
+
+@pytest.mark.parametrize(("written", "meant"), QUOTED.items())
+def test_single_quotes_keep_a_value_in_env_files_as_in_shells(written: str, meant: str) -> None:
+    Path(".env").write_text(f"WORKSTUDIO_SERVICE_USERNAME={written}\n")
+    assert load_settings().workstudio_service_username == meant
+    shell = subprocess.run(
+        ["sh", "-c", '. ./.env && printf %s "$WORKSTUDIO_SERVICE_USERNAME"'], check=True, capture_output=True, text=True
+    )
+    assert shell.stdout == meant
+
+
+def test_an_env_file_that_cannot_be_read_gets_one_line(monkeypatch: pytest.MonkeyPatch) -> None:
+    Path(".env").symlink_to("/proc/self/mem")
+    with pytest.raises(UsageError, match=r"^wrong setting: the file \.env cannot be read: "):
+        load_settings()
+
+
+TEXTS = st.one_of(
+    st.text(max_size=40),
+    st.binary(max_size=20).map(lambda raw: raw.decode(errors="surrogateescape")),
+    st.sampled_from([value for _, value, _ in (*WRONG, *ABSURD)]),
+    st.from_regex(
+        r"(slack\+)?(https?|postgresql(\+psycopg)?)://[\w:@%\[\].-]{0,20}(:[0-9]{0,6})?(/[ -~]{0,12})?", fullmatch=True
+    ),
+    st.floats().map(str),
+    st.integers().map(str),
+    st.dates().map(str),
+)
+
+
+@given(st.dictionaries(st.sampled_from(sorted(Settings.model_fields)), TEXTS, min_size=1, max_size=3))
+@settings(deadline=None, max_examples=400)
+def test_no_value_of_any_setting_leads_to_anything_but_one_line(given_values: dict[str, str]) -> None:
+    surroundings = {name.upper(): value.replace("\0", "") for name, value in given_values.items()}
+    with pytest.MonkeyPatch.context() as patch:
+        try:
+            for name, value in surroundings.items():
+                patch.setenv(name, value)
+        except UnicodeEncodeError:
+            assume(False)
+        with suppress(UsageError):
+            use(load_settings())
+
+
+def use(settings: Settings) -> None:
+    """As far as a command gets with them before it reaches a database or a server."""
+    key = settings.circuit_sync_secret_key
+    SecretKeys.parse(key.get_secret_value() if key else None)
+    for webhook in Webhook.parse_all([url.get_secret_value() for url in settings.circuit_sync_webhooks]):
+        webhook.name.encode()
+    if settings.circuit_sync_database_url is not None:
+        url = settings.circuit_sync_database_url.get_secret_value()
+        with Database(url) as database:
+            repr(database)
+        storage_url(settings, url)
+    if all((settings.workstudio_base_url, settings.workstudio_circuits_view, settings.workstudio_planned_units_view)):
+        server = Server.from_settings(settings)
+        httpx.Request("POST", server.view_url)
+        httpx.Request("GET", server.health_url)
+        server.trusted_certificates()
+    monday_of(settings.circuit_sync_first_snapshot)
+    for delay in settings.circuit_sync_retry_delays:
+        timedelta(minutes=delay)

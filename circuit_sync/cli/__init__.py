@@ -4,6 +4,7 @@ Each command imports what it needs when it runs, so that help and the small comm
 Exit status: 0 done (with a warning too), 1 failed, 2 wrong use, 130 and 143 ended by SIGINT and SIGTERM.
 """
 
+import logging
 import signal
 import sys
 import warnings
@@ -11,7 +12,19 @@ from typing import Annotated
 
 import typer
 
-from circuit_sync.cli import administration, circuits, credentials, events, people, report, snapshots, syncing, tokens
+from circuit_sync.cli import (
+    administration,
+    circuits,
+    credentials,
+    events,
+    people,
+    report,
+    snapshots,
+    streams,
+    syncing,
+    tokens,
+)
+from circuit_sync.cli.arguments import check_arguments
 from circuit_sync.cli.terminal import complain
 from circuit_sync.domain.errors import CircuitSyncError, UsageError
 
@@ -60,9 +73,12 @@ def main() -> None:
     """Runs the command in ``sys.argv``; a user's mistake gets one line, no traceback."""
     # Dagster warns of its own use of `owners` when it copies our sensors.
     warnings.filterwarnings("ignore", message="Parameter `owners` of initializer `SensorDefinition")
+    streams.make_unfailing()
+    logging.raiseExceptions = False  # a log line that nobody can read is no reason for a traceback
     signal.signal(signal.SIGINT, signal.default_int_handler)
     signal.signal(signal.SIGTERM, _terminated)
     try:
+        check_arguments(sys.argv[1:])
         status = app(standalone_mode=False, prog_name="circuit-sync")
     except typer.TyperException as error:
         status = _told(error.format_message() or "wrong use", error.exit_code)
@@ -72,12 +88,20 @@ def main() -> None:
         status = _told(str(error), 1)
     except (typer.Abort, KeyboardInterrupt):
         status = 130
-    sys.exit(status or 0)
+    sys.exit(status or _unread())
 
 
 def _terminated(number: int, _frame: object) -> None:
     """Ends the process as an exception does, so that whatever was started is stopped."""
     raise SystemExit(128 + number)
+
+
+def _unread() -> int:
+    """The exit status of a command that did its work: what it prints is its work, unless it is a sync's by the way."""
+    reason = streams.unwritten()
+    if reason is None or sys.argv[1:2] in (["sync"], ["demo"], ["dev"]):
+        return 0
+    return _told(f"standard output cannot be written: {reason}", 1)
 
 
 def _told(line: str, status: int) -> int:

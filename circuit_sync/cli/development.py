@@ -23,7 +23,7 @@ _PARENT_DEATH_SIGNAL = 1
 
 
 def run_dev(port: int, gateway_port: int) -> int:
-    """Serves until SIGINT or SIGTERM, or until Dagster ends by itself; returns the exit status."""
+    """Serves until SIGINT or SIGTERM, or until Dagster ends by itself, which is a failure; returns the exit status."""
     check_port(port)
     check_port(gateway_port, "--gateway-port")
     if port == gateway_port:
@@ -67,13 +67,15 @@ def _end_with_parent() -> None:
 
 def check_port(port: int, option: str = "--port") -> None:
     """Raises ``UsageError`` if nothing can listen there."""
+    if port == 0:
+        raise UsageError(f"{option} 0 is no port: allowed are 1 to 65535")
     with socket.socket() as trial:
         trial.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         try:
             trial.bind((HOST, port))
-        except (OSError, OverflowError) as error:
-            if isinstance(error, OverflowError):
-                raise UsageError(f"{option} {port} is no port: they go up to 65535") from None
+        except OverflowError:
+            raise UsageError(f"{option} {port} is no port: allowed are 1 to 65535") from None
+        except OSError:
             raise UsageError(
                 f"port {port} on {HOST} is in use: end what listens there, or choose another with {option}"
             ) from None
@@ -101,7 +103,11 @@ def run_as_a_tree(command: list[str]) -> int:
             _end_session(child.pid)
             for number, handler in before.items():
                 signal.signal(number, handler)
-    return 128 + received[0] if received else child.returncode
+    if received:
+        return 128 + received[0]
+    # `dagster dev` ends with 0 when its daemon or webserver died: it only logs that.
+    terminal.complain("Dagster ended by itself: the lines above say what died; nothing is scheduled any more")
+    return 1
 
 
 def _deadline() -> Callable[[], bool]:

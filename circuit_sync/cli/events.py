@@ -6,9 +6,10 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from circuit_sync.cli import terminal
+from circuit_sync.cli import streams, terminal
 from circuit_sync.domain.eastern import EASTERN
 from circuit_sync.domain.errors import UsageError
+from circuit_sync.domain.printable import printable
 from circuit_sync.settings import load_settings
 
 if TYPE_CHECKING:
@@ -36,8 +37,8 @@ def gateway(
     settings = load_settings()
     with bind(host, port) as listening, database_in_use(settings) as database:
         _log_to_standard_error()
-        where = f"[{host}]" if ":" in host else host
-        address = f"http://{where}:{listening.getsockname()[1]}"
+        where, at, *_ = listening.getsockname()
+        address = f"http://[{where}]:{at}" if ":" in where else f"http://{where}:{at}"
         terminal.note(f"the live page on {address}; `circuit-sync users token EMAIL` lets people in")
         GatewayServer(Gateway(database), settings.circuit_sync_gateway_origins).serve_on(listening)
 
@@ -48,7 +49,7 @@ def tail(
         list[str] | None, typer.Option("--channel", help="dashboard, sync-status or circuit.ID; repeatable")
     ] = None,
     first: Annotated[
-        int | None, typer.Option("--from", metavar="ID", min=1, help="begin at this event, not now")
+        int | None, typer.Option("--from", metavar="ID", min=1, max=2**62, help="begin at this event, not now")
     ] = None,
 ) -> None:
     """Follow the events, one line each: id, time (Eastern), name, payload."""
@@ -73,6 +74,8 @@ async def _tail(database: "Transactions", channels: frozenset[str], after: int |
         for event in batch.events:
             if not channels or channels.intersection(event.channels):
                 terminal.say(_line(event))
+        if streams.is_lost():
+            return
 
 
 def _line(event: "StoredEvent") -> str:
@@ -83,4 +86,11 @@ def _log_to_standard_error() -> None:
     logging.basicConfig(
         stream=sys.stderr, level=logging.WARNING, format="%(asctime)s %(levelname)s %(name)s %(message)s"
     )
+    for handler in logging.getLogger().handlers:
+        handler.addFilter(_on_one_line)
     logging.getLogger("circuit_sync").setLevel(logging.INFO)
+
+
+def _on_one_line(record: logging.LogRecord) -> bool:
+    record.msg, record.args = printable(record.getMessage()), ()
+    return True

@@ -10,6 +10,7 @@ from circuit_sync.cli import terminal
 from circuit_sync.cli.dates import parse_date
 from circuit_sync.cli.people import at_the_database
 from circuit_sync.domain.errors import UsageError
+from circuit_sync.domain.printable import printable_lines
 
 
 def report(
@@ -26,7 +27,7 @@ def report(
     day = parse_date(week)
     with at_the_database() as session:
         progress = week_progress(session, day)
-    page = report_page(progress)
+    page = printable_lines(report_page(progress))
     if output == Path("-"):
         sys.stdout.write(page)
         return

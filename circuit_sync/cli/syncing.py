@@ -82,11 +82,11 @@ def snapshots(
     verbose: Verbose = False,
 ) -> None:
     """The snapshots of weekdays, taken anew from history."""
-    if day and (first or last):
+    if day is not None and (first is not None or last is not None):
         raise UsageError("--date excludes --from and --to: name one date or a span")
-    if last and not first:
+    if last is not None and first is None:
         raise UsageError("--to needs --from: where does the span begin?")
-    span = (parse_date(day or first), parse_date(day or last))
+    span = (parse_date(first if day is None else day), parse_date(last if day is None else day))
 
     def work(runner: "Runner") -> int:
         return runner.snapshots(*span)

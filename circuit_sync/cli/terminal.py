@@ -1,10 +1,13 @@
-"""What reaches the terminal: tables on standard output, progress and complaints on standard error."""
+"""What reaches the terminal: tables on standard output, progress and complaints on standard error.
+
+Names and titles come from WorkStudio: whatever is printed here is made printable first, and printed nowhere else.
+"""
 
 import sys
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from datetime import datetime
-from typing import Any
+from typing import IO, Any
 
 from rich import box
 from rich.console import Console
@@ -14,6 +17,7 @@ from rich.table import Table
 from rich.text import Text
 
 from circuit_sync.domain.eastern import EASTERN
+from circuit_sync.domain.printable import one_line, printable
 
 WIDTH_OF_A_PIPE = 140
 
@@ -24,23 +28,40 @@ _SIGNS = {
     "withheld": ("=", "cyan"),
 }
 
-out = Console(highlight=False, width=None if sys.stdout.isatty() else WIDTH_OF_A_PIPE)
-err = Console(stderr=True, highlight=False)
+
+class _Terminal(Console):
+    """A console that looks at its stream when it writes: which signs it may draw with depends on the encoding."""
+
+    @property
+    def encoding(self) -> str:
+        return (getattr(self.file, "encoding", None) or "utf-8").lower()
+
+
+def _is_terminal(stream: IO[str] | None) -> bool:
+    return stream is not None and stream.isatty()
+
+
+out = _Terminal(highlight=False, width=None if _is_terminal(sys.stdout) else WIDTH_OF_A_PIPE)
+err = _Terminal(stderr=True, highlight=False)
 
 
 def complain(line: str) -> None:
     """One line that says what is wrong."""
-    err.print(f"[red]error:[/] {escape(' '.join(line.split()))}", soft_wrap=True)
+    err.print(f"[red]error:[/] {escape(one_line(line))}", soft_wrap=True)
 
 
 def note(line: str) -> None:
     """One line that says what goes on."""
-    err.print(escape(line), soft_wrap=True)
+    err.print(_plain(line), soft_wrap=True)
 
 
 def say(line: str = "") -> None:
     """One line of the answer."""
-    out.print(escape(line), soft_wrap=True)
+    out.print(_plain(line), soft_wrap=True)
+
+
+def _plain(line: str) -> str:
+    return escape(printable(line))
 
 
 class Progress:
@@ -55,7 +76,7 @@ class Progress:
         """A step."""
         self._line = text
         if self._status is None:
-            err.print(f"  {escape(text)}", soft_wrap=True)
+            err.print(f"  {_plain(text)}", soft_wrap=True)
         else:
             self._show(text)
 
@@ -66,17 +87,17 @@ class Progress:
     def _show(self, text: str) -> None:
         if self._status is not None:
             line = f"{self._title} · {text}"
-            self._status.update(escape(line[: max(20, err.width - 4)]))
+            self._status.update(_plain(line[: max(20, err.width - 4)]))
 
 
 @contextmanager
 def progress(title: str) -> Iterator[Progress]:
     """Shows what goes on meanwhile, on standard error."""
     if err.is_terminal:
-        with err.status(escape(title)) as status:
+        with err.status(_plain(title)) as status:
             yield Progress(title, status)
     else:
-        err.print(escape(title), soft_wrap=True)
+        err.print(_plain(title), soft_wrap=True)
         yield Progress(title, None)
 
 
@@ -85,12 +106,14 @@ def table(title: str, records: Sequence[Mapping[str, Any]], *, total: bool = Fal
     if not records:
         return
     columns = list(dict.fromkeys(name for record in records for name in record))
-    out.print(Text(title, style="bold"), soft_wrap=True)
+    out.print(Text(printable(title), style="bold"), soft_wrap=True)
     shown = Table(box=box.SIMPLE_HEAD, show_footer=total, header_style="dim", pad_edge=False)
     for place, name in enumerate(columns):
         numeric = all(_is_number(record.get(name)) for record in records)
         footer = _sum(records, name) if numeric else "all" if place == 0 else ""
-        shown.add_column(name.replace("_", " "), footer=footer if total else "", justify="right" if numeric else "left")
+        shown.add_column(
+            _plain(name.replace("_", " ")), footer=footer if total else "", justify="right" if numeric else "left"
+        )
     for record in records:
         shown.add_row(*(Text(_cell(record.get(name))) for name in columns))
     out.print(shown)
@@ -103,7 +126,7 @@ def difference(changes: Sequence[Mapping[str, Any]]) -> None:
         line = f"{sign} {change.get('work_order')} {change.get('extension')}  {change.get('what')}"
         if change.get("field"):
             line += f"  {change['field']}: {_shown(change.get('old'))} → {_shown(change.get('new'))}"
-        out.print(Text(line, style=style), soft_wrap=True)
+        out.print(Text(printable(line), style=style), soft_wrap=True)
     if changes:
         out.print()
 
@@ -133,4 +156,4 @@ def _cell(value: Any) -> str:
         return f"{value:,.2f}".removesuffix(".00")
     if isinstance(value, int) and not isinstance(value, bool):
         return f"{value:,}"
-    return str(value)
+    return printable(str(value))

@@ -1,13 +1,18 @@
 """Failures by their fate: a passing one may be tried again, a permanent one needs a person."""
 
+from circuit_sync.domain.printable import one_line
+
 
 class CircuitSyncError(Exception):
     """Base of every error this project raises on purpose; its text is one line, fit for an operator's eyes.
 
-    The text never holds a secret or a row's free text.
+    The text never holds a secret or a row's free text; what it quotes is made printable.
     """
 
     passing: bool = False
+
+    def __init__(self, text: str = "") -> None:
+        super().__init__(one_line(text))
 
 
 class PassingError(CircuitSyncError):

@@ -125,6 +125,8 @@ def read_line(cells: Mapping[str, Any], known: Known) -> dict[str, Any]:
             values[name] = clean(cell) if cell is not None or name not in REQUIRED else None
         except BadValue as bad:
             raise BadValue(f"{name}: {bad}") from None
+        if isinstance(values[name], Decimal) and values[name] < 0:
+            raise BadValue(f"{name}: is negative")
     _check_date(values["snapshot_date"], known.before)
     values["circuit_id"] = _circuit(values, known)
     values["region_id"] = _region(values.pop("region"), known)

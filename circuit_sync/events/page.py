@@ -18,7 +18,6 @@ def read_page() -> tuple[bytes, dict[str, str]]:
     )
     return page, {
         "Content-Security-Policy": policy,
-        "X-Content-Type-Options": "nosniff",
         "Referrer-Policy": "no-referrer",
         "Cache-Control": "no-cache",
     }

@@ -11,11 +11,13 @@ from starlette.middleware.cors import CORSMiddleware
 from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Route
+from starlette.types import ASGIApp, Receive, Scope, Send
 
 from circuit_sync.domain.errors import CircuitSyncError, PassingError
 from circuit_sync.events.access import is_channel
 from circuit_sync.events.gateway import Gateway
 from circuit_sync.events.page import read_page
+from circuit_sync.events.protocol import BODY_BYTES, TOO_LARGE
 from circuit_sync.events.tokens import TICKET_SECONDS, Holder
 
 MOST_CHANNELS = 100
@@ -40,7 +42,8 @@ def application(gateway: Gateway, origins: Sequence[str] = ()) -> Starlette:
         CORSMiddleware,
         allow_origins=list(origins),
         allow_methods=["GET", "POST"],
-        allow_headers=["Authorization", "Last-Event-ID"],
+        # Pages of these origins may send any: polyfills of EventSource add headers of their own to the two we read.
+        allow_headers=["*"],
     )
     return Starlette(
         routes=[
@@ -50,9 +53,20 @@ def application(gateway: Gateway, origins: Sequence[str] = ()) -> Starlette:
             Route("/state", site.state),
             Route("/health", site.health),
         ],
-        middleware=[cors] if origins else [],
+        middleware=[*([cors] if origins else []), Middleware(_SmallBodies)],
         exception_handlers={Refusal: _refuse, PassingError: _unavailable, CircuitSyncError: _failed},
     )
+
+
+class _SmallBodies:
+    """Refuses a request whose body is announced as too large; one that says nothing the protocol cuts off."""
+
+    def __init__(self, app: ASGIApp) -> None:
+        self._app = app
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        is_small = int(Request(scope).headers.get("Content-Length", 0)) <= BODY_BYTES
+        await (self._app if is_small else _json({"error": TOO_LARGE}, 413))(scope, receive, send)
 
 
 class _Site:

@@ -4,29 +4,43 @@ A URL may hold a secret (Slack's do), so messages name a webhook by its place in
 """
 
 import logging
-from collections.abc import Sequence
+import socket
+import ssl
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 from hashlib import sha256
 from typing import Any, Self
 from urllib.parse import urlsplit
 
+import anyio
 import httpx
 import orjson
+from anyio.from_thread import start_blocking_portal
 
 from circuit_sync.domain.eastern import EASTERN
+from circuit_sync.domain.retry_after import seconds_asked
 from circuit_sync.events.catalogue import SyncCompleted, SyncFailed, SyncStarted
 
 SENT = (SyncStarted.name, SyncCompleted.name, SyncFailed.name)
 """What webhooks hear of at most; single circuits are for the gateway."""
 
-TIMEOUT_SECONDS = 10.0
+DELIVERY_SECONDS = 10.0
+"""From the look-up of the host to the last byte of the answer, however the receiver spreads it out."""
+ANSWER_BYTES = 64 * 1024
+"""What is read of an answer's body, to use the connection again; a longer one ends it."""
 FIRST_WAIT, LONGEST_WAIT = timedelta(seconds=30), timedelta(hours=1)
 REFUSED_THE_EVENT = frozenset({400, 413, 415, 422})
 """Answers that mean this event, not the webhook: they come again however often it is sent."""
 
+_UNKNOWN_NAME = {socket.EAI_NONAME, getattr(socket, "EAI_NODATA", socket.EAI_NONAME)}
 _SLACK = "slack+"
 _NOUNS = {"circuit_list": "Circuits", "aggregates": "Aggregates", "snapshots": "Snapshots"}
+
+
+def _utc_now() -> datetime:
+    return datetime.now(UTC)
 
 
 @dataclass(frozen=True)
@@ -93,34 +107,96 @@ class Answer:
 
 
 class Sender:
-    """Posts events; a context manager. Follows no redirect, no proxy of the environment; TLS is verified always."""
+    """Posts events, from any thread; a context manager. Follows no redirect, no proxy of the environment.
 
-    def __init__(self) -> None:
+    TLS is verified always. An event loop of its own does the work: there a whole delivery can have a deadline, which
+    no timeout of a single read is.
+    """
+
+    def __init__(self, now: Callable[[], datetime] = _utc_now) -> None:
         # httpx logs each URL at INFO.
         logging.getLogger("httpx").setLevel(logging.WARNING)
-        self._http = httpx.Client(timeout=TIMEOUT_SECONDS, headers={"User-Agent": "circuit_sync"}, trust_env=False)
+        self._now = now
+        self._http = httpx.AsyncClient(
+            timeout=DELIVERY_SECONDS, headers={"User-Agent": "circuit_sync"}, trust_env=False
+        )
+        self._running = start_blocking_portal()
 
     def __enter__(self) -> Self:
+        self._portal = self._running.__enter__()
         return self
 
     def __exit__(self, *_error: object) -> None:
-        self._http.close()
+        self._portal.call(self._http.aclose)
+        self._running.__exit__(None, None, None)
 
     def send(self, webhook: Webhook, event: SyncEvent) -> Answer:
-        """One attempt. ``Idempotency-Key`` is the event's id: an event whose answer was lost comes twice.
+        """One attempt, which takes at most ``DELIVERY_SECONDS``. Nothing that a URL may hold raises.
 
-        Nothing that a URL may hold raises: a host that cannot be looked up is a ``ValueError`` of Python's own.
+        ``Idempotency-Key`` is the event's id: an event whose answer was lost comes twice.
         """
-        headers = {"Content-Type": "application/json", "Idempotency-Key": str(event.id)}
-        try:
-            response = self._http.post(webhook.url, content=webhook.body(event), headers=headers)
-        except (httpx.HTTPError, httpx.InvalidURL, ValueError) as error:
-            return Answer(f"no answer ({type(error).__name__})")
+        return self._portal.call(self._attempt, webhook.url, webhook.body(event), event.id)
+
+    async def _attempt(self, url: str, body: bytes, event_id: int) -> Answer:
+        headers = {"Content-Type": "application/json", "Idempotency-Key": str(event_id)}
+        answer = Answer(f"no answer within {DELIVERY_SECONDS:g} s")
+        with anyio.move_on_after(DELIVERY_SECONDS):
+            try:
+                async with self._http.stream("POST", url, content=body, headers=headers) as response:
+                    answer = self._meaning_of(response)
+                    with suppress(httpx.HTTPError):
+                        await _read_out(response)
+            except (httpx.HTTPError, httpx.InvalidURL, ValueError) as error:
+                return _no_answer(error)
+        return answer
+
+    def _meaning_of(self, response: httpx.Response) -> Answer:
         if response.is_success:
             return Answer()
-        asked = response.headers.get("Retry-After", "")
-        wait = timedelta(seconds=int(asked)) if asked.isdecimal() and len(asked) < 6 else timedelta()
+        longest = LONGEST_WAIT.total_seconds()
+        asked = seconds_asked(response.headers.get("Retry-After"), self._now(), longest=longest)
+        wait = timedelta(seconds=asked or 0)
         return Answer(f"HTTP {response.status_code}", response.status_code in REFUSED_THE_EVENT, wait)
+
+
+async def _read_out(response: httpx.Response) -> None:
+    """Takes the body in as it is, decompressing nothing."""
+    read = 0
+    async for part in response.aiter_raw():
+        read += len(part)
+        if read > ANSWER_BYTES:
+            return
+
+
+def _no_answer(error: Exception) -> Answer:
+    """A mistake that no waiting mends is named, and the webhook left alone for the longest time at once."""
+    mistake = _mistake(error)
+    if mistake is None:
+        return Answer(f"no answer ({type(error).__name__})")
+    return Answer(f"{mistake}: nothing comes through before somebody mends it", wait=LONGEST_WAIT)
+
+
+def _mistake(error: Exception) -> str | None:
+    """What is wrong with the webhook's URL or its receiver; ``None`` for what may pass."""
+    for cause in _causes(error):
+        if isinstance(cause, ssl.SSLCertVerificationError):
+            return "its TLS certificate does not verify"
+        if isinstance(cause, ssl.SSLError) and not isinstance(cause, ssl.SSLEOFError | ssl.SSLZeroReturnError):
+            return f"no TLS can be agreed on ({cause.reason or 'no reason given'})"
+        if isinstance(cause, socket.gaierror) and cause.errno in _UNKNOWN_NAME:
+            return "its host name is unknown"
+    if isinstance(error, httpx.RemoteProtocolError) and "disconnected" not in str(error):
+        return "its answer is no HTTP, which an http:// URL of an https port gets"
+    is_no_transport = not isinstance(error, httpx.TransportError)
+    if is_no_transport or isinstance(error, httpx.UnsupportedProtocol | httpx.LocalProtocolError):
+        return "its URL cannot be asked"
+    return None
+
+
+def _causes(error: BaseException | None) -> Iterator[BaseException]:
+    while error is not None:
+        yield error
+        error = error.__cause__ or error.__context__
 
 
 def wait_after(attempts: int, asked: timedelta) -> timedelta:

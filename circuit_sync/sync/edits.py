@@ -83,7 +83,7 @@ def edit_circuit(
 
     ``person`` names a user. A field set to what it holds already is withheld from syncs too. Raises ``UsageError``.
     """
-    wanted = {name: _parsed(name, text) for name, text in (values or {}).items()}
+    wanted = {name: _meant(name, text) for name, text in (values or {}).items()}
     for name in give_back:
         _check_editable(name)
         if name in wanted:
@@ -177,6 +177,14 @@ def _find(connection: Connection, work_order: str, extension: str | None) -> dic
         guids = ", ".join(line["job_guid"] for line in present)
         raise UsageError(f"{len(present)} circuits are named {_name(present[0])}: give one of their GUIDs, {guids}")
     return (present or meant)[0]
+
+
+def _meant(name: str, text: str) -> Any:
+    """The value that a person writes: no circuit has less than nothing, whatever WorkStudio may say."""
+    value = _parsed(name, text)
+    if isinstance(value, Decimal) and value < 0:
+        raise UsageError(f"{name}: {text!r}: is negative")
+    return value
 
 
 def _parsed(name: str, value: Any) -> Any:

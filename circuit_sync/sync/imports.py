@@ -26,11 +26,10 @@ MOST_FAULTS = 100
 class FileRefused(UsageError):
     """The file holds lines that cannot be imported; ``faults`` has one line for each, nothing was stored."""
 
-    def __init__(self, path: Path, faults: Sequence[str], others: int) -> None:
-        number = len(faults) + others
-        told = "1 fault" if number == 1 else f"{number} faults"
-        more = f", the first {len(faults)} are shown" if others else ""
-        super().__init__(f"nothing was imported: {path.name} has {told}{more}")
+    def __init__(self, path: Path, faults: Sequence[str], *, are_all: bool) -> None:
+        told = "1 fault" if len(faults) == 1 else f"{len(faults)} faults"
+        rest = "" if are_all else f" and more: it was read up to {faults[-1].split(':')[0]}"
+        super().__init__(f"nothing was imported: {path.name} has {told}{rest}")
         self.faults = tuple(faults)
 
 
@@ -104,7 +103,6 @@ class _Lines:
     skip_unknown: bool
     skipped: int = 0
     faults: list[str] = field(default_factory=list)
-    others: int = 0
 
     def good(self) -> Iterator[tuple[int, dict[str, Any]]]:
         """The lines that can be stored, with their numbers."""
@@ -125,11 +123,11 @@ class _Lines:
                 self.fault(number, str(bad))
 
     def fault(self, number: int, reason: str) -> None:
-        if len(self.faults) < MOST_FAULTS:
-            self.faults.append(f"line {number}: {reason}")
-        else:
-            self.others += 1
+        """Raises ``FileRefused`` at one too many: the rest of the file is not read."""
+        if len(self.faults) == MOST_FAULTS:
+            raise FileRefused(self.path, self.faults, are_all=False)
+        self.faults.append(f"line {number}: {reason}")
 
     def refuse_faults(self) -> None:
         if self.faults:
-            raise FileRefused(self.path, self.faults, self.others)
+            raise FileRefused(self.path, self.faults, are_all=True)

@@ -9,6 +9,7 @@ from circuit_sync.database.connection import Connection
 from circuit_sync.database.sync_logs import resolve_user
 from circuit_sync.domain.circuits import planner_of
 from circuit_sync.domain.errors import UsageError
+from circuit_sync.domain.printable import is_printable
 from circuit_sync.domain.values import BadValue, clean_guid, clean_text
 from circuit_sync.sync.session import Session
 
@@ -86,7 +87,7 @@ def planner_name(text: str) -> str:
         planner = planner_of(text)
     except BadValue:
         planner = None
-    if planner is None:
+    if planner is None or not is_printable(planner):
         raise UsageError(f"'{text}' is no WorkStudio user name: it looks like CONTRACTOR\\user")
     return planner
 
@@ -114,12 +115,15 @@ def _text(what: str, value: str) -> str:
         raise UsageError(f"the {what} {bad}") from None
     if text is None:
         raise UsageError(f"the {what} is empty")
+    if not is_printable(text):
+        raise UsageError(f"the {what} {text!r} holds a control character")
     return text
 
 
 def _guid(value: str) -> str | None:
     try:
-        return clean_guid(value)
+        guid = clean_guid(value)
+        return guid if guid is None else _text("GUID", guid)
     except BadValue as bad:
         raise UsageError(f"the GUID {bad}") from None
 

@@ -8,6 +8,7 @@ from datetime import UTC, datetime, timedelta
 from circuit_sync.database.connection import Database
 from circuit_sync.database.locks import pace_lock, store_lock
 from circuit_sync.domain.errors import UsageError
+from circuit_sync.domain.printable import printable
 from circuit_sync.sync.secrets import SecretKeys
 from circuit_sync.workstudio.client import WorkStudio
 from circuit_sync.workstudio.pace import Pace
@@ -54,6 +55,11 @@ class Session:
     progress: Callable[[int, int], None] = _unseen
     _store: ExitStack = field(default_factory=ExitStack, repr=False)
     _confirmations: list[Callable[[], None]] = field(default_factory=list, repr=False)
+
+    def __post_init__(self) -> None:
+        """A line names work orders and planners as WorkStudio writes them: none may begin a second one."""
+        log = self.log
+        object.__setattr__(self, "log", lambda line: log(printable(line)))
 
     @contextmanager
     def workstudio(self) -> Iterator[WorkStudio]:

@@ -12,7 +12,6 @@ from circuit_sync.events.webhooks import SENT, Sender, SyncEvent, Webhook, wait_
 from circuit_sync.sync.session import Session
 
 BATCH = 100
-AT_ONCE = 6
 MOST_REFUSALS = 5
 """After so many an event that the receiver refuses as such is left out, or nothing would ever follow it."""
 LOOK_BACK = timedelta(hours=1)
@@ -25,7 +24,8 @@ def deliver_events(session: Session, webhooks: Sequence[Webhook], seconds: float
     with delivering(session.database) as is_ours:
         if not is_ours:
             return ["another process delivers"]
-        with Sender() as sender, ThreadPoolExecutor(AT_ONCE) as threads:
+        # A thread for each: one that keeps us waiting keeps no other from its turn.
+        with Sender(session.now) as sender, ThreadPoolExecutor(max(1, len(webhooks))) as threads:
 
             def turn(webhook: Webhook) -> str:
                 return _Delivery(session, sender, webhook, lambda: time.monotonic() > deadline).run()

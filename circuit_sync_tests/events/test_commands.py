@@ -11,6 +11,7 @@ import pytest
 from circuit_sync.domain.errors import UsageError
 from circuit_sync.settings import load_settings
 from circuit_sync_tests.events.conftest import Place
+from circuit_sync_tests.events.listening import tell
 
 
 def run(place: Place, folder: Path, *arguments: str) -> tuple[int, str, str]:
@@ -35,6 +36,18 @@ def test_an_unknown_channel_is_refused_in_one_line(place: Place, tmp_path: Path)
     status, _, complaint = run(place, tmp_path, "events", "tail", "--channel", "circuit.x")
     assert (status, complaint.count("\n")) == (2, 1)
     assert "circuit.ID" in complaint
+
+
+def test_following_ends_when_nobody_reads_any_more(place: Place, tmp_path: Path) -> None:
+    tell(place.database, [1])
+    command = [sys.executable, "-m", "circuit_sync.cli", "events", "tail", "--from", "1"]
+    surroundings = os.environ | {"CIRCUIT_SYNC_DATABASE_URL": place.database.url}
+    with subprocess.Popen(command, env=surroundings, cwd=tmp_path, stdout=subprocess.PIPE) as tail:
+        assert tail.stdout is not None
+        assert b'"number": 1' in tail.stdout.readline()
+        tail.stdout.close()
+        tell(place.database, [2])
+        assert tail.wait(60) == 0
 
 
 def test_a_port_in_use_is_refused_in_one_line(place: Place, tmp_path: Path) -> None:

@@ -4,6 +4,7 @@ import json
 import logging
 import threading
 from collections.abc import Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from datetime import timedelta
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
@@ -15,7 +16,8 @@ from circuit_sync.events.webhooks import Webhook, wait_after
 from circuit_sync.sync.recovery import close_abandoned
 from circuit_sync.sync.webhooks import MOST_REFUSALS, deliver_events
 from circuit_sync.workstudio.simulator import Fault
-from circuit_sync_tests.scenery import PATIENCE, Desk
+from circuit_sync_tests.events.test_webhooks import speaking
+from circuit_sync_tests.scenery import PATIENCE, Desk, until
 from circuit_sync_tests.sync.units_desk import open_units, sync_units
 
 SECRET = "T0SECRET"
@@ -133,6 +135,18 @@ def test_a_dead_webhook_is_not_in_the_way_of_the_others(desk: Desk, receiver: Re
     dead, alive = deliver(desk, "http://127.0.0.1:9/dead", receiver.url)
     assert "no answer (ConnectError) (attempt 1)" in dead
     assert alive == "webhook 2 (127.0.0.1): 2 events sent"
+
+
+def test_receivers_that_drip_keep_no_other_from_its_turn(desk: Desk, receiver: Receiver) -> None:
+    desk.sync()
+    with ThreadPoolExecutor() as threads, speaking(b"HTTP/1.1 200 OK\r\nX-A: ", b"x") as dripping:
+        urls = [f"http://{dripping}/{number}" for number in range(12)]
+        delivery = threads.submit(deliver, desk, *urls, receiver.url)
+        until(lambda: len(receiver.accepted) == 2)
+        assert not delivery.done()
+    *held, told = delivery.result()
+    assert told.endswith("2 events sent")
+    assert all("(attempt 1); waits until " in line for line in held)
 
 
 def test_an_event_that_the_receiver_refuses_as_such_is_left_out_in_the_end(desk: Desk, receiver: Receiver) -> None:

@@ -3,6 +3,7 @@
 import socket
 import sys
 import threading
+import time
 from collections.abc import Callable
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
@@ -13,6 +14,10 @@ from circuit_sync.domain.errors import CircuitSyncError
 from circuit_sync.workstudio.simulator.answering import Answering, Reply
 
 _LARGEST_REQUEST = 1_000_000
+REQUEST_SECONDS = 10.0
+"""Within which a request arrives as a whole, from its first byte on."""
+MOST_CONNECTIONS = 200
+"""Each has a thread; further ones are closed at once."""
 _OWN_NAMES = ("127.0.0.1", "localhost", "")
 
 
@@ -28,6 +33,7 @@ class Listener(ThreadingHTTPServer):
         self.delay = delay
         self.ended = threading.Event()
         self._open: set[Any] = set()
+        self._due: dict[Any, float] = {}
         self._turn = threading.Lock()
         self._in_hand = 0
         self.most_at_once = 0
@@ -47,14 +53,35 @@ class Listener(ThreadingHTTPServer):
     def process_request(self, request: Any, client_address: Any) -> None:
         """Remember the connection, so that ``hang_up`` reaches it."""
         with self._turn:
+            is_one_too_many = len(self._open) >= MOST_CONNECTIONS
             self._open.add(request)
-        super().process_request(request, client_address)
+        if is_one_too_many:
+            self.shutdown_request(request)
+        else:
+            super().process_request(request, client_address)
 
     def shutdown_request(self, request: Any) -> None:
         """Forget the connection."""
         with self._turn:
             self._open.discard(request)
         super().shutdown_request(request)
+
+    def request_begins(self, request: Any) -> None:
+        """From now on the rest of a request is waited for, until ``request_is_here``."""
+        with self._turn:
+            self._due[request] = time.monotonic() + REQUEST_SECONDS
+
+    def request_is_here(self, request: Any) -> None:
+        """Nothing is waited for any more."""
+        with self._turn:
+            self._due.pop(request, None)
+
+    def service_actions(self) -> None:
+        """Twenty times a second: end connections whose request is overdue."""
+        with self._turn:
+            for request, due in self._due.items():
+                if time.monotonic() > due:
+                    _shut(request)
 
     def hang_up(self) -> None:
         """End every connection, also those that wait for their next request or lie in a delay."""
@@ -86,6 +113,15 @@ class Handler(BaseHTTPRequestHandler):
     timeout = 300
     server: Listener
 
+    def handle_one_request(self) -> None:
+        """Wait for a first byte for long, for the rest of its request not."""
+        if self.rfile.peek(1):  # type: ignore[attr-defined]
+            self.server.request_begins(self.connection)
+        try:
+            super().handle_one_request()
+        finally:
+            self.server.request_is_here(self.connection)
+
     def do_GET(self) -> None:
         """Health, or the list of calls."""
         self._answer(lambda body: self.server.answering.health() if self.path == "/" else self._other(body))
@@ -116,13 +152,15 @@ class Handler(BaseHTTPRequestHandler):
 
     def _answer(self, reply_to: Callable[[bytes], Reply], *, of_view: bool = False) -> None:
         length = self.headers.get("Content-Length", "0")
-        if "Transfer-Encoding" in self.headers or not length.isdecimal() or int(length) > _LARGEST_REQUEST:
+        is_small = length.isdecimal() and len(length) < 10 and int(length) <= _LARGEST_REQUEST
+        if "Transfer-Encoding" in self.headers or not is_small:
             self.close_connection = True
             self._send(Reply(411, b"a request needs a Content-Length below 1 MB", "text/plain"))
             return
         self.server.count(int(of_view))
         try:
             body = self.rfile.read(int(length))
+            self.server.request_is_here(self.connection)
             try:
                 reply = reply_to(body)
             except CircuitSyncError as error:
