@@ -6,6 +6,8 @@ exception's own words.
 
 from circuit_sync.domain.errors import CircuitSyncError, PassingError, PermanentError
 
+LATER = "WorkStudio is down, restarting or overloaded: run it again later"
+
 
 class ServerUnreachable(PassingError):
     """No whole answer came: no connection, a timeout, 429, 5xx, or a body that was cut or is no JSON."""
@@ -31,6 +33,14 @@ class UntrustedServer(PermanentError):
     """The server's TLS certificate does not verify."""
 
 
+class UnusableTransport(PermanentError):
+    """No call can work as things are set up: host name, protocol, TLS version, client certificate, coding, charset."""
+
+
+class AnswerTooLarge(PermanentError):
+    """The answer is larger than the settings allow; the same call brings it again."""
+
+
 class MalformedAnswer(PermanentError):
     """Valid JSON that is no table of the right shape, or lacks a required column, which is named."""
 
@@ -38,17 +48,25 @@ class MalformedAnswer(PermanentError):
 class Fault(Exception):
     """Why one attempt failed; becomes an error of ``kind`` once no further attempt follows.
 
-    ``retry_after`` is how many seconds the server asked to be left alone, if it did.
+    ``retry_after`` is how many seconds the server asked to be left alone, if it did. ``is_slow``: the attempt was cut
+    because its answer took too long, which is tried once more at most.
     """
 
     def __init__(
-        self, kind: type[CircuitSyncError], reason: str, advice: str, *, retry_after: float | None = None
+        self,
+        kind: type[CircuitSyncError],
+        reason: str,
+        advice: str,
+        *,
+        retry_after: float | None = None,
+        is_slow: bool = False,
     ) -> None:
         super().__init__(reason)
         self.kind = kind
         self.reason = reason
         self.advice = advice
         self.retry_after = retry_after
+        self.is_slow = is_slow
 
     def as_error(self, call: str, attempts: int) -> CircuitSyncError:
         """The error an operator reads: what was asked, what came of it, how often, what to do."""
