@@ -2,7 +2,6 @@
 
 import zlib
 from collections.abc import Callable, Iterable, Iterator
-from contextlib import suppress
 
 import httpx
 
@@ -10,7 +9,6 @@ from circuit_sync.workstudio.errors import LATER, AnswerTooLarge, Fault, ServerU
 from circuit_sync.workstudio.server import MEGABYTE
 
 ACCEPTED_CODING = "gzip"
-_LARGEST_ERROR_PAGE = 64 * 1024
 _PIECE = 256 * 1024
 _GZIP_OR_ZLIB = 32 + zlib.MAX_WBITS
 _CODINGS = frozenset({"gzip", "x-gzip", "deflate"})
@@ -31,16 +29,6 @@ def read_body(response: httpx.Response, most: int, site: str, begin: Callable[[]
         if len(body) > most:
             raise _too_large(f"more than {most / MEGABYTE:g} MB", most, site)
     return body
-
-
-def drain(response: httpx.Response) -> None:
-    """Reads a body that nobody wants, if it is small: then the connection serves the next call, too."""
-    read = 0
-    with suppress(httpx.HTTPError):
-        for piece in response.iter_raw():
-            read += len(piece)
-            if read > _LARGEST_ERROR_PAGE:
-                return
 
 
 def _begun(pieces: Iterable[bytes], begin: Callable[[], None]) -> Iterator[bytes]:

@@ -17,7 +17,7 @@ import httpx
 from circuit_sync.domain.errors import CircuitSyncError
 from circuit_sync.domain.statuses import parse_status
 from circuit_sync.workstudio.answers import check_status, read_answer
-from circuit_sync.workstudio.bodies import ACCEPTED_CODING, drain, read_body
+from circuit_sync.workstudio.bodies import ACCEPTED_CODING, read_body
 from circuit_sync.workstudio.ddotable import Table, read_table
 from circuit_sync.workstudio.errors import CallAbandoned, MalformedAnswer
 from circuit_sync.workstudio.overlap import current_stop, overlap
@@ -222,11 +222,10 @@ class WorkStudio:
     ) -> tuple[httpx.Response, bytearray]:
         response = self._http.send(request, auth=auth, stream=True)
         with closing(response):
-            if response.is_success:
-                most, site = self._server.largest_answer, self._server.base_url
-                return response, read_body(response, most, site, watch.begin_body)
-            drain(response)
-            return response, bytearray()
+            if not response.is_success:
+                return response, bytearray()
+            most, site = self._server.largest_answer, self._server.base_url
+            return response, read_body(response, most, site, watch.begin_body)
 
     def _begin(self, asked: float) -> float:
         begun = time.monotonic()
