@@ -40,6 +40,7 @@ class Tally:
     unknown_types: Counter[str] = field(default_factory=Counter)
     emptied: list[str] = field(default_factory=list)
     strangers: int = 0
+    of_others: int = 0
     changes: list[dict[str, Any]] = field(default_factory=list)
     calls: Mapping[str, float] = field(default_factory=dict)
     credentials: Sequence[Mapping[str, Any]] = ()
@@ -98,6 +99,7 @@ class Tally:
             "unknown_unit_types": self.unknown_types,
             "emptied": self.emptied,
             "units_of_unknown_circuits": self.strangers,
+            "units_of_other_work_orders": self.of_others,
         }
 
 
@@ -141,6 +143,7 @@ class AggregateRun:
             finally:
                 self._store(batch, answers, len(work_orders))
                 rotation.record_uses()
+                self.tally.of_others = sum(answers.of_others.values())
                 self.tally.credentials = rotation.used()
                 self.tally.calls = workstudio.statistics.rounded()
                 self.tally.seconds["whole"] = time.monotonic() - begun
