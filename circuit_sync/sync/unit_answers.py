@@ -17,7 +17,7 @@ from circuit_sync.workstudio.ddotable import Table
 from circuit_sync.workstudio.errors import Unauthorized
 
 FAILURES_IN_A_ROW = 3
-_UNREADABLE = "\0"
+_UNREADABLE = " "
 """What no clean text is."""
 _KEPT = "what was stored stays, the rest is still due"
 

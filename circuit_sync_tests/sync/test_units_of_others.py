@@ -69,7 +69,7 @@ def test_no_rows_are_an_answer(desk: Desk) -> None:
 @pytest.mark.parametrize("junk", [True, "\ud800"])
 def test_a_row_whose_work_order_cannot_be_read_is_rejected_not_dropped(desk: Desk, junk: Any) -> None:
     circuits(desk, WO)
-    table = units_table([unit(feet=5, SS_WO=WO), unit(feet=7, SS_WO=junk)])
+    table = units_table([unit(feet=5, SS_WO=WO), unit(feet=7, SS_WO=junk, SSUNITS_OBJECTID="{7}")])
     desk.simulator.answer(WO, json.dumps(table).encode())
 
     assert sync_units(desk).sync_status == "warning"
