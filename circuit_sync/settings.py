@@ -25,9 +25,12 @@ from pydantic_settings import (
 
 from circuit_sync.domain.errors import UsageError
 from circuit_sync.domain.printable import is_printable
-from circuit_sync.domain.statuses import STATUS_CODES, parse_statuses
+from circuit_sync.domain.statuses import STATUS_CODES, parse_status, parse_statuses
 
 CommaSeparated = Annotated[tuple[str, ...], NoDecode]
+Pairs = Annotated[dict[str, str], NoDecode]
+"""Written ``NAME=VALUE``, with commas between."""
+Name = Annotated[str, Field(max_length=200, pattern=r"^[^\x00-\x1f\x7f-\x9f]+$")]
 UpToAWeek = Annotated[int, Field(ge=0, le=7 * 24 * 60)]
 """Minutes."""
 UpToAnHour = Annotated[float, Field(le=3600, allow_inf_nan=False)]
@@ -67,8 +70,16 @@ class Settings(BaseSettings):
     workstudio_service_password: SecretStr | None = None
     workstudio_circuits_view: str | None = None
     workstudio_planned_units_view: str | None = None
+    workstudio_circuits_filter: Name | None = None
+    workstudio_circuits_captions: Pairs = {}
+    workstudio_circuits_columns: Pairs = {}
+    workstudio_planned_units_filter: Name | None = None
+    workstudio_planned_units_caption: Name | None = None
+    workstudio_planned_units_columns: Pairs = {}
     workstudio_connect_timeout: UpToAnHour = Field(10.0, gt=0)
     workstudio_timeout: UpToAnHour = Field(60.0, gt=0)
+    workstudio_call_deadline: float = Field(600.0, gt=0, le=86_400, allow_inf_nan=False)
+    workstudio_max_answer_mb: float = Field(256.0, gt=0, le=16_384, allow_inf_nan=False)
     workstudio_max_attempts: int = Field(5, ge=1, le=5)
     workstudio_backoff_base: float = Field(1.0, gt=0, le=30)
     workstudio_calls_before_delay: int = Field(5, ge=1, le=1000)
@@ -118,6 +129,30 @@ class Settings(BaseSettings):
         if isinstance(value, str):
             return tuple(part.strip() for part in value.split(",") if part.strip())
         return value
+
+    @field_validator(
+        "workstudio_circuits_captions",
+        "workstudio_circuits_columns",
+        "workstudio_planned_units_columns",
+        mode="before",
+    )
+    @classmethod
+    def _pairs(cls, value: Any) -> Any:
+        if not isinstance(value, str):
+            return value
+        parts = [part.partition("=") for part in value.split(",") if part.strip()]
+        pairs = {name.strip(): text.strip() for name, _, text in parts}
+        if len(pairs) < len(parts) or not all(name and text and text.isprintable() for name, text in pairs.items()):
+            raise ValueError("each must be NAME=VALUE, with commas between and no name twice")
+        return pairs
+
+    @field_validator("workstudio_circuits_captions")
+    @classmethod
+    def _captions_of_statuses(cls, value: dict[str, str]) -> dict[str, str]:
+        try:
+            return {parse_status(status): caption for status, caption in value.items()}
+        except UsageError as error:
+            raise ValueError(str(error)) from error
 
     @field_validator("workstudio_statuses")
     @classmethod

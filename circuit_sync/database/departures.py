@@ -22,6 +22,13 @@ _MISSING = text("""
     ORDER BY c.id
 """)
 
+_NEW = text("""
+    SELECT count(*)
+    FROM (SELECT job_guid FROM staged_circuits WHERE sync_log_id = :sync AND answer_status = :status
+          UNION SELECT unnest(CAST(:rejected AS text[]))) AS named
+    WHERE NOT EXISTS (SELECT 1 FROM circuits WHERE job_guid = named.job_guid)
+""")
+
 _DEPART = text("""
     WITH locked AS (
         SELECT id FROM circuits WHERE id = ANY(:circuits) AND departed_at IS NULL ORDER BY id FOR NO KEY UPDATE),
@@ -50,6 +57,12 @@ def circuits_held(connection: Connection, sync_id: int, statuses: Sequence[str])
 def missing_circuits(connection: Connection, sync_id: int, status: str) -> list[dict[str, Any]]:
     """The circuits of ``status`` that no answer of this sync named: id, job_guid, work_order, extension."""
     return [dict(row._mapping) for row in connection.execute(_MISSING, {"sync": sync_id, "status": status})]
+
+
+def count_new(connection: Connection, sync_id: int, status: str, rejected: Collection[str]) -> int:
+    """How many circuits the answer for ``status`` names, ``rejected`` GUIDs of its rows included, that nobody knew."""
+    parameters = {"sync": sync_id, "status": status, "rejected": list(rejected)}
+    return int(connection.scalar(_NEW, parameters) or 0)
 
 
 def mark_departed(connection: Connection, circuit_ids: Sequence[int], now: datetime) -> None:

@@ -41,6 +41,7 @@ class Tally:
     emptied: list[str] = field(default_factory=list)
     strangers: int = 0
     undated: int = 0
+    of_others: int = 0
     changes: list[dict[str, Any]] = field(default_factory=list)
     calls: Mapping[str, float] = field(default_factory=dict)
     credentials: Sequence[Mapping[str, Any]] = ()
@@ -101,6 +102,7 @@ class Tally:
             "emptied": self.emptied,
             "units_of_unknown_circuits": self.strangers,
             "pending_units_undated": self.undated,
+            "units_of_other_work_orders": self.of_others,
         }
 
 
@@ -144,6 +146,7 @@ class AggregateRun:
             finally:
                 self._store(batch, answers, len(work_orders))
                 rotation.record_uses()
+                self.tally.of_others = sum(answers.of_others.values())
                 self.tally.credentials = rotation.used()
                 self.tally.calls = workstudio.statistics.rounded()
                 self.tally.seconds["whole"] = time.monotonic() - begun

@@ -13,9 +13,7 @@ from circuit_sync.database.staging import STAGED_COLUMNS, analyze_staged, stage_
 from circuit_sync.domain.circuits import CircuitAnswer, settle_duplicates, transform_collection
 from circuit_sync.sync.credentials import open_rotation
 from circuit_sync.sync.session import Session
-from circuit_sync.workstudio.views import CIRCUIT_FIELDS
 
-_API_NAMES = {field: column for column, field in CIRCUIT_FIELDS.items()}
 _STAGED_FIELDS = ("row", *STAGED_COLUMNS[4:])
 
 
@@ -45,7 +43,11 @@ def fetch_answers(session: Session, statuses: Sequence[str], person: int | None)
             session.log(f"{status}: {table.received} circuits received")
             answers.append(
                 transform_collection(
-                    table.frame, status=status, columns=_API_NAMES, misshapen=table.misshapen, absent=table.absent
+                    table.frame,
+                    status=status,
+                    columns=workstudio.circuit_headings,
+                    misshapen=table.misshapen,
+                    absent=table.absent,
                 )
             )
         calls = workstudio.statistics.rounded()

@@ -1,7 +1,11 @@
-"""The planned units of many work orders, one call each: failures counted, empty answers asked for twice."""
+"""The planned units of many work orders, one call each: failures counted, empty answers asked for twice.
+
+An answer is cut down to the work order that was asked for.
+"""
 
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from contextlib import closing
+from dataclasses import replace
 from datetime import datetime
 
 from circuit_sync.domain.circuits import MAIN_EXTENSION
@@ -13,6 +17,8 @@ from circuit_sync.workstudio.ddotable import Table
 from circuit_sync.workstudio.errors import Unauthorized
 
 FAILURES_IN_A_ROW = 3
+_UNREADABLE = " "
+"""What no clean text is."""
 _KEPT = "what was stored stays, the rest is still due"
 
 
@@ -21,7 +27,8 @@ class UnitAnswers:
 
     ``fetch`` asks for one work order, with whatever credentials. ``had_units``: the extensions of each work order that
     had units the last time. ``failed`` is told of every work order that failed, ``emptied`` of extensions that have no
-    units any more; ``asked`` tells when each answer that came was first asked for.
+    units any more; ``asked`` tells when each answer that came was first asked for, ``of_others`` how many of its rows
+    were another work order's.
     """
 
     def __init__(
@@ -35,6 +42,7 @@ class UnitAnswers:
         emptied: Callable[[str, Collection[str]], None],
     ) -> None:
         self.asked: dict[str, datetime] = {}
+        self.of_others: dict[str, int] = {}
         self._lost_twice: dict[str, list[str]] = {}
         self._session = session
         self._workstudio = workstudio
@@ -75,12 +83,12 @@ class UnitAnswers:
         Runs in a worker's thread, both calls: so no more of them overlap than may.
         """
         self.asked[work_order] = self._session.now()
-        answer = self._fetch(work_order)
+        answer = self._own(work_order)
         lost = self._lost(work_order, answer)
         if not lost:
             return answer
         self._session.log(f"work order {work_order}: no units where there were some; asking once more")
-        again = self._fetch(work_order)
+        again = self._own(work_order)
         lost_again = self._lost(work_order, again)
         if lost_again - lost:
             raise PermanentError(
@@ -90,9 +98,35 @@ class UnitAnswers:
         self._lost_twice[work_order] = sorted(lost_again)
         return again
 
+    def _own(self, work_order: str) -> Table:
+        """The rows of the work order in the answer for it, under the name that we know it by.
+
+        Raises ``PermanentError`` if there are rows, and none of it. A row whose work order cannot be read stays: it is
+        rejected where all are read.
+        """
+        table = self._fetch(work_order)
+        wanted = _folded(work_order)
+        names = table.frame["work_order"].map(_folded)
+        is_own = names == wanted
+        if len(names) and not is_own.any():
+            raise PermanentError(
+                f"the answer for work order {work_order} has {len(names)} rows, but none of this work order: check the "
+                "filter of the planned-units view (WORKSTUDIO_PLANNED_UNITS_FILTER)"
+            )
+        self.of_others[work_order] = int((~is_own & (names != _UNREADABLE)).sum())
+        own = table.frame[is_own | (names == _UNREADABLE)]
+        return replace(table, frame=own.assign(work_order=own["work_order"].mask(is_own, work_order)))
+
     def _lost(self, work_order: str, table: Table) -> set[str]:
         """Extensions of the work order that had units and are not in ``table``."""
         return set(self._had_units.get(work_order, ())) - set(map(_extension, table.frame["extension"].unique()))
+
+
+def _folded(value: object) -> str:
+    try:
+        return (clean_text(value) or "").casefold()
+    except BadValue:
+        return _UNREADABLE
 
 
 def _extension(value: object) -> str:

@@ -1,51 +1,31 @@
 """Judges what came back over HTTP: an answer, or a ``Fault`` that says whether trying again can help."""
 
+import codecs
 import json
-import math
-import ssl
 from collections.abc import Callable
-from datetime import UTC, datetime
-from email.utils import parsedate_to_datetime
+from datetime import datetime
 from typing import Any
 
 import httpx
 import orjson
 
+from circuit_sync.domain.retry_after import seconds_asked
 from circuit_sync.workstudio.ddotable import member
 from circuit_sync.workstudio.errors import (
+    LATER,
     Fault,
     Forbidden,
     MalformedAnswer,
     RequestRefused,
     ServerUnreachable,
     Unauthorized,
-    UntrustedServer,
+    UnusableTransport,
     one_line,
 )
 
-LATER = "WorkStudio is down, restarting or overloaded: run it again later"
-NO_CONNECTION = "no connection could be made to"
-CUT = "the connection was cut before the whole answer came from"
-
-
-def transport_fault(error: httpx.HTTPError, site: str) -> Fault:
-    """The fault of a call without a whole answer. The words are ours: an exception's may quote the body."""
-    if _caused_by(error, ssl.SSLCertVerificationError):
-        return Fault(
-            UntrustedServer,
-            f"the TLS certificate of {site} does not verify",
-            "point WORKSTUDIO_CA_BUNDLE at the authority that issued it, or have it renewed",
-        )
-    match error:
-        case httpx.ConnectTimeout():
-            reason = "timed out connecting to"
-        case httpx.TimeoutException():
-            reason = "timed out waiting for"
-        case httpx.ConnectError():
-            reason = NO_CONNECTION
-        case _:
-            reason = CUT
-    return Fault(ServerUnreachable, f"{reason} {site}", LATER)
+LONGEST_WAIT_ASKED = 86_400.0
+"""Seconds: what asks for more, up to infinity, asks for this."""
+_CHARSETS = ("utf-", "iso8859", "cp125", "ascii")
 
 
 def check_status(response: httpx.Response, site: str, now: Callable[[], datetime]) -> None:
@@ -55,7 +35,12 @@ def check_status(response: httpx.Response, site: str, now: Callable[[], datetime
     if response.is_success:
         return
     if status == 429 or status >= 500:
-        raise Fault(ServerUnreachable, reason, LATER, retry_after=retry_after(response, now))
+        raise Fault(
+            ServerUnreachable,
+            reason,
+            LATER,
+            retry_after=seconds_asked(response.headers.get("Retry-After"), now(), longest=LONGEST_WAIT_ASKED),
+        )
     if status == 401:
         raise Fault(Unauthorized, reason, "check the username and password of the credential used")
     if status == 403:
@@ -65,15 +50,20 @@ def check_status(response: httpx.Response, site: str, now: Callable[[], datetime
     raise Fault(RequestRefused, reason, "check WORKSTUDIO_BASE_URL and the view GUIDs")
 
 
-def read_answer(response: httpx.Response, site: str, redact: Callable[[str], str]) -> Any:
+def read_answer(body: bytes | bytearray, charset: str | None, site: str, redact: Callable[[str], str]) -> Any:
     """The decoded body of a 2xx. A body that is no JSON counts as cut; ``Protocol: ERROR`` is a refusal.
 
-    WorkStudio's own error message is quoted, redacted and shortened: the operator needs it.
+    ``charset``: what the answer says of itself, believed only where the body is no UTF-8. WorkStudio's own error
+    message is quoted, redacted and shortened: the operator needs it.
     """
     try:
-        answer = decode(response.content)
+        answer = decode(body)
+    except UnicodeDecodeError:
+        answer = _decode_as(body, charset, site)
     except (ValueError, RecursionError):
-        raise Fault(ServerUnreachable, f"the body from {site} is cut or no JSON", LATER) from None
+        if _is_utf8(body):
+            raise _cut(site) from None
+        answer = _decode_as(body, charset, site)
     if not isinstance(answer, dict):
         raise Fault(
             MalformedAnswer,
@@ -86,37 +76,62 @@ def read_answer(response: httpx.Response, site: str, redact: Callable[[str], str
     return answer
 
 
-def decode(body: bytes) -> Any:
-    """JSON as WorkStudio writes it: the fast decoder first, then the lenient one (NaN, Infinity, lone
-    surrogates).
+def decode(body: bytes | bytearray) -> Any:
+    """JSON as WorkStudio writes it: the fast decoder first, then the lenient one (NaN, Infinity, lone surrogates, raw
+    control characters within strings, numbers of any length).
 
-    Raises ``ValueError`` (or ``RecursionError``) if it is no JSON or no UTF-8.
+    Raises ``UnicodeDecodeError`` if it is no UTF-8, ``ValueError`` or ``RecursionError`` if it is no JSON.
     """
     try:
         return orjson.loads(body)
     except orjson.JSONDecodeError:
-        return json.loads(body.decode("utf-8-sig"))
+        return _decode_leniently(body.decode("utf-8-sig"))
 
 
-def retry_after(response: httpx.Response, now: Callable[[], datetime]) -> float | None:
-    """The seconds the server asks to be left alone (``Retry-After``, seconds or an HTTP date), if it does."""
-    text = response.headers.get("Retry-After", "").strip()
+def _decode_leniently(text: str) -> Any:
+    return json.loads(text, strict=False, parse_int=_integer)
+
+
+def _integer(digits: str) -> int | float:
+    """Python refuses to read thousands of digits: as a float they are infinite, and so one bad value."""
+    return int(digits) if len(digits) < 400 else float(digits)
+
+
+def _is_utf8(body: bytes | bytearray) -> bool:
+    """By its first bytes, which tell it from UTF-16 and UTF-32 with or without a mark."""
+    return json.detect_encoding(body).startswith("utf-8")
+
+
+def _decode_as(body: bytes | bytearray, charset: str | None, site: str) -> Any:
+    """A body that is no UTF-8, by its first bytes or by the charset that it claims.
+
+    One that is whole but in another charset than that comes so again; any other one is cut.
+    """
+    named = f", and the charset it names, {one_line(charset, 40)}, does not fit" if charset else ""
+    wrong = Fault(
+        UnusableTransport,
+        f"the body from {site} is no UTF-8{named}",
+        "have WorkStudio, or the proxy before it, answer in UTF-8",
+    )
     try:
-        seconds = float(text)
-    except ValueError:
-        seconds = _seconds_until(text, now)
-    return max(0.0, seconds) if math.isfinite(seconds) else None
+        codec = codecs.lookup((charset or "ascii") if _is_utf8(body) else json.detect_encoding(body)).name
+        if not codec.startswith(_CHARSETS):
+            raise wrong
+        return _decode_leniently(body.decode(codec))
+    except LookupError:
+        raise wrong from None
+    except (ValueError, RecursionError):
+        raise (wrong if _is_whole(body) else _cut(site)) from None
 
 
-def _seconds_until(text: str, now: Callable[[], datetime]) -> float:
+def _is_whole(body: bytes | bytearray) -> bool:
+    """Whether it is JSON in some charset of single bytes."""
     try:
-        moment = parsedate_to_datetime(text)
-    except ValueError:
-        return math.nan
-    return (moment.replace(tzinfo=moment.tzinfo or UTC) - now()).total_seconds()
+        _decode_leniently(body.decode("latin-1"))
+    except (ValueError, RecursionError):
+        return False
+    return True
 
 
-def _caused_by(error: BaseException | None, kind: type[BaseException]) -> bool:
-    while error is not None and not isinstance(error, kind):
-        error = error.__cause__ or error.__context__
-    return error is not None
+def _cut(site: str) -> Fault:
+    return Fault(ServerUnreachable, f"the body from {site} is cut or no JSON", LATER)

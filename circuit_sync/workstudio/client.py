@@ -4,6 +4,7 @@ import logging
 import threading
 import time
 from collections.abc import Callable, Generator, Iterable
+from contextlib import closing
 from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
 from http.cookiejar import CookieJar, DefaultCookiePolicy
@@ -14,21 +15,22 @@ from typing import Any, Self, TypeVar
 import httpx
 
 from circuit_sync.domain.errors import CircuitSyncError
-from circuit_sync.domain.statuses import API_STATUSES, parse_status
-from circuit_sync.workstudio.answers import check_status, read_answer, transport_fault
+from circuit_sync.domain.statuses import parse_status
+from circuit_sync.workstudio.answers import check_status, read_answer
+from circuit_sync.workstudio.bodies import ACCEPTED_CODING, read_body
 from circuit_sync.workstudio.ddotable import Table, read_table
 from circuit_sync.workstudio.errors import CallAbandoned, MalformedAnswer
 from circuit_sync.workstudio.overlap import current_stop, overlap
 from circuit_sync.workstudio.pace import Pace
 from circuit_sync.workstudio.retries import try_call
 from circuit_sync.workstudio.server import Credential, Server
-from circuit_sync.workstudio.views import CIRCUITS, PLANNED_UNITS, View
+from circuit_sync.workstudio.transport import transport_fault
+from circuit_sync.workstudio.views import View
+from circuit_sync.workstudio.watch import Watch, WatchedTransport
 
 T = TypeVar("T")
 
 _logger = logging.getLogger(__name__)
-
-CAPTIONS = {status.code: status.caption for status in API_STATUSES}
 
 
 @dataclass
@@ -50,8 +52,9 @@ class WorkStudio:
 
     ``pace`` is shared by whoever calls the same server and closed by its maker; without one the client makes
     its own, which no other run sees. ``sleep`` is for the waits between attempts; left out, they end when the
-    call is no longer wanted. The process' environment is not consulted (no proxies, no ``SSL_CERT_FILE``):
-    settings are the only reader. Cookies are not kept: an answer never depends on whose call came before.
+    call is no longer wanted. ``clock`` tells how long a call takes. The process' environment is not consulted (no
+    proxies, no ``SSL_CERT_FILE``): settings are the only reader. Cookies are not kept: an answer never depends on whose
+    call came before.
     """
 
     def __init__(
@@ -63,6 +66,7 @@ class WorkStudio:
         sleep: Callable[[float], object] | None = None,
         log: Callable[[str], object] = _logger.warning,
         now: Callable[[], datetime] = lambda: datetime.now(UTC),
+        clock: Callable[[], float] = time.monotonic,
     ) -> None:
         self.statistics = CallStatistics()
         self._server = server
@@ -72,15 +76,21 @@ class WorkStudio:
         self._sleep = sleep
         self._log = log
         self._now = now
+        self._clock = clock
         self._mutex = threading.Lock()
         self._running = 0
         self._closed = threading.Event()
         self._stops: list[threading.Event] = []
         self._http = httpx.Client(
-            verify=server.trusted_certificates(),
+            transport=WatchedTransport(
+                server.trusted_certificates(),
+                httpx.Limits(max_connections=None, max_keepalive_connections=server.concurrency),
+            ),
             timeout=httpx.Timeout(server.timeout, connect=server.connect_timeout),
-            limits=httpx.Limits(max_connections=None, max_keepalive_connections=server.concurrency),
-            headers={"User-Agent": f"circuit-sync/{version('circuit-sync')}"},
+            headers={
+                "User-Agent": f"circuit-sync/{version('circuit-sync')}",
+                "Accept-Encoding": ACCEPTED_CODING,
+            },
             cookies=CookieJar(DefaultCookiePolicy(allowed_domains=[])),
             follow_redirects=False,
             trust_env=False,
@@ -94,20 +104,25 @@ class WorkStudio:
         request = self._http.build_request("GET", self._server.health_url)
 
         def attempt() -> None:
-            response = self._exchange(request, None)
+            response, _ = self._exchange(request, None)
             if response.status_code == 429 or response.is_server_error:
                 check_status(response, self._server.base_url, self._now)
 
         self._try(attempt, "health check")
 
+    @property
+    def circuit_headings(self) -> dict[str, str]:
+        """The heading that each field of a circuit comes under."""
+        return {field: heading for heading, field in self._server.circuits.fields.items()}
+
     def fetch_circuits(self, status: str, credential: Credential | None = None) -> Table:
         """All circuits of one status. Columns: ``CIRCUIT_FIELDS``' values, then ``API_DATA_COLUMNS``."""
         code = parse_status(status)
-        return self._fetch(CIRCUITS, self._server.circuits_view, code, CAPTIONS[code], credential)
+        return self._fetch(self._server.circuits, self._server.circuits_view, code, credential)
 
     def fetch_planned_units(self, work_order: str, credential: Credential | None = None) -> Table:
         """Every unit of a work order, all its extensions together. Columns: the fields of ``UNIT_FIELDS``."""
-        return self._fetch(PLANNED_UNITS, self._server.planned_units_view, work_order, "WO Number", credential)
+        return self._fetch(self._server.planned_units, self._server.planned_units_view, work_order, credential)
 
     def fetch_many(
         self, work_orders: Iterable[str], fetch: Callable[[str], Table] | None = None
@@ -151,15 +166,15 @@ class WorkStudio:
     ) -> None:
         self.close(hurry=kind is not None and not issubclass(kind, Exception))
 
-    def _fetch(self, view: View, guid: str, value: str, caption: str, credential: Credential | None) -> Table:
+    def _fetch(self, view: View, guid: str, value: str, credential: Credential | None) -> Table:
         credential = credential or self._credential
         call = view.describe(value)
-        request = self._http.build_request("POST", self._server.view_url, json=view.request(guid, value, caption))
+        request = self._http.build_request("POST", self._server.view_url, json=view.request(guid, value))
 
         def attempt() -> Any:
-            response = self._exchange(request, httpx.BasicAuth(credential.username, credential.password))
+            response, body = self._exchange(request, httpx.BasicAuth(credential.username, credential.password))
             check_status(response, self._server.base_url, self._now)
-            return read_answer(response, self._server.base_url, credential.redact)
+            return read_answer(body, response.charset_encoding, self._server.base_url, credential.redact)
 
         answer = self._try(attempt, call)
         try:
@@ -185,18 +200,32 @@ class WorkStudio:
             self.statistics.retries += 1
         self._log(progress)
 
-    def _exchange(self, request: httpx.Request, auth: httpx.Auth | None) -> httpx.Response:
-        """One paced call, its body read whole."""
+    def _exchange(self, request: httpx.Request, auth: httpx.Auth | None) -> tuple[httpx.Response, bytearray]:
+        """One paced call: the head of its answer and, of a 2xx, the decoded body."""
         stop = current_stop() or self._closed
         asked = time.monotonic()
         with self._pace.call(stop.is_set):
             begun = self._begin(asked)
+            watch = Watch(self._server.base_url, self._server.call_deadline, self._clock)
             try:
-                return self._http.send(request, auth=auth)
+                with watch.watching():
+                    return self._receive(request, auth, watch)
             except httpx.HTTPError as error:
-                raise transport_fault(error, self._server.base_url) from None
+                raise transport_fault(
+                    error, self._server.base_url, watch.opening, self._server.connect_timeout
+                ) from None
             finally:
                 self._end(begun)
+
+    def _receive(
+        self, request: httpx.Request, auth: httpx.Auth | None, watch: Watch
+    ) -> tuple[httpx.Response, bytearray]:
+        response = self._http.send(request, auth=auth, stream=True)
+        with closing(response):
+            if not response.is_success:
+                return response, bytearray()
+            most, site = self._server.largest_answer, self._server.base_url
+            return response, read_body(response, most, site, watch.begin_body)
 
     def _begin(self, asked: float) -> float:
         begun = time.monotonic()

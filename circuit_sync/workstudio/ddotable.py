@@ -81,7 +81,7 @@ def _parts(answer: Any) -> tuple[list[str], list[Any]]:
         raise MalformedAnswer("the DataSet's Heading is no list of column names")
     if rows and not heading:
         raise MalformedAnswer(f"{len(rows)} rows came without a Heading")
-    return heading, rows
+    return [name.replace("\0", "").strip() for name in heading], rows
 
 
 def _positions(heading: list[str], wanted: Iterable[str], required: Collection[str]) -> dict[str, int]:
@@ -112,4 +112,7 @@ def _flat(value: Any) -> Any:
     """A nested value where a plain one belongs: geometry is dropped, anything else becomes (junk) text."""
     if isinstance(value, dict) and "@sourceFormat" in value:
         return None
-    return json.dumps(value) if isinstance(value, dict | list) else value
+    try:
+        return json.dumps(value) if isinstance(value, dict | list) else value
+    except RecursionError:
+        return "nested too deeply"

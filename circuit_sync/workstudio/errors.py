@@ -4,7 +4,10 @@ No text holds a password, a header, a row's free text or a server's body: reason
 exception's own words.
 """
 
+from circuit_sync.domain import printable
 from circuit_sync.domain.errors import CircuitSyncError, PassingError, PermanentError
+
+LATER = "WorkStudio is down, restarting or overloaded: run it again later"
 
 
 class ServerUnreachable(PassingError):
@@ -31,6 +34,14 @@ class UntrustedServer(PermanentError):
     """The server's TLS certificate does not verify."""
 
 
+class UnusableTransport(PermanentError):
+    """No call can work as things are set up: host name, protocol, TLS version, client certificate, coding, charset."""
+
+
+class AnswerTooLarge(PermanentError):
+    """The answer is larger than the settings allow; the same call brings it again."""
+
+
 class MalformedAnswer(PermanentError):
     """Valid JSON that is no table of the right shape, or lacks a required column, which is named."""
 
@@ -38,17 +49,25 @@ class MalformedAnswer(PermanentError):
 class Fault(Exception):
     """Why one attempt failed; becomes an error of ``kind`` once no further attempt follows.
 
-    ``retry_after`` is how many seconds the server asked to be left alone, if it did.
+    ``retry_after`` is how many seconds the server asked to be left alone, if it did. ``is_slow``: the attempt was cut
+    because its answer took too long, which is tried once more at most.
     """
 
     def __init__(
-        self, kind: type[CircuitSyncError], reason: str, advice: str, *, retry_after: float | None = None
+        self,
+        kind: type[CircuitSyncError],
+        reason: str,
+        advice: str,
+        *,
+        retry_after: float | None = None,
+        is_slow: bool = False,
     ) -> None:
         super().__init__(reason)
         self.kind = kind
         self.reason = reason
         self.advice = advice
         self.retry_after = retry_after
+        self.is_slow = is_slow
 
     def as_error(self, call: str, attempts: int) -> CircuitSyncError:
         """The error an operator reads: what was asked, what came of it, how often, what to do."""
@@ -58,5 +77,5 @@ class Fault(Exception):
 
 def one_line(text: str, limit: int = 200) -> str:
     """``text`` with printable characters only, on one line, at most ``limit`` long."""
-    line = " ".join("".join(c if c.isprintable() else " " for c in text).split())
+    line = printable.one_line(text)
     return line if len(line) <= limit else f"{line[: limit - 1]}…"

@@ -4,15 +4,18 @@ The operator of the server asks for a pause of half a second after every five ca
 burst (up to five calls) and its pause are therefore held under a lock; towards one server that lock is a
 PostgreSQL session advisory lock, so that a long run lets another in between its bursts.
 
-Three choices, all from one rule, *the lock is held until the server has been left alone for the length of a
+Choices, all from one rule, *the lock is held until the server has been left alone for the length of a
 pause*:
 
 - A burst that stays short (no more calls come, the caller is busy storing) gives the lock up after that time,
   not before: another run's five calls may follow at once. The count of five goes on where it stood.
 - A call that backs off holds nothing while it waits: a run that was told "in two minutes" blocks nobody.
 - The pause passes while the caller works on its answers; only the next burst, or ``close``, waits for it.
+- A call that runs for over a minute is the exception: the lock is not held for it any longer, so that one slow answer
+  does not stop the calls of all runs. It keeps its place among the five, and may overlap a burst of others.
 """
 
+import math
 import threading
 import time
 from collections.abc import Callable, Iterator
@@ -22,13 +25,17 @@ from typing import Self
 
 from circuit_sync.workstudio.errors import CallAbandoned
 
+LONGEST_HOLD = 60.0
+"""Seconds for which one call in flight holds the lock."""
+
 
 class Pace:
     """Admits ``calls`` calls, then none for ``delay`` seconds after the last ended. Safe for many threads.
 
     ``lock`` makes a fresh context manager for each burst. It is entered and left in the pace's own thread,
     never the caller's, and may block while another run has its burst; what it raises is raised by every call
-    from then on. ``clock`` and ``sleep`` belong together: time must pass by the one while the other sleeps.
+    from then on. ``clock`` and ``sleep`` belong together: time must pass by the one while the other sleeps. A call in
+    flight for more than ``longest_hold`` seconds does not keep the lock.
     """
 
     def __init__(
@@ -39,9 +46,11 @@ class Pace:
         lock: Callable[[], AbstractContextManager[object]] = nullcontext,
         clock: Callable[[], float] = time.monotonic,
         sleep: Callable[[float], object] | None = None,
+        longest_hold: float = LONGEST_HOLD,
     ) -> None:
         self._calls = calls
         self._delay = delay
+        self._longest_hold = longest_hold
         self._lock = lock
         self._clock = clock
         self._hurry = threading.Event()
@@ -50,8 +59,8 @@ class Pace:
         self._keeper: threading.Thread | None = None
         self._left = calls
         self._waiting = 0
-        self._in_flight = 0
-        self._quiet_since = clock()
+        self._in_flight: dict[object, float] = {}  # when each call began
+        self._quiet_since = -math.inf
         self._open = False  # calls are let in
         self._held = False  # the lock is ours
         self._closed = False
@@ -64,12 +73,13 @@ class Pace:
         Raises ``CallAbandoned``, and uses up no place, if ``abandoned()`` or the pace is closed once the wait
         is over.
         """
-        self._admit(abandoned)
+        place = object()
+        self._admit(place, abandoned)
         try:
             yield
         finally:
             with self._changed:
-                self._in_flight -= 1
+                del self._in_flight[place]
                 self._quiet_since = self._clock()
                 self._changed.notify_all()
 
@@ -90,7 +100,7 @@ class Pace:
     ) -> None:
         self.close(hurry=kind is not None and not issubclass(kind, Exception))
 
-    def _admit(self, abandoned: Callable[[], bool]) -> None:
+    def _admit(self, place: object, abandoned: Callable[[], bool]) -> None:
         with self._changed:
             if self._keeper is None:
                 self._keeper = threading.Thread(target=self._keep, name="workstudio-pace", daemon=True)
@@ -107,7 +117,7 @@ class Pace:
             if self._closed or abandoned():
                 raise CallAbandoned("the run is over: no further call to WorkStudio is made")
             self._left -= 1
-            self._in_flight += 1
+            self._in_flight[place] = self._clock()
 
     @property
     def _over(self) -> bool:
@@ -132,7 +142,13 @@ class Pace:
     def _hold_burst(self) -> None:
         """Let calls in until five were made or none comes; stay until the pause after the last is over."""
         with self._changed:
-            self._held = self._open = True
+            self._held = True
+            # The fifth call may have ended a moment ago, after the lock was given up for it.
+            pause = self._pause_left() if self._left == self._calls else 0.0
+        if pause > 0:
+            self._sleep(pause)
+        with self._changed:
+            self._open = True
             self._changed.notify_all()
         while (rest := self._rest_of_pause()) > 0:
             self._sleep(rest)
@@ -143,16 +159,30 @@ class Pace:
         With nothing left to wait for, the burst is over and no call gets in before the next one.
         """
         with self._changed:
-            self._changed.wait_for(self._is_quiet)
-            rest = self._quiet_since + self._delay - self._clock()
-            if rest > 0 and not self._in_flight and not self._hurry.is_set():
+            while not self._is_quiet():
+                self._changed.wait(self._rest_of_hold())
+            left_running = self._closed and self._in_flight
+            if (rest := self._pause_left()) > 0 and not left_running and not self._hurry.is_set():
                 return rest
             self._open = False
             self._left = self._left or self._calls
             return 0.0
 
     def _is_quiet(self) -> bool:
-        return self._closed or (self._in_flight == 0 and not (self._waiting and self._left))
+        return self._closed or not (self._holding() or (self._waiting and self._left))
+
+    def _holding(self) -> list[float]:
+        """When the calls began that the lock is held for."""
+        now = self._clock()
+        return [begun for begun in self._in_flight.values() if now - begun <= self._longest_hold]
+
+    def _rest_of_hold(self) -> float | None:
+        """Seconds until the next call in flight ceases to hold the lock; None if none does."""
+        holding = self._holding()
+        return max(min(holding) + self._longest_hold - self._clock(), 0.01) if holding else None
+
+    def _pause_left(self) -> float:
+        return self._quiet_since + self._delay - self._clock()
 
     def _release(self, failure: BaseException | None = None) -> None:
         with self._changed:

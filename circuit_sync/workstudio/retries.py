@@ -47,11 +47,19 @@ def try_call(
 ) -> T:
     """What ``attempt`` returns, or its last ``Fault`` as an error that names ``call``.
 
-    Each failed attempt but the last is logged with its reason and the wait until the next.
+    Each failed attempt but the last is logged with its reason and the wait until the next. An attempt that was cut for
+    being slow has cost minutes: it is tried once more, and the second of that kind is the last.
     """
     enough = stop_after_attempt(max_attempts)
+    slow: list[int] = []
+
+    def ends(state: RetryCallState) -> bool:
+        if _fault(state).is_slow:
+            slow.append(state.attempt_number)
+        return len(slow) > 1 or enough(state) or abandoned()
+
     retrying = Retrying(
-        stop=lambda state: enough(state) or abandoned(),
+        stop=ends,
         wait=BackOff(backoff_base),
         retry=retry_if_exception(may_pass),
         sleep=lambda seconds: _discard(sleep(seconds)),

@@ -10,6 +10,9 @@ import httpx
 
 from circuit_sync.domain.errors import UsageError
 from circuit_sync.settings import Settings
+from circuit_sync.workstudio.views import CIRCUITS, PLANNED_UNITS, View
+
+MEGABYTE = 1_000_000
 
 
 @dataclass(frozen=True)
@@ -43,7 +46,8 @@ class Server:
     """One WorkStudio installation and how to treat it: timeouts, attempts and pace as its operator asks.
 
     ``base_url`` is kept with one trailing slash and without user, password, query or fragment; a bare host
-    gets the usual path ``/DDOProtocol/``. View GUIDs are kept with braces.
+    gets the usual path ``/DDOProtocol/``. View GUIDs are kept with braces; ``circuits`` and ``planned_units`` say how
+    the views are asked for and read there. Times in seconds, ``max_answer_mb`` in megabytes of a decoded body.
     """
 
     base_url: str
@@ -57,6 +61,10 @@ class Server:
     rate_limit_delay: float = 0.5
     concurrency: int = 1
     ca_bundle: Path | None = None
+    call_deadline: float = 600.0
+    max_answer_mb: float = 256.0
+    circuits: View = CIRCUITS
+    planned_units: View = PLANNED_UNITS
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "base_url", _normalised_url(self.base_url))
@@ -86,7 +94,21 @@ class Server:
             rate_limit_delay=settings.workstudio_rate_limit_delay,
             concurrency=settings.workstudio_concurrency,
             ca_bundle=settings.workstudio_ca_bundle,
+            call_deadline=settings.workstudio_call_deadline,
+            max_answer_mb=settings.workstudio_max_answer_mb,
+            circuits=CIRCUITS.named(
+                filter_name=settings.workstudio_circuits_filter, captions=settings.workstudio_circuits_captions
+            ).with_headings(settings.workstudio_circuits_columns, "WORKSTUDIO_CIRCUITS_COLUMNS"),
+            planned_units=PLANNED_UNITS.named(
+                filter_name=settings.workstudio_planned_units_filter,
+                caption=settings.workstudio_planned_units_caption,
+            ).with_headings(settings.workstudio_planned_units_columns, "WORKSTUDIO_PLANNED_UNITS_COLUMNS"),
         )
+
+    @property
+    def largest_answer(self) -> int:
+        """Bytes of a decoded body."""
+        return int(self.max_answer_mb * MEGABYTE)
 
     @property
     def view_url(self) -> str:

@@ -4,10 +4,14 @@ Whatever is not listed never leaves the reader: geometry, and the free text of p
 (``VEGUNIT_ASSNOTE``, ``VEGUNIT_PARCELCOMMENTS``) with landowners' names and telephone numbers.
 """
 
+from collections import Counter
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
+from typing import Self
 
 from circuit_sync.domain.circuits import API_DATA_COLUMNS
+from circuit_sync.domain.errors import UsageError
+from circuit_sync.domain.statuses import API_STATUSES
 from circuit_sync.workstudio.errors import one_line
 
 CIRCUIT_FIELDS = {
@@ -44,18 +48,23 @@ UNIT_FIELDS = {
 
 @dataclass(frozen=True)
 class View:
-    """A view of WorkStudio: its filter, and the frame's columns by heading; ``required`` ones must exist."""
+    """A view of WorkStudio: its filter, and the frame's columns by heading; ``required`` ones must exist.
+
+    ``captions``: the filter's caption by its value, ``caption`` that of any other value.
+    """
 
     title: str
     filter_name: str
     fields: Mapping[str, str]
     required: tuple[str, ...]
+    caption: str = ""
+    captions: Mapping[str, str] = field(default_factory=dict)
 
     def describe(self, value: str) -> str:
         """How errors and logs name a call for this view."""
         return f"GETVIEWDATA {self.title}, {self.filter_name} = {one_line(value, 60)}"
 
-    def request(self, guid: str, value: str, caption: str) -> dict[str, object]:
+    def request(self, guid: str, value: str) -> dict[str, object]:
         """The body of a ``GETVIEWDATA`` call for the rows where the filter has ``value``."""
         return {
             "Protocol": "GETVIEWDATA",
@@ -65,10 +74,41 @@ class View:
                 "PersistFilter": True,
                 "FilterName": self.filter_name,
                 "FilterValue": value,
-                "FilterCaption": caption,
+                "FilterCaption": self.captions.get(value, self.caption),
             },
             "ResultFormat": "DDOTable",
         }
+
+    def named(
+        self,
+        *,
+        filter_name: str | None = None,
+        caption: str | None = None,
+        captions: Mapping[str, str] | None = None,
+    ) -> Self:
+        """The view as an installation names its filter; what is None, or not in ``captions``, stays as it is."""
+        return replace(
+            self,
+            filter_name=filter_name or self.filter_name,
+            caption=caption or self.caption,
+            captions={**self.captions, **(captions or {})},
+        )
+
+    def with_headings(self, headings: Mapping[str, str], setting: str) -> Self:
+        """The view as an installation names its columns. ``headings``: usual heading → the one there.
+
+        Raises ``UsageError``, which names ``setting``, for a column that we do not read or a heading given twice.
+        """
+        if unknown := [heading for heading in headings if heading not in self.fields]:
+            raise UsageError(f"{setting}: no column read is {', '.join(unknown)}: allowed are {', '.join(self.fields)}")
+        there = [headings.get(heading, heading) for heading in self.fields]
+        if repeated := [heading for heading, number in Counter(there).items() if number > 1]:
+            raise UsageError(f"{setting}: two columns would be headed {', '.join(repeated)}")
+        return replace(
+            self,
+            fields=dict(zip(there, self.fields.values(), strict=True)),
+            required=tuple(headings.get(heading, heading) for heading in self.required),
+        )
 
 
 CIRCUITS = View(
@@ -76,10 +116,12 @@ CIRCUITS = View(
     filter_name="By Job Status",
     fields=CIRCUIT_FIELDS | {column: column for column in API_DATA_COLUMNS},
     required=("SS_JOBGUID", "SS_WO", "WSREQ_STATUS"),
+    captions={status.code: status.caption for status in API_STATUSES},
 )
 PLANNED_UNITS = View(
     title="planned units",
     filter_name="WO#",
+    caption="WO Number",
     fields=UNIT_FIELDS,
     required=(
         "SSUNITS_OBJECTID",

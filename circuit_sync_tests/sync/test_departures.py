@@ -6,6 +6,7 @@ from typing import Any
 import pytest
 
 from circuit_sync.domain.departures import is_shrunken
+from circuit_sync.domain.errors import PermanentError
 from circuit_sync.sync.recovery import close_abandoned
 from circuit_sync.workstudio.simulator import CIRCUIT_HEADING
 from circuit_sync_tests.scenery import Desk
@@ -102,7 +103,7 @@ def test_a_shrunken_answer_stores_what_came_and_marks_nobody(desk: Desk) -> None
     assert departed(desk) == []
     assert (result.counts["updated"], result.counts["created"], result.counts["departed"]) == (8, 1, 0)
     assert desk.log()["sync_status"] == result.sync_status == "warning"
-    assert "only 9 of 20 circuits came" in desk.log()["error_message"]
+    assert "only 8 of 20 circuits came" in desk.log()["error_message"]
     assert "--accept-departures" in desk.log()["error_message"]
 
 
@@ -111,6 +112,97 @@ def test_half_of_the_circuits_is_believed(desk: Desk) -> None:
 
     assert desk.sync().sync_status == "completed"
     assert len(departed(desk)) == 10
+
+
+def test_an_answer_of_as_many_other_circuits_stores_nothing_and_fails_for_good(desk: Desk) -> None:
+    lacking(desk, "ACTIV", range(100, 120))
+    before = desk.contents()
+
+    with pytest.raises(PermanentError, match="ACTIV: only 0 of 20 circuits came, and 20 new ones"):
+        desk.sync()
+
+    assert desk.contents() == before
+    log = desk.log()
+    assert (log["sync_status"], log["error_details"]["passing"]) == ("failed", False)
+    assert "WORKSTUDIO_CIRCUITS_VIEW" in log["error_message"]
+    assert "--accept-departures" in log["error_message"]
+
+
+@pytest.mark.parametrize(("came", "new", "is_foreign"), [(9, 11, True), (9, 10, False), (9, 50, True), (0, 19, False)])
+def test_a_shrunken_answer_is_anothers_if_it_names_as_many_new_circuits_as_are_missing(
+    desk: Desk, came: int, new: int, is_foreign: bool
+) -> None:
+    lacking(desk, "ACTIV", [*range(came), *range(100, 100 + new)])
+
+    if is_foreign:
+        with pytest.raises(PermanentError, match=f"only {came} of 20 circuits came, and {new} new ones"):
+            desk.sync()
+    else:
+        assert desk.sync().counts["created"] == new
+        assert f"only {came} of 20 circuits came" in desk.log()["error_message"]
+    assert departed(desk) == []
+
+
+def test_many_new_circuits_beside_half_of_the_held_ones_are_believed(desk: Desk) -> None:
+    lacking(desk, "ACTIV", [*range(10), *range(100, 200)])
+
+    assert desk.sync().sync_status == "completed"
+    assert len(departed(desk)) == 10
+
+
+def test_rejected_and_repeated_rows_of_another_server_count_once_each(desk: Desk) -> None:
+    lacking(desk, "ACTIV", [])
+    strangers = rows(range(100, 110)) * 3 + rows(range(110, 120), VEGJOB_LENGTH="junk")
+    desk.answer("ACTIV", strangers)
+
+    with pytest.raises(PermanentError, match="and 20 new ones"):
+        desk.sync()
+
+
+def test_another_servers_answer_is_never_believed_by_repetition(desk: Desk) -> None:
+    lacking(desk, "ACTIV", range(100, 120))
+
+    for _ in range(4):
+        with pytest.raises(PermanentError):
+            desk.sync()
+    assert desk.one("SELECT count(*) FROM circuits") == 20
+
+
+def test_another_servers_answer_for_one_status_stores_nothing_of_the_others(desk: Desk) -> None:
+    lacking(desk, "QC", range(100, 120))
+    desk.answer("CLOSE", rows([50]))
+
+    with pytest.raises(PermanentError, match="QC: only 0 of 20"):
+        desk.sync("QC", "CLOSE")
+    assert desk.one("SELECT count(*) FROM circuits") == 20
+
+
+def test_the_operator_may_look_at_and_accept_an_answer_of_other_circuits(desk: Desk) -> None:
+    lacking(desk, "ACTIV", range(100, 120))
+
+    looked = desk.preview(accept_departures=True)
+    result = desk.sync(accept_departures=True)
+
+    assert (looked.counts["created"], looked.counts["departed"]) == (20, 20)
+    assert (result.sync_status, result.counts["created"], len(departed(desk))) == ("completed", 20, 20)
+
+
+def test_circuits_known_under_other_statuses_are_not_new(desk: Desk) -> None:
+    desk.answer("QC", rows(range(100, 120)))
+    desk.sync("QC")
+    lacking(desk, "ACTIV", range(100, 120))
+
+    result = desk.sync("ACTIV")
+
+    assert (result.sync_status, result.counts["updated"]) == ("warning", 20)
+    assert departed(desk) == []
+
+
+def test_fewer_than_ten_circuits_may_be_followed_by_others(desk: Desk) -> None:
+    lacking(desk, "ACTIV", range(100, 109), held=9)
+
+    assert desk.sync().sync_status == "completed"
+    assert len(departed(desk)) == 9
 
 
 def test_fewer_than_ten_circuits_may_shrink(desk: Desk) -> None:
@@ -291,8 +383,20 @@ def test_a_missing_column_of_the_heading_departs_nobody(desk: Desk) -> None:
 
 
 @pytest.mark.parametrize(
-    ("held", "received", "shrunken"),
-    [(0, 0, False), (1, 0, True), (1, 1, False), (9, 1, False), (10, 4, True), (10, 5, False), (11, 5, True)],
+    ("held", "came", "rows", "shrunken"),
+    [
+        (0, 0, 0, False),
+        (1, 0, 0, True),
+        (1, 0, 1, False),
+        (1, 1, 1, False),
+        (9, 1, 1, False),
+        (10, 4, 4, True),
+        (10, 4, 400, True),
+        (10, 5, 5, False),
+        (11, 5, 5, True),
+    ],
 )
-def test_an_answer_is_shrunken_below_half_of_ten_or_more(held: int, received: int, shrunken: bool) -> None:
-    assert is_shrunken(held=held, received=received) is shrunken
+def test_an_answer_is_shrunken_below_half_of_ten_or_more_of_those_held(
+    held: int, came: int, rows: int, shrunken: bool
+) -> None:
+    assert is_shrunken(held=held, came=came, rows=rows) is shrunken

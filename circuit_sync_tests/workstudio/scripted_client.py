@@ -30,7 +30,7 @@ class Waits(list[float]):
 @contextmanager
 def client(url: str, **options: Any) -> Iterator[WorkStudio]:
     """A client without pace whose waits are noted, not slept; ``options`` of the client or of the server."""
-    given = {name: options.pop(name) for name in ("sleep", "log", "pace") if name in options}
+    given = {name: options.pop(name) for name in ("sleep", "log", "pace", "clock") if name in options}
     server = replace(Server(url, "circuits-guid", "units-guid", rate_limit_delay=0), **options)
     usual: dict[str, Any] = {"sleep": Waits(), "log": lambda _: None, "now": lambda: NOW}
     with WorkStudio(server, SERVICE, **usual | given) as workstudio:

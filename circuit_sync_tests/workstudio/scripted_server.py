@@ -4,7 +4,7 @@ import json
 import ssl
 import threading
 import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
@@ -18,7 +18,8 @@ class Reply:
     """One scripted answer.
 
     ``sent``: how much of the body goes out before the connection is cut; None is all. ``cut`` closes it without
-    a word. ``until`` holds the answer back until the event is set.
+    a word. ``until`` holds the answer back until the event is set. ``raw`` replaces the whole answer, its head too, by
+    pieces that are sent as they come until the client hangs up.
     """
 
     body: Any = ""
@@ -27,6 +28,7 @@ class Reply:
     sent: int | None = None
     cut: bool = False
     until: threading.Event | None = None
+    raw: Callable[[], Iterable[bytes]] | None = None
 
     @property
     def content(self) -> bytes:
@@ -108,9 +110,14 @@ class _Handler(BaseHTTPRequestHandler):
         if reply.until is not None:
             reply.until.wait(PATIENCE)
         self.scripted.answered.append(request)
-        self.close_connection = reply.cut or reply.sent is not None
-        if not reply.cut:
-            self._send(reply)
+        self.close_connection = reply.cut or reply.sent is not None or reply.raw is not None
+        try:
+            if reply.raw is not None:
+                self.wfile.writelines(reply.raw())
+            elif not reply.cut:
+                self._send(reply)
+        except ConnectionError:
+            self.close_connection = True  # the client had enough of it
 
     def _send(self, reply: Reply) -> None:
         content = reply.content

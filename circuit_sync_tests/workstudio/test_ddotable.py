@@ -113,6 +113,43 @@ def test_lenient_json_of_the_field_is_read() -> None:
     assert decode(b'\xef\xbb\xbf[NaN, -Infinity, "\\ud800"]')[1:] == [float("-inf"), "\ud800"]
 
 
+@pytest.mark.parametrize(
+    "raw", [bytes([code]) for code in range(32)] + [b"\r\n", b"\0\0", b"\\\\\t", b'\\"\n', b"\x7f"]
+)
+def test_a_raw_control_character_within_a_string_is_read_as_it_is(raw: bytes) -> None:
+    told = raw.replace(b"\\\\", b"\\").replace(b'\\"', b'"').decode()
+    assert decode(b'{"a": ["x' + raw + b'y", 1], "' + raw + b'": "\\u0041\\n"}') == {"a": [f"x{told}y", 1], told: "A\n"}
+
+
+@pytest.mark.parametrize("body", [b'{"a": 1}\0', b'{"a"\x01: 1}', b'{"a": "\t', b'["a\tb"'])
+def test_a_control_character_outside_of_a_string_is_no_json(body: bytes) -> None:
+    with pytest.raises(ValueError):  # noqa: PT011
+        decode(body)
+
+
+def test_a_number_of_any_length_is_one_value() -> None:
+    assert decode(b"[%s, -%s, 1e999, 12]" % (b"9" * 5000, b"9" * 5000)) == [
+        float("inf"),
+        float("-inf"),
+        float("inf"),
+        12,
+    ]
+
+
+def test_a_heading_is_found_whatever_blanks_and_nul_bytes_stand_around_it() -> None:
+    answer = table(["SS_JOBGUID\0", " SS_WO", "WSREQ_STATUS\t"], ["{A}", "1", "QC"])
+    read = read_table(answer, fields={"SS_WO": "work_order"}, required=["SS_JOBGUID", "WSREQ_STATUS"])
+    assert read.frame["work_order"].tolist() == ["1"]
+
+
+def test_a_value_nested_too_deeply_is_one_junk_value() -> None:
+    deep: list[Any] = []
+    for _ in range(100_000):
+        deep = [deep]
+    read = read_table(table(["SS_WO", "A"], ["1", deep]), fields={"SS_WO": "work_order", "A": "a"})
+    assert read.frame["a"].tolist() == ["nested too deeply"]
+
+
 @pytest.mark.parametrize("body", [b"", b"<html>", b'{"a": 1', b'{"a": "\xff"}', '{"a": 1}'.encode("utf-16")])
 def test_what_is_no_json_or_no_utf8_does_not_decode(body: bytes) -> None:
     with pytest.raises(ValueError):  # noqa: PT011

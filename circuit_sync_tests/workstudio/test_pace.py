@@ -160,6 +160,42 @@ def test_call_that_runs_long_is_no_pause(pace: Pace, clock: WoundClock, lock: Ru
     assert lock.held.is_set()
 
 
+def test_a_call_that_runs_for_over_a_minute_gives_the_lock_up_and_keeps_its_place(
+    clock: WoundClock, lock: RunLock
+) -> None:
+    pace = Pace(5, 0.5, lock=lock, clock=clock, sleep=clock.sleep, longest_hold=0.02)
+    with pace.call():
+        assert lock.held.wait(PATIENCE)
+        clock.pass_by(1)
+        assert lock.free.wait(PATIENCE)
+        with Pace(5, 0.5, lock=lock, clock=clock, sleep=clock.sleep) as other:
+            make_calls(other, 5)
+            clock.wind(0.5)
+        make_calls(pace, 4)
+        with in_background(lambda: make_calls(pace, 1)) as sixth:
+            with pytest.raises(TimeoutError):
+                sixth.result(0.05)
+            clock.wind(0.5)
+            sixth.result(PATIENCE)
+    clock.pass_by(1000)
+    pace.close()
+
+
+def test_the_pause_follows_a_fifth_call_for_which_the_lock_was_given_up(clock: WoundClock, lock: RunLock) -> None:
+    pace = Pace(5, 0.5, lock=lock, clock=clock, sleep=clock.sleep, longest_hold=0.02)
+    make_calls(pace, 4)
+    with pace.call():
+        clock.pass_by(1)
+        assert lock.free.wait(PATIENCE)
+    with in_background(lambda: make_calls(pace, 1)) as sixth:
+        with pytest.raises(TimeoutError):
+            sixth.result(0.05)
+        clock.wind(0.5)
+        sixth.result(PATIENCE)
+    clock.pass_by(1000)
+    pace.close()
+
+
 def test_five_calls_may_overlap_and_the_pause_counts_from_the_last_to_end(pace: Pace, clock: WoundClock) -> None:
     together = threading.Barrier(6)
     go_on = threading.Event()

@@ -21,7 +21,7 @@ PASSING = {
     "half a body that claims to be whole": Reply('{"Protocol": "DATASET", "DataSet": {"Head'),
     "HTML under 200": Reply("<html>secret: restarting</html>"),
     "empty body": Reply(""),
-    "no UTF-8": Reply(b'{"Protocol": "\xff"}'),
+    "half a body that is no UTF-8 either": Reply(b'{"Protocol": "\xff'),
     "wrong encoding": Reply(b"secret", headers={"Content-Encoding": "gzip"}),
     "endless nesting": Reply("[" * 100_000),
 }
@@ -152,6 +152,13 @@ def test_backoff_doubles_up_to_thirty_seconds() -> None:
         ("-3", 1, 2),
         ("nan", 1, 2),
         ("soon", 1, 2),
+        ("7.5", 7.5, 7.5),
+        ("1e1", 10, 10),
+        ("Monday, 02-Mar-26 12:01:00 GMT", 60, 60),
+        ("Mon Mar  2 12:01:00 2026", 60, 60),
+        ("Mon, 02 Mar 2026 07:01:00 -0500", 60, 60),
+        ("Mon, 99999999999999999999 Mar 2026 12:00:00 GMT", 1, 2),
+        ("Mon, 02 Mar 2026 12:00:00 +99999999999999", 1, 2),
         (format_datetime(NOW.replace(minute=1), usegmt=True), 60, 60),
         (format_datetime(NOW.replace(year=2025), usegmt=True), 1, 2),
     ],
@@ -164,11 +171,22 @@ def test_retry_after_is_honoured_and_nonsense_in_it_ignored(header: str, least: 
     assert least <= waits[0] <= most
 
 
-def test_server_that_asks_for_more_than_five_minutes_is_left_alone_at_once() -> None:
+@pytest.mark.parametrize(
+    ("header", "told"),
+    [
+        ("900", "900"),
+        ("900.4", "900"),
+        ("9" * 400, "86400"),
+        ("1e999", "86400"),
+        ("inf", "86400"),
+        ("Fri, 31 Dec 9999 23:59:59 GMT", "86400"),
+    ],
+)
+def test_server_that_asks_for_more_than_five_minutes_is_left_alone_at_once(header: str, told: str) -> None:
     with (
-        serving(Reply(status=503, headers={"Retry-After": "900"})) as server,
+        serving(Reply(status=503, headers={"Retry-After": header})) as server,
         client(server.url) as workstudio,
-        pytest.raises(ServerUnreachable, match=r"wait of 900 s \(1 attempt\)"),
+        pytest.raises(ServerUnreachable, match=rf"wait of {told} s \(1 attempt\)"),
     ):
         workstudio.fetch_circuits("ACTIV")
     assert len(server.requests) == 1
