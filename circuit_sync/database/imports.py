@@ -7,6 +7,7 @@ from typing import Any
 from sqlalchemy import Connection, text
 
 from circuit_sync.database.staging import copy_rows
+from circuit_sync.domain.folding import fold
 
 _VALUES = (
     "circuit_id",
@@ -77,8 +78,8 @@ def known_circuits(connection: Connection) -> list[tuple[int, str, str, str]]:
 
 
 def known_regions(connection: Connection) -> dict[str, int]:
-    """Region name in small letters → id."""
-    return {row.name.lower(): row.id for row in connection.execute(_REGIONS)}
+    """Folded region name → id."""
+    return {fold(row.name): row.id for row in connection.execute(_REGIONS)}
 
 
 def stage_snapshots(connection: Connection, lines: Iterable[tuple[int, Mapping[str, Any]]]) -> list[tuple[int, int]]:
