@@ -32,7 +32,7 @@ def answered(desk: Desk, regions: tuple[str, ...] = ("North",), planners: tuple[
     desk.answer(
         "ACTIV",
         [
-            {"SS_WO": f"wo-{number}", "VEGJOB_REGION": region, "SS_TAKENBY": planner}
+            {"SS_WO": f"wo-{number}", "REGION": region, "SS_TAKENBY": planner}
             for number, (region, planner) in enumerate(pairs)
         ],
     )
