@@ -22,7 +22,7 @@ from circuit_sync.domain.circuits import API_DATA_COLUMNS, FIELDS, FREE_TEXT_COL
 _COLUMNS = (*("region_id" if field == "region" else field for field in FIELDS), "api_data")
 _STORED = ", ".join(f"c.{column}" for column in _COLUMNS)
 _OFFERED = ", ".join("r.id" if column == "region_id" else f"s.{column}" for column in _COLUMNS)
-_STAGED = "staged_circuits AS s LEFT JOIN regions AS r ON lower(r.name) = lower(s.region)"
+_STAGED = "staged_circuits AS s LEFT JOIN regions AS r ON circuit_sync_fold(r.name) = circuit_sync_fold(s.region)"
 
 
 def _stored(field: str) -> str:
@@ -47,18 +47,20 @@ _TEMPORARY_TABLES = [
     )
 ]
 
+_NEW_REGIONS = text("""
+    SELECT min(s.region COLLATE "C")
+    FROM (SELECT DISTINCT region FROM staged_circuits WHERE sync_log_id = :sync AND region IS NOT NULL) AS s
+    WHERE NOT EXISTS (SELECT 1 FROM regions WHERE circuit_sync_fold(name) = circuit_sync_fold(s.region))
+    GROUP BY circuit_sync_fold(s.region)
+    ORDER BY 1
+""")
+
 _ADD_REGIONS = text("""
     INSERT INTO regions (name, code)
-    SELECT name, CASE WHEN row_number() OVER (PARTITION BY upper(name) ORDER BY name) = 1
-                           AND NOT EXISTS (SELECT 1 FROM regions WHERE code = upper(new.name))
-                      THEN upper(name) ELSE upper(name) || ' ' || md5(name) END
-    FROM (SELECT DISTINCT ON (lower(s.region)) s.region AS name
-          FROM staged_circuits AS s
-          WHERE s.sync_log_id = :sync AND s.region IS NOT NULL
-            AND NOT EXISTS (SELECT 1 FROM regions WHERE lower(name) = lower(s.region))
-          ORDER BY lower(s.region), s.region) AS new
-    ORDER BY name
-    RETURNING name
+    SELECT name, CASE WHEN row_number() OVER (PARTITION BY code ORDER BY name) = 1
+                           AND NOT EXISTS (SELECT 1 FROM regions WHERE code = new.code)
+                      THEN code ELSE code || ' ' || md5(name) END
+    FROM unnest(CAST(:names AS text[]), CAST(:codes AS text[])) AS new (name, code)
 """)
 
 _KEEP_UNKNOWN = {
@@ -201,7 +203,10 @@ _TIE_SPLITS = text("""
 
 def add_regions(connection: Connection, sync_id: int) -> list[str]:
     """Creates the regions that the staged rows name and nobody knows yet; returns their names."""
-    return list(connection.scalars(_ADD_REGIONS, {"sync": sync_id}))
+    names = list(connection.scalars(_NEW_REGIONS, {"sync": sync_id}))
+    # Upper case is made here: in the database it depends on the locale.
+    connection.execute(_ADD_REGIONS, {"names": names, "codes": [name.upper() for name in names]})
+    return names
 
 
 def lock_differing(connection: Connection, sync_id: int, *, absent: Mapping[str, Iterable[str]]) -> None:

@@ -65,7 +65,8 @@ _PLANNERS = text("""
     JOIN users AS u ON u.id = l.user_id
     WHERE c.work_order = ANY(:work_orders) AND c.departed_at IS NULL
     GROUP BY c.work_order, l.user_id
-    ORDER BY c.work_order, bool_or(lower(u.ws_username) IS NOT DISTINCT FROM lower(c.taken_by)) DESC,
+    ORDER BY c.work_order,
+             bool_or(circuit_sync_fold(u.ws_username) IS NOT DISTINCT FROM circuit_sync_fold(c.taken_by)) DESC,
              max(l.assigned_at) DESC, l.user_id
 """)
 

@@ -3,12 +3,14 @@
 from sqlalchemy import text
 
 from circuit_sync.database.connection import Database
+from circuit_sync.database.replica_identity import identify_rows
 from circuit_sync.database.urls import DAGSTER_SCHEMA, parse_url
 from circuit_sync.domain.errors import UsageError
 
 _DRIVER = "postgresql+psycopg2://"
 _ONE_AT_A_TIME = text("SELECT pg_advisory_xact_lock(hashtextextended('circuit_sync dagster storage', 0))")
 _HAS_SCHEMA = text("SELECT current_schema() IS NOT NULL")
+_SCHEMA = text("SELECT quote_ident(current_schema())")
 _MAKE_SCHEMA = text(f"CREATE SCHEMA IF NOT EXISTS {DAGSTER_SCHEMA}")
 _IS_OURS = text("SELECT to_regclass(quote_ident(current_schema()) || '.sync_logs') IS NOT NULL")
 
@@ -30,6 +32,7 @@ def prepare_dagster_storage(url: str) -> None:
                 "CIRCUIT_SYNC_DAGSTER_URL leads to the schema of circuit_sync's own tables: end it with "
                 f"?options=-csearch_path%3D{DAGSTER_SCHEMA}"
             )
+        identify_rows(connection, str(connection.scalar(_SCHEMA)))
 
 
 def _check(url: str) -> None:

@@ -10,6 +10,7 @@ from circuit_sync.database.snapshots import keep_own_values
 from circuit_sync.database.staging import copy_rows
 from circuit_sync.database.states import dated_states
 from circuit_sync.domain.eastern import end_of
+from circuit_sync.domain.folding import fold
 
 _VALUES = (
     "circuit_id",
@@ -65,8 +66,8 @@ def known_circuits(connection: Connection) -> list[tuple[int, str, str, str]]:
 
 
 def known_regions(connection: Connection) -> dict[str, int]:
-    """Region name in small letters → id."""
-    return {row.name.lower(): row.id for row in connection.execute(_REGIONS)}
+    """Folded region name → id."""
+    return {fold(row.name): row.id for row in connection.execute(_REGIONS)}
 
 
 def stage_snapshots(connection: Connection, lines: Iterable[tuple[int, Mapping[str, Any]]]) -> list[tuple[int, int]]:

@@ -8,19 +8,18 @@ from typing import Any
 
 from alembic import command
 from alembic.config import Config
-from alembic.runtime.migration import MigrationContext
 from alembic.script import ScriptDirectory
 from sqlalchemy import Connection, text
 from sqlalchemy.dialects.postgresql import insert
 
 from circuit_sync.database.connection import Database
 from circuit_sync.database.recompute import FEW, dates_to_recompute, recompute
+from circuit_sync.database.replica_identity import identify_rows
+from circuit_sync.database.requirements import check_database
 from circuit_sync.database.settings import read_setting, write_setting
 from circuit_sync.database.tables import unit_types
 from circuit_sync.database.urls import DAGSTER_SCHEMA
-from circuit_sync.domain.errors import PermanentError
 
-MINIMUM_SERVER_VERSION = 140000
 _ONE_AT_A_TIME = text("SELECT pg_advisory_xact_lock(hashtextextended('circuit_sync migrate', 0))")
 
 
@@ -30,17 +29,17 @@ def upgrade(database: Database, *, mains_contain_splits: str | None = None) -> s
     Numbers of a few dates that a migration makes out of date are computed anew; of more it returns a line to say.
     ``mains_contain_splits``: the setting, which the database keeps for its views (behaviour 19).
 
-    Raises ``PermanentError`` for a server older than PostgreSQL 14 or a schema newer than this program.
+    Raises ``PermanentError``, before it stores anything, for what cannot work: see ``database.requirements``.
     """
     with database.transaction() as connection:
-        _check_server(connection)
         connection.execute(_ONE_AT_A_TIME)
         config = migration_config()
-        _check_revision(connection, config)
+        check_database(connection, revisions(config))
         config.attributes["connection"] = connection
         command.upgrade(config, "head")
         _fill_unit_types(connection)
         _make_dagster_schema(connection)
+        identify_rows(connection, DAGSTER_SCHEMA)
         if mains_contain_splits not in {None, read_setting(connection, "mains_contain_splits")}:
             write_setting(connection, "mains_contain_splits", str(mains_contain_splits))
         pending = len(dates_to_recompute(connection, FEW + 1))
@@ -61,25 +60,15 @@ def migration_config() -> Config:
     return config
 
 
+def revisions(config: Config) -> list[str]:
+    """The revisions that this program knows, oldest first."""
+    return [script.revision for script in ScriptDirectory.from_config(config).walk_revisions()][::-1]
+
+
 def read_unit_types() -> list[dict[str, Any]]:
     """The unit types shipped with the package, an empty cell as ``None``."""
     with (resources.files("circuit_sync.domain") / "unit_types.csv").open(encoding="utf-8") as file:
         return [{name: value or None for name, value in row.items()} for row in csv.DictReader(file)]
-
-
-def _check_server(connection: Connection) -> None:
-    version = int(connection.scalar(text("SHOW server_version_num")) or 0)
-    if version < MINIMUM_SERVER_VERSION:
-        raise PermanentError(f"PostgreSQL 14 or later is needed; this server is version {version // 10000}")
-
-
-def _check_revision(connection: Connection, config: Config) -> None:
-    current = MigrationContext.configure(connection).get_current_revision()
-    known = {script.revision for script in ScriptDirectory.from_config(config).walk_revisions()}
-    if current is not None and current not in known:
-        raise PermanentError(
-            f"the database's schema {current} is newer than this program: install the newer circuit_sync"
-        )
 
 
 def _make_dagster_schema(connection: Connection) -> None:

@@ -17,21 +17,25 @@ _ADD_USER = text("""
     INSERT INTO users (name, email, role, ws_username, ws_user_guid, is_ws_linked)
     SELECT CAST(:name AS text), CAST(:email AS text), CAST(:role AS text), CAST(:ws_username AS text),
            CAST(:ws_user_guid AS text), CAST(:ws_username AS text) IS NOT NULL
-    WHERE NOT EXISTS (SELECT 1 FROM users WHERE lower(email) = lower(:email))
+    WHERE NOT EXISTS (SELECT 1 FROM users WHERE circuit_sync_fold(email) = circuit_sync_fold(:email))
     ON CONFLICT DO NOTHING
     RETURNING id
 """)
 
 _USERS_BY_ID = text("SELECT id, name, email, ws_username FROM users WHERE id = ANY(:users)")
 
-_USER_WITH_EMAIL = text("SELECT id, name, email, ws_username FROM users WHERE lower(email) = lower(:email)")
+_USER_WITH_EMAIL = text("""
+    SELECT id, name, email, ws_username FROM users WHERE circuit_sync_fold(email) = circuit_sync_fold(:email)
+    ORDER BY email = :email DESC, id LIMIT 1
+""")
 
 _USER_OF_PLANNER = text("""
-    SELECT u.id, u.name, u.email, u.ws_username FROM users AS u WHERE lower(u.ws_username) = lower(:planner)
+    SELECT u.id, u.name, u.email, u.ws_username
+    FROM users AS u WHERE circuit_sync_fold(u.ws_username) = circuit_sync_fold(:planner)
     UNION
     SELECT u.id, u.name, u.email, u.ws_username
     FROM unlinked_planners AS p JOIN users AS u ON u.id = p.linked_user_id
-    WHERE lower(p.ws_username) = lower(:planner)
+    WHERE circuit_sync_fold(p.ws_username) = circuit_sync_fold(:planner)
 """)
 
 _ADD_USER_REGIONS = text(
@@ -54,17 +58,22 @@ _PLANNERS = text("""
     SELECT p.ws_username, p.occurrence_count AS circuits, p.first_seen_at, p.last_seen_at, u.email AS linked_to
     FROM unlinked_planners AS p LEFT JOIN users AS u ON u.id = p.linked_user_id
     WHERE :everyone OR p.linked_user_id IS NULL
-    ORDER BY p.occurrence_count DESC, lower(p.ws_username)
+    ORDER BY p.occurrence_count DESC, circuit_sync_fold(p.ws_username)
 """)
 
-_UNLINKED_NAME = text("SELECT ws_username FROM unlinked_planners WHERE lower(ws_username) = lower(:planner)")
+_UNLINKED_NAME = text("""
+    SELECT ws_username FROM unlinked_planners WHERE circuit_sync_fold(ws_username) = circuit_sync_fold(:planner)
+""")
 
 _LOCK_CIRCUITS = text("""
-    SELECT id FROM circuits WHERE lower(taken_by) = lower(:planner) AND departed_at IS NULL
+    SELECT id FROM circuits WHERE circuit_sync_fold(taken_by) = circuit_sync_fold(:planner) AND departed_at IS NULL
     ORDER BY id FOR NO KEY UPDATE
 """)
 
-_LINK_PLANNER = text("UPDATE unlinked_planners SET linked_user_id = :user WHERE lower(ws_username) = lower(:planner)")
+_LINK_PLANNER = text("""
+    UPDATE unlinked_planners SET linked_user_id = :user
+    WHERE circuit_sync_fold(ws_username) = circuit_sync_fold(:planner)
+""")
 
 _NAME_USER = text("""
     UPDATE users SET ws_username = :planner, is_ws_linked = true WHERE id = :user AND ws_username IS NULL

@@ -5,15 +5,15 @@ from datetime import datetime
 from sqlalchemy import Connection, text
 
 _KNOWN = """(
-    SELECT lower(ws_username) AS name, id AS user_id FROM users WHERE ws_username IS NOT NULL
+    SELECT circuit_sync_fold(ws_username) AS name, id AS user_id FROM users WHERE ws_username IS NOT NULL
     UNION
-    SELECT lower(ws_username), linked_user_id FROM unlinked_planners WHERE linked_user_id IS NOT NULL
+    SELECT circuit_sync_fold(ws_username), linked_user_id FROM unlinked_planners WHERE linked_user_id IS NOT NULL
 )"""
 
 _LINK = text(f"""
     INSERT INTO circuit_user (circuit_id, user_id, assignment_source, assigned_at)
     SELECT c.id, known.user_id, 'api_sync', :now
-    FROM circuits AS c JOIN {_KNOWN} AS known ON known.name = lower(c.taken_by)
+    FROM circuits AS c JOIN {_KNOWN} AS known ON known.name = circuit_sync_fold(c.taken_by)
     WHERE c.departed_at IS NULL
       AND NOT EXISTS (SELECT 1 FROM circuit_user WHERE circuit_id = c.id AND user_id = known.user_id)
     ON CONFLICT DO NOTHING
@@ -22,10 +22,10 @@ _LINK = text(f"""
 _TRACK_UNLINKED = text(f"""
     INSERT INTO unlinked_planners AS p (ws_username, first_seen_at, last_seen_at, occurrence_count)
     SELECT min(c.taken_by), :now, :now, count(*)
-    FROM circuits AS c LEFT JOIN {_KNOWN} AS known ON known.name = lower(c.taken_by)
+    FROM circuits AS c LEFT JOIN {_KNOWN} AS known ON known.name = circuit_sync_fold(c.taken_by)
     WHERE c.departed_at IS NULL AND c.taken_by IS NOT NULL AND known.user_id IS NULL
-    GROUP BY lower(c.taken_by)
-    ON CONFLICT (lower(ws_username)) DO UPDATE
+    GROUP BY circuit_sync_fold(c.taken_by)
+    ON CONFLICT (circuit_sync_fold(ws_username)) DO UPDATE
     SET last_seen_at = excluded.last_seen_at, occurrence_count = excluded.occurrence_count
 """)
 
@@ -34,8 +34,9 @@ _RECOUNT = text("""
     SET occurrence_count = named.circuits, linked_user_id = coalesce(p.linked_user_id, named.user_id)
     FROM (SELECT q.id, u.id AS user_id, count(c.id) AS circuits
           FROM unlinked_planners AS q
-          LEFT JOIN users AS u ON lower(u.ws_username) = lower(q.ws_username)
-          LEFT JOIN circuits AS c ON lower(c.taken_by) = lower(q.ws_username) AND c.departed_at IS NULL
+          LEFT JOIN users AS u ON circuit_sync_fold(u.ws_username) = circuit_sync_fold(q.ws_username)
+          LEFT JOIN circuits AS c
+              ON circuit_sync_fold(c.taken_by) = circuit_sync_fold(q.ws_username) AND c.departed_at IS NULL
           GROUP BY q.id, u.id) AS named
     WHERE p.id = named.id
       AND (p.occurrence_count <> named.circuits OR (p.linked_user_id IS NULL AND named.user_id IS NOT NULL))

@@ -7,11 +7,11 @@ from typing import Any
 from sqlalchemy import Connection, text
 
 _REGION = "coalesce(r.name, '(no region)') AS region"
-_PLANNER = "coalesce(u.name, d.taken_by, '(nobody)') AS planner, coalesce(u.id::text, lower(d.taken_by)) AS planner_key"
+_PLANNER = "coalesce(u.name, d.taken_by, '(nobody)') AS planner, coalesce(u.id::text, circuit_sync_fold(d.taken_by)) AS planner_key"
 _WITH_NAMES = "LEFT JOIN regions AS r ON r.id = d.region_id"
 _WITH_USERS = f"""
-    LEFT JOIN unlinked_planners AS p ON lower(p.ws_username) = lower(d.taken_by)
-    LEFT JOIN users AS n ON lower(n.ws_username) = lower(d.taken_by)
+    LEFT JOIN unlinked_planners AS p ON circuit_sync_fold(p.ws_username) = circuit_sync_fold(d.taken_by)
+    LEFT JOIN users AS n ON circuit_sync_fold(n.ws_username) = circuit_sync_fold(d.taken_by)
     LEFT JOIN users AS u ON u.id = coalesce(n.id, p.linked_user_id) {_WITH_NAMES}
 """
 

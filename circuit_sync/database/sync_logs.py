@@ -150,10 +150,15 @@ def resolve_user(connection: Connection, name: str | None) -> int | None:
     """
     if name is None:
         return None
-    folded = name.lower()
+    folded = func.circuit_sync_fold(name)
     matches = connection.execute(
         select(users.c.id, users.c.email).where(
-            or_(*(func.lower(column) == folded for column in (users.c.email, users.c.ws_username, users.c.name)))
+            or_(
+                *(
+                    func.circuit_sync_fold(column) == folded
+                    for column in (users.c.email, users.c.ws_username, users.c.name)
+                )
+            )
         )
     ).all()
     if len(matches) != 1:

@@ -96,7 +96,7 @@ regions = Table(
     _id(),
     Column("name", Text, nullable=False, unique=True),
     Column("code", Text, nullable=False, unique=True),
-    Index("uq_regions_name_folded", text("lower(name)"), unique=True),
+    Index("uq_regions_name_folded", text("circuit_sync_fold(name)"), unique=True),
 )
 
 users = Table(
@@ -111,7 +111,7 @@ users = Table(
     _flag("is_ws_linked", "false"),
     Column("created_at", INSTANT, nullable=False, server_default=NOW),
     CheckConstraint("role IN ('sudo_admin', 'admin', 'planner', 'general_foreman')", name="role"),
-    Index("uq_users_ws_username_folded", text("lower(ws_username)"), unique=True),
+    Index("uq_users_ws_username_folded", text("circuit_sync_fold(ws_username)"), unique=True),
 )
 
 user_regions = Table(
@@ -156,7 +156,7 @@ unlinked_planners = Table(
     Column("last_seen_at", INSTANT, nullable=False),
     _count("occurrence_count"),
     Column("linked_user_id", ForeignKey("users.id", ondelete="SET NULL")),
-    Index("uq_unlinked_planners_ws_username_folded", text("lower(ws_username)"), unique=True),
+    Index("uq_unlinked_planners_ws_username_folded", text("circuit_sync_fold(ws_username)"), unique=True),
 )
 
 circuits = Table(
@@ -361,7 +361,7 @@ planner_daily = Table(
     Index(
         "uq_planner_daily_snapshot_date_planner_region",
         "snapshot_date",
-        text("coalesce(lower(taken_by), '')"),
+        text("coalesce(circuit_sync_fold(taken_by), '')"),
         text("coalesce(region_id, 0)"),
         unique=True,
     ),

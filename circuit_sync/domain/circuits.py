@@ -11,6 +11,7 @@ import orjson
 import pandas as pd
 
 from circuit_sync.domain.errors import UsageError
+from circuit_sync.domain.folding import fold
 from circuit_sync.domain.statuses import STATUS_CODES, parse_status
 from circuit_sync.domain.values import (
     BadValue,
@@ -190,7 +191,7 @@ def extract_planners(circuits: pd.DataFrame) -> list[str]:
     """The distinct planners that ``circuits`` (column ``taken_by``) name, in order, compared without case."""
     names: dict[str, str] = {}
     for name in circuits["taken_by"].dropna():
-        names.setdefault(name.lower(), name)
+        names.setdefault(fold(name), name)
     return list(names.values())
 
 

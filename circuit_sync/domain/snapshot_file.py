@@ -11,6 +11,7 @@ from circuit_sync.domain.circuits import CLEANERS as CIRCUIT
 from circuit_sync.domain.circuits import planner_of
 from circuit_sync.domain.eastern import is_weekday
 from circuit_sync.domain.errors import UsageError
+from circuit_sync.domain.folding import fold
 from circuit_sync.domain.statuses import API_STATUSES, WORKFLOW_STAGES, parse_status
 from circuit_sync.domain.values import BadValue, clean_guid, clean_name, clean_number
 
@@ -84,7 +85,9 @@ REQUIRED = ("snapshot_date", "api_status", "total_miles", "miles_planned")
 
 @dataclass(frozen=True)
 class Known:
-    """What lines may refer to. ``before``: imported dates lie before it; circuits by GUID and by work order."""
+    """What lines may refer to. ``before``: imported dates lie before it; circuits by GUID and by work order, regions by
+    folded name.
+    """
 
     before: date
     guids: Mapping[str, int]
@@ -160,9 +163,9 @@ def _circuit(values: dict[str, Any], known: Known) -> int:
 def _region(name: str | None, known: Known) -> int | None:
     if name is None:
         return None
-    if name.lower() not in known.regions:
+    if fold(name) not in known.regions:
         raise BadValue(f"region {name!r} is unknown")
-    return known.regions[name.lower()]
+    return known.regions[fold(name)]
 
 
 def _usual_stage(values: Mapping[str, Any]) -> str:

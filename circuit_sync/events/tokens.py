@@ -18,7 +18,10 @@ TICKET_SECONDS = 60
 _PREFIX = "cst_"
 _MOST_TICKETS = 10_000
 
-_USER = text("SELECT id FROM users WHERE lower(email) = lower(:email)")
+_USER = text("""
+    SELECT id FROM users WHERE circuit_sync_fold(email) = circuit_sync_fold(:email)
+    ORDER BY email = :email DESC, id LIMIT 1
+""")
 _ISSUE = text("INSERT INTO user_tokens (user_id, token_hash, created_at) VALUES (:user, :hash, :now)")
 _REVOKE = text("UPDATE user_tokens SET revoked_at = :now WHERE user_id = :user AND revoked_at IS NULL")
 _HOLDER = text("""

@@ -10,7 +10,7 @@ from circuit_sync.database.people import users_by_id
 from circuit_sync.database.sync_logs import resolve_user
 from circuit_sync.domain.errors import UsageError
 from circuit_sync.sync.credentials import decrypted
-from circuit_sync.sync.ownership import claim_database
+from circuit_sync.sync.ownership import check_owner
 from circuit_sync.sync.people import planner_name
 from circuit_sync.sync.secrets import CannotDecrypt, SecretKeys
 from circuit_sync.sync.session import Session
@@ -69,7 +69,7 @@ def verify_accounts(session: Session, keys: SecretKeys, users: Sequence[str] = (
     is down, say) is raised; what was verified before it stays verified.
     """
     with session.database.transaction() as connection:
-        claim_database(connection, session)
+        check_owner(connection, session)
         stored = _chosen(store.stored_credentials(connection), [resolve_user(connection, user) for user in users])
     with session.workstudio() as workstudio:
         workstudio.check_health()

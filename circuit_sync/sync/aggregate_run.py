@@ -17,6 +17,7 @@ from circuit_sync.domain.planned_units import UnitFaults
 from circuit_sync.events.catalogue import PlannedUnitsSynced
 from circuit_sync.events.outbox import emit
 from circuit_sync.sync.credentials import open_rotation
+from circuit_sync.sync.ownership import claim_database
 from circuit_sync.sync.session import Session
 from circuit_sync.sync.unit_answers import UnitAnswers
 from circuit_sync.workstudio.ddotable import Table
@@ -191,6 +192,7 @@ class AggregateRun:
         now = self._session.now()
         with self._session.database.transaction() as connection:
             sync_logs.keep_open(connection, self._sync_id)
+            claim_database(connection, self._session)
             written = aggregate_store.store_aggregates(
                 connection, rows.values.tolist(), asked, day=eastern_date(now), now=now
             )

@@ -16,7 +16,7 @@ from circuit_sync.events.catalogue import SyncCompleted, SyncStarted
 from circuit_sync.events.outbox import emit
 from circuit_sync.sync.aggregate_run import AggregateRun
 from circuit_sync.sync.closing import closing_on_failure, done_so_far
-from circuit_sync.sync.ownership import claim_database, identity_of
+from circuit_sync.sync.ownership import check_owner, identity_of
 from circuit_sync.sync.session import Session
 
 
@@ -58,7 +58,7 @@ def open_aggregate_sync(session: Session, request: AggregateSyncRequest) -> int:
     now = session.now()
     with session.database.transaction() as connection:
         discard_orphans(connection)
-        claim_database(connection, session)
+        check_owner(connection, session)
         if unknown := aggregate_store.unknown_work_orders(connection, request.work_orders):
             raise UsageError(
                 f"no circuit has the work order {', '.join(unknown)}: sync its circuits first, or look at its number"

@@ -27,7 +27,7 @@ from circuit_sync.events.outbox import emit, emit_circuit_changes
 from circuit_sync.sync.circuit_answers import fetch_answers, stage_answers
 from circuit_sync.sync.closing import REJECTED_LISTED, closing_on_failure
 from circuit_sync.sync.departures import settle_departures
-from circuit_sync.sync.ownership import claim_database, identity_of
+from circuit_sync.sync.ownership import check_owner, claim_database, identity_of
 from circuit_sync.sync.session import Session
 
 CHANGES_SHOWN = 50
@@ -133,7 +133,7 @@ def _open_log(connection: Connection, session: Session, request: CircuitSyncRequ
     statuses = parse_statuses(request.statuses)
     if not statuses:
         raise UsageError("no status to sync: name at least one, or enable one in WORKSTUDIO_STATUSES")
-    claim_database(connection, session)
+    check_owner(connection, session)
     now = session.now()
     return sync_logs.start(
         connection,
@@ -155,6 +155,8 @@ def _store(connection: Connection, session: Session, sync_id: int, *, most: int)
     answers = {status: log.context["answers"][status] for status in log.context["statuses"]}
     if count_staged(connection, sync_id) != sum(answer["accepted"] for answer in answers.values()):
         raise PassingError(f"what sync {sync_id} fetched is gone, as after a crash of the database: sync again")
+    if any(answer["accepted"] for answer in answers.values()):
+        claim_database(connection, session)
     expect_whole_tables(connection)
     new_regions = circuit_store.add_regions(connection, sync_id)
     circuit_store.lock_differing(connection, sync_id, absent={status: a["absent"] for status, a in answers.items()})

@@ -1,4 +1,8 @@
-"""One database, one server: circuits of two WorkStudios are never mixed."""
+"""One database, one server: circuits of two WorkStudios are never mixed.
+
+Whoever begins looks whose the database is; whoever first stores what WorkStudio sent makes it that WorkStudio's, in the
+same transaction. So a try that stores nothing, such as with a mistyped URL, ties it to nobody.
+"""
 
 from circuit_sync.database.connection import Connection
 from circuit_sync.database.settings import claim, read_setting, write_setting
@@ -17,10 +21,19 @@ def identity_of(session: Session) -> str:
     return session.server.base_url.lower()
 
 
+def check_owner(connection: Connection, session: Session) -> None:
+    """``UsageError`` if the database is tied to another WorkStudio."""
+    wanted = identity_of(session)
+    _refuse_another(read_setting(connection, _OWNER) or wanted, wanted)
+
+
 def claim_database(connection: Connection, session: Session) -> None:
     """Ties an untied database to this WorkStudio; ``UsageError`` if it is tied to another."""
     wanted = identity_of(session)
-    owner = claim(connection, _OWNER, wanted)
+    _refuse_another(claim(connection, _OWNER, wanted), wanted)
+
+
+def _refuse_another(owner: str, wanted: str) -> None:
     if owner != wanted:
         raise UsageError(
             f"this database was filled by {owner}, and WORKSTUDIO_BASE_URL is {wanted}: nothing was done. Use another "

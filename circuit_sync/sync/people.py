@@ -9,6 +9,7 @@ from circuit_sync.database.connection import Connection
 from circuit_sync.database.sync_logs import resolve_user
 from circuit_sync.domain.circuits import planner_of
 from circuit_sync.domain.errors import UsageError
+from circuit_sync.domain.folding import fold
 from circuit_sync.domain.printable import is_printable
 from circuit_sync.domain.values import BadValue, clean_guid, clean_text
 from circuit_sync.sync.session import Session
@@ -96,7 +97,7 @@ def find_region(connection: Connection, name: str) -> tuple[str, int]:
     """A region's name and id, by its name in any case. Regions are made by circuit syncs only."""
     known = people.regions(connection)
     for region, number in known.items():
-        if region.lower() == name.strip().lower():
+        if fold(region) == fold(name.strip()):
             return region, number
     raise UsageError(f"unknown region {name!r}: {_choice(known, 'there is none before the first circuit sync')}")
 

@@ -1,0 +1,56 @@
+"""Full case folding of Unicode 14 beyond ASCII, of the characters that are their own canonical decomposition.
+
+Made once from Python's ``str.casefold`` and frozen: what migration 0008 put into an index must not change. Unicode
+never changes the folding of a character; those that it added later fold to themselves here.
+"""
+
+_RUNS = """
+    B5,B5,1,775 C6,C6,1,32 D0,D0,1,32 D8,D8,1,32 DE,DE,1,32 110,110,1,1 126,126,1,1 132,132,1,1 13F,141,2,1
+    14A,14A,1,1 152,152,1,1 166,166,1,1 17F,17F,1,-268 181,181,1,210 182,184,2,1 186,186,1,206 187,187,1,1
+    189,18A,1,205 18B,18B,1,1 18E,18E,1,79 18F,18F,1,202 190,190,1,203 191,191,1,1 193,193,1,205 194,194,1,207
+    196,196,1,211 197,197,1,209 198,198,1,1 19C,19C,1,211 19D,19D,1,213 19F,19F,1,214 1A2,1A4,2,1 1A6,1A6,1,218
+    1A7,1A7,1,1 1A9,1A9,1,218 1AC,1AC,1,1 1AE,1AE,1,218 1B1,1B2,1,217 1B3,1B5,2,1 1B7,1B7,1,219 1B8,1B8,1,1
+    1BC,1BC,1,1 1C4,1C4,1,2 1C5,1C5,1,1 1C7,1C7,1,2 1C8,1C8,1,1 1CA,1CA,1,2 1CB,1CB,1,1 1E4,1E4,1,1 1F1,1F1,1,2
+    1F2,1F2,1,1 1F6,1F6,1,-97 1F7,1F7,1,-56 21C,21C,1,1 220,220,1,-130 222,224,2,1 23A,23A,1,10795 23B,23B,1,1
+    23D,23D,1,-163 23E,23E,1,10792 241,241,1,1 243,243,1,-195 244,244,1,69 245,245,1,71 246,24E,2,1 345,345,1,116
+    370,372,2,1 376,376,1,1 37F,37F,1,116 391,3A1,1,32 3A3,3A9,1,32 3C2,3C2,1,1 3CF,3CF,1,8 3D0,3D0,1,-30
+    3D1,3D1,1,-25 3D5,3D5,1,-15 3D6,3D6,1,-22 3D8,3EE,2,1 3F0,3F0,1,-54 3F1,3F1,1,-48 3F4,3F4,1,-60 3F5,3F5,1,-64
+    3F7,3F7,1,1 3F9,3F9,1,-7 3FA,3FA,1,1 3FD,3FF,1,-130 402,40A,2,80 405,405,1,80 409,40B,2,80 40F,40F,1,80
+    410,42E,2,32 411,417,2,32 41B,42F,2,32 460,474,2,1 478,480,2,1 48A,4BE,2,1 4C0,4C0,1,15 4C3,4CD,2,1 4D4,4D4,1,1
+    4D8,4D8,1,1 4E0,4E0,1,1 4E8,4E8,1,1 4F6,4F6,1,1 4FA,52E,2,1 531,556,1,48 10A0,10C5,1,7264 10C7,10C7,1,7264
+    10CD,10CD,1,7264 13F8,13FD,1,-8 1C80,1C80,1,-6222 1C81,1C81,1,-6221 1C82,1C82,1,-6212 1C83,1C84,1,-6210
+    1C85,1C85,1,-6211 1C86,1C86,1,-6204 1C87,1C87,1,-6180 1C88,1C88,1,35267 1C90,1CBA,1,-3008 1CBD,1CBF,1,-3008
+    1EFA,1EFE,2,1 2132,2132,1,28 2160,216F,1,16 2183,2183,1,1 24B6,24CF,1,26 2C00,2C2F,1,48 2C60,2C60,1,1
+    2C62,2C62,1,-10743 2C63,2C63,1,-3814 2C64,2C64,1,-10727 2C67,2C6B,2,1 2C6D,2C6D,1,-10780 2C6E,2C6E,1,-10749
+    2C6F,2C6F,1,-10783 2C70,2C70,1,-10782 2C72,2C72,1,1 2C75,2C75,1,1 2C7E,2C7F,1,-10815 2C80,2CE2,2,1 2CEB,2CED,2,1
+    2CF2,2CF2,1,1 A640,A66C,2,1 A680,A69A,2,1 A722,A72E,2,1 A732,A76E,2,1 A779,A77B,2,1 A77D,A77D,1,-35332
+    A77E,A786,2,1 A78B,A78B,1,1 A78D,A78D,1,-42280 A790,A792,2,1 A796,A7A8,2,1 A7AA,A7AA,1,-42308 A7AB,A7AB,1,-42319
+    A7AC,A7AC,1,-42315 A7AD,A7AD,1,-42305 A7AE,A7AE,1,-42308 A7B0,A7B0,1,-42258 A7B1,A7B1,1,-42282 A7B2,A7B2,1,-42261
+    A7B3,A7B3,1,928 A7B4,A7C2,2,1 A7C4,A7C4,1,-48 A7C5,A7C5,1,-42307 A7C6,A7C6,1,-35384 A7C7,A7C9,2,1 A7D0,A7D0,1,1
+    A7D6,A7D8,2,1 A7F5,A7F5,1,1 AB70,ABBF,1,-38864 FF21,FF3A,1,32 10400,10427,1,40 104B0,104D3,1,40 10570,10594,2,39
+    10571,10579,2,39 1057D,10589,2,39 1058D,10591,2,39 10595,10595,1,39 10C80,10CB2,1,64 118A0,118BF,1,32
+    16E40,16E5F,1,32 1E900,1E921,1,34
+"""
+"""First and last code point, step, and the distance to the code point that each folds to."""
+
+_EXPANSIONS = """
+    DF:73+73 149:2BC+6E 587:565+582 1E9A:61+2BE 1E9E:73+73 FB00:66+66 FB01:66+69 FB02:66+6C FB03:66+66+69
+    FB04:66+66+6C FB05:73+74 FB06:73+74 FB13:574+576 FB14:574+565 FB15:574+56B FB16:57E+576 FB17:574+56D
+"""
+"""A code point and the several that it folds to."""
+
+
+def simple_foldings() -> dict[str, str]:
+    """Each character that folds to one other character, and that one."""
+    foldings = {}
+    for run in _RUNS.split():
+        first, last, step, distance = run.split(",")
+        for point in range(int(first, 16), int(last, 16) + 1, int(step)):
+            foldings[chr(point)] = chr(point + int(distance))
+    return foldings
+
+
+def expansions() -> dict[str, str]:
+    """Each character that folds to several, and those."""
+    pairs = (pair.split(":") for pair in _EXPANSIONS.split())
+    return {chr(int(one, 16)): "".join(chr(int(point, 16)) for point in many.split("+")) for one, many in pairs}
