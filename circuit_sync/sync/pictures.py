@@ -5,7 +5,8 @@ No pyplot and no state of its own: a figure is made, written and forgotten. In a
 """
 
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Collection, Iterable, Sequence
+from datetime import date, timedelta
 from html import escape
 from io import BytesIO
 from typing import TYPE_CHECKING, Any, Literal
@@ -20,6 +21,8 @@ Kind = Literal["png", "svg"]
 MOST_REGIONS = 12
 MOST_PLANNERS = 25
 _COLUMNS = 4
+_MOST_LETTERS = 24
+"""Of a name: more would run into the next panel."""
 _INK = "#5a6472"
 _PLANNED, _TOTAL = "#2f8f6b", "#8a94a3"
 _PERMISSIONS = {"approved": "#2f8f6b", "pending": "#e0a23a", "refused": "#c8553d"}
@@ -33,6 +36,8 @@ _STYLE: dict[Any, Any] = {
     "text.color": _INK,
     "xtick.color": _INK,
     "ytick.color": _INK,
+    "figure.constrained_layout.w_pad": 0.1,
+    "figure.constrained_layout.h_pad": 0.1,
     "svg.fonttype": "none",
     "svg.hashsalt": "circuit_sync",
 }
@@ -42,85 +47,155 @@ _UNTOLD = dict.fromkeys(("Creator", "Date", "Format", "Type"))
 
 def progress_picture(days: Lines, kind: Kind = "png") -> bytes:
     """Miles planned against the miles there are, a panel for each region over the dates of ``days``."""
+    return _written(progress_figure(days), kind)
+
+
+def permissions_picture(regions: Lines, kind: Kind = "png") -> bytes:
+    """Units by permission, a stacked bar for each region; ``regions``: the rows of one period."""
+    return _written(permissions_figure(regions), kind)
+
+
+def planners_picture(planners: Lines, kind: Kind = "png") -> bytes:
+    """Miles newly planned, a bar for each planner; ``planners``: the rows of one period. A correction points left."""
+    return _written(planners_figure(planners), kind)
+
+
+def progress_figure(days: Lines) -> "Figure":
+    """What ``progress_picture`` shows."""
     shown = courses(days, MOST_REGIONS)
-    rows = max(1, math.ceil(len(shown) / _COLUMNS))
-    columns = max(1, math.ceil(len(shown) / rows))
+    if not shown:
+        return _empty_figure("no snapshot")
+    rows = math.ceil(len(shown) / _COLUMNS)
+    columns = math.ceil(len(shown) / rows)
 
     def draw(figure: "Figure") -> None:
         panels = list(figure.subplots(rows, columns, squeeze=False, sharex=True).flat)
         for panel, course in zip(panels, shown, strict=False):
             _draw_course(panel, course)
+        _show_dates(panels[0], [day for course in shown for day in course.dates])
         for panel in panels[len(shown) :]:
             panel.set_axis_off()
         for panel in panels[max(0, len(shown) - columns) : len(shown)]:
             panel.tick_params(labelbottom=True)
-        handles, labels = figure.axes[0].get_legend_handles_labels()
-        figure.legend(handles, labels, loc="outside lower center", ncols=2, frameon=False)
+        handles, labels = panels[0].get_legend_handles_labels()
+        figure.legend(handles, labels, loc="outside lower left", ncols=2, frameon=False)
 
-    return _drawn(draw, 10 if columns > 2 else 3.8 * columns, 1.7 * rows + 0.5, kind)
+    return _figure(draw, 10 if columns > 2 else 3.8 * columns, 1.7 * rows + 0.7)
 
 
-def permissions_picture(regions: Lines, kind: Kind = "png") -> bytes:
-    """Units by permission, a stacked bar for each region; ``regions``: the rows of one period."""
+def permissions_figure(regions: Lines) -> "Figure":
+    """What ``permissions_picture`` shows."""
+    from matplotlib.ticker import MaxNLocator
+
     shown = sorted(regions, key=lambda line: line["total_units"])[-MOST_REGIONS:]
+    if not any(line[f"units_{permission}"] for line in shown for permission in _PERMISSIONS):
+        return _empty_figure("no units approved, pending or refused")
 
     def draw(figure: "Figure") -> None:
         panel = figure.subplots()
         left = [0] * len(shown)
         for permission, colour in _PERMISSIONS.items():
             units = [int(line[f"units_{permission}"]) for line in shown]
-            panel.barh([line["region"] for line in shown], units, left=left, color=colour, label=permission, height=0.6)
+            panel.barh(range(len(shown)), units, left=left, color=colour, label=permission, height=0.6)
             left = [before + more for before, more in zip(left, units, strict=True)]
+        _name_bars(panel, [line["region"] for line in shown])
         panel.set_xlabel("units")
-        panel.margins(y=0.02)
-        figure.legend(loc="outside lower center", ncols=3, frameon=False)
+        panel.xaxis.set_major_locator(MaxNLocator(6, integer=True))
+        figure.legend(loc="outside lower left", ncols=3, frameon=False)
 
-    return _drawn(draw, 6.4, 0.35 * max(1, len(shown)) + 1.1, kind)
+    return _figure(draw, 6.4, 0.35 * len(shown) + 1.3)
 
 
-def planners_picture(planners: Lines, kind: Kind = "png") -> bytes:
-    """Miles newly planned, a bar for each planner; ``planners``: the rows of one period. A correction points left."""
+def planners_figure(planners: Lines) -> "Figure":
+    """What ``planners_picture`` shows."""
     planned: dict[str, float] = {}
     for line in planners:
         planned[line["planner"]] = planned.get(line["planner"], 0) + float(line["miles_planned_change"])
     shown = sorted(planned, key=lambda planner: planned[planner])[-MOST_PLANNERS:]
+    if not any(planned.values()):
+        return _empty_figure("no miles newly planned")
 
     def draw(figure: "Figure") -> None:
         panel = figure.subplots()
         miles = [planned[planner] for planner in shown]
         colours = [_PLANNED if change >= 0 else _PERMISSIONS["refused"] for change in miles]
-        bars = panel.barh(shown, miles, color=colours, height=0.6)
+        bars = panel.barh(range(len(shown)), miles, color=colours, height=0.6)
         panel.bar_label(bars, fmt="%.1f", padding=3, fontsize=8, color=_INK)
+        _name_bars(panel, shown)
         panel.set_xlabel("miles newly planned")
-        panel.margins(x=0.1, y=0.02)
+        panel.margins(x=0.1)
 
-    return _drawn(draw, 6.4, 0.28 * max(1, len(shown)) + 0.8, kind)
+    return _figure(draw, 6.4, 0.28 * len(shown) + 1.0)
+
+
+def date_labels(dates: Iterable[date]) -> dict[date, str]:
+    """Which of the dates are named on an axis, and how: the first, the last, and one near the middle if there is room.
+
+    No two names are the same: dates of more than one year say which.
+    """
+    known = sorted(set(dates))
+    first, last = known[0], known[-1]
+    middle = min(known, key=lambda day: abs((day - first) - (last - day)))
+    has_room = min(middle - first, last - middle) * 4 >= last - first
+    shown = {first, middle, last} if has_room else {first, last}
+    year = "\n%Y" if first.year != last.year else ""
+    return {day: f"{day.day} {day:%b{year}}" for day in sorted(shown)}
 
 
 def _draw_course(panel: Any, course: Course) -> None:
-    from matplotlib.dates import AutoDateLocator, DateFormatter
-
     panel.plot(course.dates, course.total, color=_TOTAL, linewidth=1.2, linestyle="--", label="miles in all")
     panel.plot(course.dates, course.planned, color=_PLANNED, linewidth=1.8, label="miles planned")
     panel.fill_between(course.dates, course.planned, color=_PLANNED, alpha=0.18, linewidth=0)
     if len(course.dates) == 1:
         panel.plot(course.dates, course.planned, "o", color=_PLANNED, markersize=4)
         panel.plot(course.dates, course.total, "o", color=_TOTAL, markersize=4)
-    panel.set_title(course.region, fontsize=9, loc="left")
+    panel.set_title(_short(course.region), fontsize=9, loc="left")
     panel.set_ylim(0, max(1.0, *course.total, *course.planned) * 1.12)
-    panel.xaxis.set_major_locator(AutoDateLocator(minticks=1, maxticks=3))  # type: ignore[no-untyped-call]
-    panel.xaxis.set_major_formatter(DateFormatter("%-d %b"))  # type: ignore[no-untyped-call]
 
 
-def _drawn(draw: "Callable[[Figure], None]", width: float, height: float, kind: Kind) -> bytes:
+def _show_dates(panel: Any, dates: Collection[date]) -> None:
+    """Names dates on the axis of the panel and of those that share it, and shows no more than them."""
+    labels = date_labels(dates)
+    first, last = min(labels), max(labels)
+    margin = max(timedelta(days=1), (last - first) / 16)
+    panel.set_xticks(list(labels), list(labels.values()))
+    panel.set_xlim(first - margin, last + margin)
+
+
+def _name_bars(panel: Any, names: Sequence[str]) -> None:
+    panel.set_yticks(range(len(names)), [_short(name) for name in names])
+    panel.set_ylim(-0.6, len(names) - 0.4)
+
+
+def _short(name: str) -> str:
+    return name if len(name) <= _MOST_LETTERS else name[: _MOST_LETTERS - 1] + "…"
+
+
+def _empty_figure(words: str) -> "Figure":
+    def draw(figure: "Figure") -> None:
+        panel = figure.subplots()
+        panel.set_axis_off()
+        panel.text(0.5, 0.5, words, ha="center", va="center", transform=panel.transAxes)
+
+    return _figure(draw, 3.8, 1.0)
+
+
+def _figure(draw: "Callable[[Figure], None]", width: float, height: float) -> "Figure":
     from matplotlib import rc_context
     from matplotlib.figure import Figure
+
+    with rc_context(_STYLE):
+        figure = Figure(figsize=(width, height), layout="constrained")
+        draw(figure)
+    return figure
+
+
+def _written(figure: "Figure", kind: Kind) -> bytes:
+    from matplotlib import rc_context
 
     options: dict[str, Any] = {"dpi": 90, "facecolor": "white"} if kind == "png" else {"transparent": True}
     written = BytesIO()
     with rc_context(_STYLE):
-        figure = Figure(figsize=(width, height), layout="constrained")
-        draw(figure)
         figure.savefig(written, format=kind, metadata=_UNTOLD if kind == "svg" else None, **options)
     return written.getvalue()
 
