@@ -11,7 +11,18 @@ from typing import Annotated
 
 import typer
 
-from circuit_sync.cli import administration, circuits, credentials, events, people, report, snapshots, syncing, tokens
+from circuit_sync.cli import (
+    administration,
+    circuits,
+    credentials,
+    events,
+    people,
+    report,
+    snapshots,
+    syncing,
+    targets,
+    tokens,
+)
 from circuit_sync.cli.terminal import complain
 from circuit_sync.domain.errors import CircuitSyncError, UsageError
 
@@ -30,6 +41,7 @@ app.add_typer(people.planners_app, name="planners")
 app.add_typer(circuits.app, name="circuits")
 app.add_typer(credentials.app, name="credentials")
 app.add_typer(snapshots.app, name="snapshots")
+app.add_typer(targets.app, name="targets")
 app.command()(report.report)
 app.command()(administration.status)
 app.command()(administration.simulator)
