@@ -21,7 +21,7 @@ _ADD = text(f"""
         FROM dated_states AS s JOIN dated_states AS m ON m.work_order = s.work_order AND m.extension = '@'
         WHERE s.extension <> '@' AND s.departed_at IS NOT NULL AND NOT m.is_excluded AND {contained("s", "m")}),
     shown_by_main AS (
-        SELECT DISTINCT circuit_id, number FROM shown LEFT JOIN dated_mains AS m USING (work_order, number)
+        SELECT DISTINCT shown.circuit_id, number FROM shown LEFT JOIN dated_mains AS m USING (work_order, number)
         WHERE m.contained IS NOT FALSE),
     circuits AS (
         SELECT p.*, extract(year FROM p.start_date)::int AS season,
