@@ -11,7 +11,8 @@ from circuit_sync.domain.weeks import week_ending
 YEARS = range(2010, 2101)
 """Seasons there can be: WorkStudio's dates before 2010 mean none."""
 
-_FARTHEST = timedelta(days=366)
+_FARTHEST = timedelta(days=731)
+"""Ahead of the last date; what is further away would press the past together."""
 
 
 @dataclass(frozen=True)
@@ -19,7 +20,8 @@ class BurnUp:
     """A region's season week by week: miles in all and miles planned (``course``), and where it leads.
 
     ``projection``: from the last date and the miles planned then to where the season ends at its pace, or, if that is
-    far away, to where it is in a year; empty without a pace, and when nothing remains.
+    far away, to where it is in two years; empty without a pace, and when nothing remains. ``target``: only if it lies
+    between the first date shown and two years ahead.
     """
 
     course: Course
@@ -76,12 +78,14 @@ def burn_ups(seasons: Lines, courses: Lines, most: int) -> list[BurnUp]:
 
 def _burn_up(line: Line, weeks: Sequence[Line]) -> BurnUp:
     course = Course(
-        f"{line['region']}, {season_name(line['season'])}",
+        f"{season_name(line['season'])}, {line['region']}",
         tuple(week["snapshot_date"] for week in weeks),
         tuple(float(week["total_miles"]) for week in weeks),
         tuple(float(week["miles_planned"]) for week in weeks),
     )
-    return BurnUp(course, verdict(line), line["finish_on"], _projection(line))
+    target = line["finish_on"]
+    is_near = target and course.dates[0] <= target <= line["snapshot_date"] + _FARTHEST
+    return BurnUp(course, verdict(line), target if is_near else None, _projection(line))
 
 
 def _projection(line: Line) -> tuple[tuple[date, float], ...]:

@@ -67,22 +67,30 @@ def test_a_season_leads_from_its_last_date_to_where_its_pace_ends_it() -> None:
         ({"miles_remaining": Decimal(0), "projected_end": NOW}, ()),
         (
             {"projected_end": NOW + timedelta(days=3660)},
-            ((NOW, 60), (NOW + timedelta(days=366), 64)),
+            ((NOW, 60), (NOW + timedelta(days=731), pytest.approx(60 + 40 * 731 / 3660))),
         ),
     ],
     ids=["no pace", "done", "ten years"],
 )
-def test_a_projection_is_left_out_or_cut_after_a_year(values: dict[str, Any], projection: Any) -> None:
+def test_a_projection_is_left_out_or_cut_after_two_years(values: dict[str, Any], projection: Any) -> None:
     (shown,) = burn_ups([season(**values)], [], 12)
     assert shown.projection == projection
     assert shown.course.dates == (NOW,)
 
 
+@pytest.mark.parametrize(
+    ("target", "shown"), [(NOW - timedelta(days=30), True), (date(2020, 1, 1), False), (date(2030, 1, 1), False)]
+)
+def test_a_target_far_from_what_is_shown_does_not_press_it_together(target: date, shown: bool) -> None:
+    (one,) = burn_ups([season(finish_on=target)], course(season()), 12)
+    assert one.target == (target if shown else None)
+
+
 def test_the_seasons_with_the_most_miles_left_are_shown_the_latest_first() -> None:
     rows = [season(f"R{left}", 2020 + left % 3, miles_remaining=Decimal(left)) for left in range(20)]
     shown = [one.course.region for one in burn_ups(rows, [], 4)]
-    assert shown == ["R17, 2022", "R19, 2021", "R16, 2021", "R18, 2020"]
-    assert burn_ups([season(year=None)], [], 4)[0].course.region == "Lehigh, unknown"
+    assert shown == ["2022, R17", "2021, R16", "2021, R19", "2020, R18"]
+    assert burn_ups([season(year=None)], [], 4)[0].course.region == "unknown, Lehigh"
 
 
 def panels(figure: Figure) -> list[set[str]]:
