@@ -264,6 +264,46 @@ def test_snapshots_are_imported_taken_and_reported(circuits: Desk, circuit_sync:
     assert "/nowhere/page.html cannot be written" in nowhere.err
 
 
+def test_targets_of_seasons(circuits: Desk, circuit_sync: Command) -> None:
+    assert "there is no target yet" in done(circuit_sync("targets", "list"))
+    assert done(circuit_sync("targets", "set", "2026", "2026-11-30")) == (
+        "season 2026 of every region without a target of its own is to be planned by 2026-11-30\n"
+    )
+    region = circuits.one("SELECT name FROM regions")
+    own = done(circuit_sync("targets", "set", "2026", "2026-10-30", "--region", region.upper()))
+    assert own == f"season 2026 of {region} is to be planned by 2026-10-30\n"
+    listed = done(circuit_sync("targets", "list"))
+    assert "2026-11-30" in listed
+    assert "2026-10-30" in listed
+    assert done(circuit_sync("targets", "set", "2026", "--none")).endswith("has no target now\n")
+    assert circuits.column("SELECT finish_on::text FROM season_targets") == ["2026-10-30"]
+
+
+@pytest.mark.parametrize(
+    ("arguments", "told"),
+    [
+        (("26", "2026-11-30"), "'26' is no season"),
+        (("twenty", "2026-11-30"), "'twenty' is no season"),
+        (("²²²²", "2026-11-30"), "is no season"),
+        (("9999", "2026-11-30"), "9999 is no season"),
+        (("2026", "30.11.2026"), "'30.11.2026' is no date"),
+        (("2026", ""), "'' is no date"),
+        (("2026", "2025-11-30"), "season 2026 cannot be finished on 2025-11-30"),
+        (("2026", "2026-11-30", "--region", "Nowhere"), "unknown region 'Nowhere'"),
+        (("2026",), "name either FINISH_ON"),
+        (("2026", "2026-11-30", "--none"), "name either FINISH_ON"),
+        (("2026", "--none"), "has no target"),
+    ],
+)
+def test_a_target_that_is_none_is_told_in_one_line(
+    circuits: Desk, circuit_sync: Command, arguments: tuple[str, ...], told: str
+) -> None:
+    ended = circuit_sync("targets", "set", *arguments)
+    assert (ended.status, ended.err.count("\n")) == (2, 1)
+    assert told in ended.err
+    assert circuits.rows("SELECT * FROM season_targets") == []
+
+
 def shown(asset: str) -> dict[str, dict[str, Any]]:
     """What each partition of an asset says in Dagster."""
     with prepared_environment(load_settings(), calls_workstudio=False), persistent_instance() as instance:

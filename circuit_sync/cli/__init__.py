@@ -22,6 +22,7 @@ from circuit_sync.cli import (
     snapshots,
     streams,
     syncing,
+    targets,
     tokens,
 )
 from circuit_sync.cli.arguments import check_arguments
@@ -43,6 +44,7 @@ app.add_typer(people.planners_app, name="planners")
 app.add_typer(circuits.app, name="circuits")
 app.add_typer(credentials.app, name="credentials")
 app.add_typer(snapshots.app, name="snapshots")
+app.add_typer(targets.app, name="targets")
 app.command()(report.report)
 app.command()(administration.status)
 app.command()(administration.simulator)

@@ -42,6 +42,18 @@ _ORPHANED_SPLITS = text("""
     ORDER BY work_order, extension
 """)
 
+_NOT_CONTAINED = text("""
+    SELECT m.work_order, m.total_miles AS main_miles, count(*) AS splits, sum(s.total_miles) AS split_miles
+    FROM circuit_own_values AS o
+    JOIN circuits AS m ON m.id = o.circuit_id
+    JOIN circuits AS s ON s.work_order = m.work_order AND s.extension <> '@' AND s.departed_at IS NULL
+    WHERE o.splits_contained IS FALSE
+      AND NOT EXISTS (SELECT 1 FROM database_settings WHERE name = 'mains_contain_splits' AND value = 'no')
+    GROUP BY m.id
+    HAVING bool_or(s.api_status <> 'CLOSE') OR (m.api_status <> 'CLOSE' AND m.departed_at IS NULL)
+    ORDER BY m.work_order
+""")
+
 _LATEST = """
     SELECT a.* FROM circuits AS c CROSS JOIN (VALUES (false), (true)) AS kinds (is_rollup) CROSS JOIN LATERAL (
         SELECT * FROM circuit_aggregates WHERE circuit_id = c.id AND is_rollup = kinds.is_rollup
@@ -120,6 +132,13 @@ def unlinked(connection: Connection) -> list[dict[str, Any]]:
 def orphaned_splits(connection: Connection) -> list[dict[str, Any]]:
     """Open splits whose main assessment is not known."""
     return _rows(connection, _ORPHANED_SPLITS)
+
+
+def splits_not_contained(connection: Connection) -> list[dict[str, Any]]:
+    """Work orders, with an open circuit, whose splits have more miles than their main assessment: work_order,
+    main_miles, splits, split_miles. None where ``WORKSTUDIO_MAINS_CONTAIN_SPLITS`` says that mains show no splits.
+    """
+    return _rows(connection, _NOT_CONTAINED)
 
 
 def unreconciled_aggregates(connection: Connection) -> list[dict[str, Any]]:

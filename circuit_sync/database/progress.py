@@ -7,7 +7,10 @@ from typing import Any
 from sqlalchemy import Connection, text
 
 _REGION = "coalesce(r.name, '(no region)') AS region"
-_PLANNER = "coalesce(u.name, d.taken_by, '(nobody)') AS planner, coalesce(u.id::text, circuit_sync_fold(d.taken_by)) AS planner_key"
+_KEY = "coalesce(u.id::text, circuit_sync_fold(d.taken_by))"
+_PLANNER = f"""
+    coalesce(u.name, first_value(d.taken_by) OVER (PARTITION BY {_KEY} ORDER BY {{dated}} DESC, d.taken_by),
+             '(nobody)') AS planner, {_KEY} AS planner_key"""
 _WITH_NAMES = "LEFT JOIN regions AS r ON r.id = d.region_id"
 _WITH_USERS = f"""
     LEFT JOIN unlinked_planners AS p ON circuit_sync_fold(p.ws_username) = circuit_sync_fold(d.taken_by)
@@ -21,7 +24,7 @@ _REGIONAL_DAYS = text(f"""
 """)
 
 _PLANNER_DAYS = text(f"""
-    SELECT {_PLANNER}, {_REGION}, d.* FROM planner_daily AS d {_WITH_USERS}
+    SELECT {_PLANNER.format(dated="d.snapshot_date")}, {_REGION}, d.* FROM planner_daily AS d {_WITH_USERS}
     WHERE d.snapshot_date BETWEEN :first AND :last ORDER BY d.snapshot_date, planner, region
 """)
 
@@ -31,7 +34,7 @@ _REGIONAL_WEEKS = text(f"""
 """)
 
 _PLANNER_WEEKS = text(f"""
-    SELECT {_PLANNER}, {_REGION}, d.* FROM planner_weekly AS d {_WITH_USERS}
+    SELECT {_PLANNER.format(dated="d.week_ending")}, {_REGION}, d.* FROM planner_weekly AS d {_WITH_USERS}
     WHERE d.week_ending BETWEEN :first AND :last ORDER BY d.week_ending, planner, region
 """)
 
@@ -45,12 +48,13 @@ _IMPORTED = text("""
 """)
 
 _SEASON_DAYS = text(f"""
-    SELECT {_REGION}, d.*, p.finish_on, p.miles_per_week, p.needed_miles_per_week, p.projected_end, p.is_overdue
-    FROM season_daily AS d
-    JOIN season_progress AS p ON p.snapshot_date = d.snapshot_date
-        AND coalesce(p.region_id, 0) = coalesce(d.region_id, 0) AND coalesce(p.season, 0) = coalesce(d.season, 0)
-    {_WITH_NAMES}
+    SELECT {_REGION}, d.* FROM season_progress AS d {_WITH_NAMES}
     WHERE d.snapshot_date BETWEEN :first AND :last ORDER BY d.snapshot_date, d.season DESC NULLS LAST, region
+""")
+
+_SEASON_COURSES = text(f"""
+    SELECT {_REGION}, d.snapshot_date, d.season, d.total_miles, d.miles_planned FROM season_daily AS d {_WITH_NAMES}
+    WHERE d.snapshot_date BETWEEN :first AND :last ORDER BY d.snapshot_date
 """)
 
 Lines = list[dict[str, Any]]
@@ -62,13 +66,21 @@ def regional_days(connection: Connection, first: date, last: date) -> Lines:
 
 
 def planner_days(connection: Connection, first: date, last: date) -> Lines:
-    """``planner_daily`` from ``first`` to ``last``; ``planner`` is the user's name where the planner is linked."""
+    """``planner_daily`` from ``first`` to ``last``. A planner is one by ``planner_key``, whatever the case of the name.
+
+    ``planner``: the user's name where the planner is linked now, else the latest of its spellings here.
+    """
     return _rows(connection, _PLANNER_DAYS, first=first, last=last)
 
 
 def season_days(connection: Connection, first: date, last: date) -> Lines:
-    """``season_daily`` from ``first`` to ``last``, with each region's name and what ``season_progress`` says of it."""
+    """``season_progress`` from ``first`` to ``last``, with each region's name."""
     return _rows(connection, _SEASON_DAYS, first=first, last=last)
+
+
+def season_courses(connection: Connection, first: date, last: date) -> Lines:
+    """Miles in all and miles planned of each region's season from ``first`` to ``last``."""
+    return _rows(connection, _SEASON_COURSES, first=first, last=last)
 
 
 def regional_weeks(connection: Connection, first: date, last: date) -> Lines:
@@ -77,7 +89,7 @@ def regional_weeks(connection: Connection, first: date, last: date) -> Lines:
 
 
 def planner_weeks(connection: Connection, first: date, last: date) -> Lines:
-    """``planner_weekly`` of the weeks that end from ``first`` to ``last``."""
+    """``planner_weekly`` of the weeks that end from ``first`` to ``last``; planners as in ``planner_days``."""
     return _rows(connection, _PLANNER_WEEKS, first=first, last=last)
 
 

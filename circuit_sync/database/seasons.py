@@ -15,11 +15,14 @@ _CLOSED = "api_status = 'CLOSE'"
 _DROP = text("DELETE FROM season_daily WHERE snapshot_date = ANY(:dates)")
 
 _ADD = text(f"""
-    WITH shown_by_main AS (
-        SELECT DISTINCT s.circuit_id,
+    WITH shown AS (
+        SELECT s.circuit_id, s.work_order,
                generate_series(greatest(s.first_number, m.first_number), least(s.last_number, m.last_number)) AS number
         FROM dated_states AS s JOIN dated_states AS m ON m.work_order = s.work_order AND m.extension = '@'
         WHERE s.extension <> '@' AND s.departed_at IS NOT NULL AND NOT m.is_excluded AND {contained("s", "m")}),
+    shown_by_main AS (
+        SELECT DISTINCT shown.circuit_id, number FROM shown LEFT JOIN dated_mains AS m USING (work_order, number)
+        WHERE m.contained IS NOT FALSE),
     circuits AS (
         SELECT p.*, extract(year FROM p.start_date)::int AS season,
                CASE WHEN m.contained THEN m.own_total_miles WHEN d.circuit_id IS NULL THEN p.total_miles ELSE 0 END
@@ -50,12 +53,15 @@ _ADD = text(f"""
         total_miles, miles_planned, miles_remaining, miles_closed_unplanned, {", ".join(_UNITS)}, computed_at)
     SELECT s.snapshot_date, s.region_id, s.season, circuits, circuits_closed, circuits_departed, circuits_with_units,
            total_miles, miles_planned, miles_remaining, miles_closed_unplanned, {", ".join(_UNITS)}, :now
-    FROM seasons AS s LEFT JOIN season_targets AS t
-        ON t.season = s.season AND coalesce(t.region_id, 0) = coalesce(s.region_id, 0)
-    WHERE s.has_open OR s.has_moved OR t.finish_on >= s.snapshot_date
+    FROM seasons AS s
+    WHERE s.has_open OR s.has_moved OR s.snapshot_date <= (
+        SELECT finish_on FROM season_targets
+        WHERE season = s.season AND (region_id = s.region_id OR region_id IS NULL)
+        ORDER BY region_id NULLS LAST LIMIT 1)
 """)
 """A departed split that its main assessment shows too (``shown_by_main``) counts as a circuit, its miles as the main
-one's. ``miles_planned + miles_remaining + miles_closed_unplanned`` is ``total_miles``.
+one's; where the main one does not contain those that are here, it shows none.
+``miles_planned + miles_remaining + miles_closed_unplanned`` is ``total_miles``.
 """
 
 

@@ -73,6 +73,16 @@ def judge_orphans(splits: Lines) -> Finding:
     return Finding(not splits, message or "every open split has its main assessment", lines=splits)
 
 
+def judge_contained(work_orders: Lines) -> Finding:
+    """Main assessments show the miles of their splits too. ``work_orders``: main_miles, splits, split_miles."""
+    message = f"{len(work_orders)} work orders whose splits have more miles than the main assessment: each counts whole"
+    return Finding(
+        not work_orders,
+        message if work_orders else "every main assessment contains its splits, or is said to contain none",
+        lines=work_orders,
+    )
+
+
 def judge_reconciliation(unreconciled: Lines) -> Finding:
     """Every breakdown adds up to its total: anything else is a defect of ours."""
     message = f"{len(unreconciled)} aggregates do not add up" if unreconciled else ""

@@ -10,6 +10,7 @@ Line = Mapping[str, Any]
 Lines = Sequence[Line]
 
 PERMISSIONS = ("approved", "pending", "refused")
+UNKNOWN_SEASON = "unknown"
 _ADDED = (
     "circuits",
     "total_miles",
@@ -21,19 +22,30 @@ _ADDED = (
     "units_approved",
     "units_approved_change",
     "units_pending",
+    "units_pending_over_14_days",
     "units_refused",
 )
+_ADDED_OF_SEASONS = ("circuits_closed", "circuits_departed", "miles_closed_unplanned")
 _SHOWN = {
     "circuits": "circuits",
+    "closed": "circuits_closed",
+    "departed": "circuits_departed",
     "total miles": "total_miles",
     "planned": "miles_planned",
     "remaining": "miles_remaining",
+    "closed unplanned": "miles_closed_unplanned",
     "newly planned": "miles_planned_change",
     "units": "total_units",
     "new units": "total_units_change",
     "approved": "units_approved",
     "pending": "units_pending",
+    "pending over 14 days": "units_pending_over_14_days",
+    "oldest pending": "oldest_pending_on",
     "refused": "units_refused",
+    "miles a week": "miles_per_week",
+    "needed a week": "needed_miles_per_week",
+    "target": "finish_on",
+    "projected end": "projected_end",
 }
 
 
@@ -55,6 +67,7 @@ class PlannerWeek:
     regions: tuple[str, ...]
     by_day: tuple[Decimal | None, ...]
     totals: Mapping[str, Any]
+    oldest_pending: date | None
 
 
 def percent(part: Any, whole: Any) -> float | None:
@@ -66,12 +79,20 @@ def added(lines: Iterable[Line]) -> dict[str, Any]:
     """What rows of a roll-up add up to; they must be of one period."""
     rows = list(lines)
     held = [name for name in _ADDED if all(name in row for row in rows)]
+    held += [name for name in _ADDED_OF_SEASONS if rows and all(name in row for row in rows)]
     return {name: sum((row[name] for row in rows), Decimal(0) if "miles" in name else 0) for name in held}
+
+
+def oldest_pending(lines: Iterable[Line]) -> date | None:
+    """Since when the pending unit that has waited longest waits, over rows of one period."""
+    return min((line["oldest_pending_on"] for line in lines if line["oldest_pending_on"]), default=None)
 
 
 def readable(line: Line) -> dict[str, Any]:
     """A row of a roll-up as a lead reads it."""
     named = {name: line[name] for name in ("season", "planner", "region") if name in line}
+    if "season" in named and named["season"] is None:
+        named["season"] = UNKNOWN_SEASON
     told = named | {shown: line[name] for shown, name in _SHOWN.items() if name in line}
     share = percent(line["miles_planned"], line["total_miles"])
     return told | {"percent": "" if share is None else round(share, 1)}
@@ -105,21 +126,25 @@ def courses(days: Lines, most: int) -> list[Course]:
 
 
 def planner_weeks(weeks: Lines, days: Lines, dates: Sequence[date]) -> list[PlannerWeek]:
-    """Each planner's week, who planned most first. ``dates``: Monday to Friday; one without snapshots stays empty."""
+    """Each planner's week, who planned most first. ``dates``: Monday to Friday; one without snapshots stays empty.
+
+    A planner is one by ``planner_key``: two of the same name stay two.
+    """
     taken = {day["snapshot_date"] for day in days}
-    by_planner: dict[str, list[Line]] = {}
+    by_planner: dict[str | None, list[Line]] = {}
     for week in weeks:
-        by_planner.setdefault(week["planner"], []).append(week)
-    planned: dict[tuple[str, date], Decimal] = {}
+        by_planner.setdefault(week["planner_key"], []).append(week)
+    planned: dict[tuple[str | None, date], Decimal] = {}
     for day in days:
-        key = (day["planner"], day["snapshot_date"])
+        key = (day["planner_key"], day["snapshot_date"])
         planned[key] = planned.get(key, Decimal(0)) + day["miles_planned_change"]
     found = [
         PlannerWeek(
-            planner,
+            lines[0]["planner"],
             tuple(dict.fromkeys(line["region"] for line in lines)),
             tuple(planned.get((planner, day), Decimal(0)) if day in taken else None for day in dates),
             added(lines),
+            oldest_pending(lines),
         )
         for planner, lines in by_planner.items()
     ]

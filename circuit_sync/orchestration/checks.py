@@ -30,6 +30,7 @@ _QUESTIONS = {
     "as_many_circuits_as_usual": "Has each status about as many circuits as in its ten syncs before?",
     "planners_are_linked": "Is every planner who holds circuits a user?",
     "splits_have_their_main_assessment": "Is the main assessment of every open split known?",
+    "splits_are_contained": "Has no work order splits of more miles than its main assessment, which shows them too?",
     "totals_reconcile": "Does every breakdown, by type, permission and planner, add up to its total?",
     "workstudio_counts_agree": "Does WorkStudio's own count of trees agree with ours?",
     "few_failed_work_orders": "Did every work order of the latest sync succeed?",

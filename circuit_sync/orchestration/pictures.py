@@ -6,11 +6,12 @@ from typing import Any
 
 import dagster as dg
 
-from circuit_sync.domain.progress import Lines, added, readable
+from circuit_sync.domain.progress import Line, Lines, added, readable
+from circuit_sync.domain.seasons import season_line
 from circuit_sync.orchestration import metadata
 from circuit_sync.orchestration.metadata import EMPTY
-from circuit_sync.sync.pictures import permissions_picture, planners_picture, progress_picture
-from circuit_sync.sync.rollups import WEEKS_SHOWN, RollUp
+from circuit_sync.sync.pictures import burn_up_picture, permissions_picture, planners_picture, progress_picture
+from circuit_sync.sync.rollups import WEEKS_OF_A_SEASON, WEEKS_SHOWN, RollUp
 
 MOST_BYTES = 100_000
 """A picture lies in Dagster's event log: a bigger one is left out."""
@@ -21,19 +22,28 @@ def told_of(found: RollUp, period: date) -> metadata.Metadata:
     lines = found.lines[period]
     told: metadata.Metadata = {EMPTY: found.empty[period]} if period in found.empty else {}
     told |= {metadata.ROW_COUNT: len(lines)} | {name: _number(value) for name, value in added(lines).items()}
-    told |= metadata.tables(rows=[readable(line) for line in lines])
-    if lines and "season" not in lines[0] and period in found.pictured:
-        told |= _pictures(lines, _weeks_before(found.history, period))
+    told |= metadata.tables(rows=[_read(line) for line in lines])
+    if lines and period in found.pictured:
+        weeks = WEEKS_OF_A_SEASON if "season" in lines[0] else WEEKS_SHOWN
+        told |= _pictures(lines, _weeks_before(found.history, period, weeks))
     return told
 
 
-def _weeks_before(days: Lines, period: date) -> Lines:
-    first = period - timedelta(weeks=WEEKS_SHOWN)
+def _read(line: Line) -> dict[str, Any]:
+    return season_line(line) if "season" in line else readable(line)
+
+
+def _weeks_before(days: Lines, period: date, weeks: int) -> Lines:
+    first = period - timedelta(weeks=weeks)
     return [day for day in days if first <= day["snapshot_date"] <= period]
 
 
 def _pictures(lines: Lines, history: Lines) -> metadata.Metadata:
-    """By region: the course over the last weeks and the permissions. By planner: what was newly planned."""
+    """By region: the course over the last weeks and the permissions. By planner: what was newly planned. By season:
+    the way to its target.
+    """
+    if "season" in lines[0]:
+        return {"burn_up": _markdown("miles planned, by region and season", burn_up_picture(lines, history))}
     if "planner" in lines[0]:
         return {"newly_planned": _markdown("miles newly planned, by planner", planners_picture(lines))}
     return {

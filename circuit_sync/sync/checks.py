@@ -39,6 +39,10 @@ def _orphans(connection: Connection, _session: Session) -> Finding:
     return findings.judge_orphans(questions.orphaned_splits(connection))
 
 
+def _contained(connection: Connection, _session: Session) -> Finding:
+    return findings.judge_contained(questions.splits_not_contained(connection))
+
+
 def _reconciliation(connection: Connection, _session: Session) -> Finding:
     return findings.judge_reconciliation(questions.unreconciled_aggregates(connection))
 
@@ -66,6 +70,7 @@ CIRCUIT_CHECKS: Mapping[str, Check] = {
     "as_many_circuits_as_usual": _counts,
     "planners_are_linked": _unlinked,
     "splits_have_their_main_assessment": _orphans,
+    "splits_are_contained": _contained,
 }
 AGGREGATE_CHECKS: Mapping[str, Check] = {
     "totals_reconcile": _reconciliation,

@@ -12,6 +12,7 @@ from io import BytesIO
 from typing import TYPE_CHECKING, Any, Literal
 
 from circuit_sync.domain.progress import Course, Lines, courses
+from circuit_sync.domain.seasons import BurnUp, burn_ups
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -24,7 +25,7 @@ _COLUMNS = 4
 _MOST_LETTERS = 24
 """Of a name: more would run into the next panel."""
 _INK = "#5a6472"
-_PLANNED, _TOTAL = "#2f8f6b", "#8a94a3"
+_PLANNED, _TOTAL, _TARGET = "#2f8f6b", "#8a94a3", "#c8553d"
 _PERMISSIONS = {"approved": "#2f8f6b", "pending": "#e0a23a", "refused": "#c8553d"}
 _STYLE: dict[Any, Any] = {
     "font.size": 9,
@@ -60,27 +61,24 @@ def planners_picture(planners: Lines, kind: Kind = "png") -> bytes:
     return _written(planners_figure(planners), kind)
 
 
+def burn_up_picture(seasons: Lines, courses: Lines, kind: Kind = "png") -> bytes:
+    """Each region's season: miles planned against the miles there are, the target, and where the pace leads.
+
+    ``seasons``: what ``season_progress`` says of one date; ``courses``: the miles of the dates up to it.
+    """
+    return _written(burn_up_figure(seasons, courses), kind)
+
+
 def progress_figure(days: Lines) -> "Figure":
     """What ``progress_picture`` shows."""
     shown = courses(days, MOST_REGIONS)
-    if not shown:
-        return _empty_figure("no snapshot")
-    rows = math.ceil(len(shown) / _COLUMNS)
-    columns = math.ceil(len(shown) / rows)
+    return _panels(shown, _draw_course, [day for course in shown for day in course.dates], 1.7)
 
-    def draw(figure: "Figure") -> None:
-        panels = list(figure.subplots(rows, columns, squeeze=False, sharex=True).flat)
-        for panel, course in zip(panels, shown, strict=False):
-            _draw_course(panel, course)
-        _show_dates(panels[0], [day for course in shown for day in course.dates])
-        for panel in panels[len(shown) :]:
-            panel.set_axis_off()
-        for panel in panels[max(0, len(shown) - columns) : len(shown)]:
-            panel.tick_params(labelbottom=True)
-        handles, labels = panels[0].get_legend_handles_labels()
-        figure.legend(handles, labels, loc="outside lower left", ncols=2, frameon=False)
 
-    return _figure(draw, 10 if columns > 2 else 3.8 * columns, 1.7 * rows + 0.7)
+def burn_up_figure(seasons: Lines, courses: Lines) -> "Figure":
+    """What ``burn_up_picture`` shows."""
+    shown = burn_ups(seasons, courses, MOST_REGIONS)
+    return _panels(shown, _draw_burn_up, [day for season in shown for day in season.dates], 1.9)
 
 
 def permissions_figure(regions: Lines) -> "Figure":
@@ -108,9 +106,10 @@ def permissions_figure(regions: Lines) -> "Figure":
 
 def planners_figure(planners: Lines) -> "Figure":
     """What ``planners_picture`` shows."""
-    planned: dict[str, float] = {}
+    names = {line["planner_key"]: line["planner"] for line in planners}
+    planned: dict[str | None, float] = dict.fromkeys(names, 0)
     for line in planners:
-        planned[line["planner"]] = planned.get(line["planner"], 0) + float(line["miles_planned_change"])
+        planned[line["planner_key"]] += float(line["miles_planned_change"])
     shown = sorted(planned, key=lambda planner: planned[planner])[-MOST_PLANNERS:]
     if not any(planned.values()):
         return _empty_figure("no miles newly planned")
@@ -121,7 +120,7 @@ def planners_figure(planners: Lines) -> "Figure":
         colours = [_PLANNED if change >= 0 else _PERMISSIONS["refused"] for change in miles]
         bars = panel.barh(range(len(shown)), miles, color=colours, height=0.6)
         panel.bar_label(bars, fmt="%.1f", padding=3, fontsize=8, color=_INK)
-        _name_bars(panel, shown)
+        _name_bars(panel, [names[planner] for planner in shown])
         panel.set_xlabel("miles newly planned")
         panel.margins(x=0.1)
 
@@ -151,6 +150,40 @@ def _draw_course(panel: Any, course: Course) -> None:
         panel.plot(course.dates, course.total, "o", color=_TOTAL, markersize=4)
     panel.set_title(_short(course.region), fontsize=9, loc="left")
     panel.set_ylim(0, max(1.0, *course.total, *course.planned) * 1.12)
+
+
+def _draw_burn_up(panel: Any, season: BurnUp) -> None:
+    _draw_course(panel, season.course)
+    panel.set_title(f"{_short(season.course.region)}\n{season.verdict}", fontsize=9, loc="left")
+    if season.projection:
+        dates, miles = zip(*season.projection, strict=True)
+        panel.plot(dates, miles, color=_PLANNED, linewidth=1.4, linestyle=":", label="at this pace")
+        panel.set_ylim(0, max(panel.get_ylim()[1], miles[-1] * 1.12))
+    if season.target:
+        panel.axvline(season.target, color=_TARGET, linewidth=1.2, label="target")
+
+
+def _panels(shown: Sequence[Any], draw_one: "Callable[[Any, Any], None]", dates: list[date], height: float) -> "Figure":
+    """A panel for each of ``shown`` over the same dates, and one legend of all lines; ``height`` of a row in inches."""
+    if not shown:
+        return _empty_figure("no snapshot")
+    rows = math.ceil(len(shown) / _COLUMNS)
+    columns = math.ceil(len(shown) / rows)
+
+    def draw(figure: "Figure") -> None:
+        panels = list(figure.subplots(rows, columns, squeeze=False, sharex=True).flat)
+        for panel, one in zip(panels, shown, strict=False):
+            draw_one(panel, one)
+        _show_dates(panels[0], dates)
+        for panel in panels[len(shown) :]:
+            panel.set_axis_off()
+        for panel in panels[max(0, len(shown) - columns) : len(shown)]:
+            panel.tick_params(labelbottom=True)
+        lines = {line.get_label(): line for panel in panels for line in panel.get_lines()}
+        named = {label: line for label, line in lines.items() if not label.startswith("_")}
+        figure.legend(named.values(), named.keys(), loc="outside lower left", ncols=2, frameon=False)
+
+    return _figure(draw, 10 if columns > 2 else 3.8 * columns, height * rows + 0.7)
 
 
 def _show_dates(panel: Any, dates: Collection[date]) -> None:

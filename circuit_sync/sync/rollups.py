@@ -19,6 +19,7 @@ from circuit_sync.domain.weeks import monday_of, weeks_of
 from circuit_sync.sync.session import Session
 
 WEEKS_SHOWN = 8
+WEEKS_OF_A_SEASON = 52
 
 Read = Callable[[Connection, date, date], Lines]
 
@@ -40,7 +41,8 @@ class RollUp:
     """What one roll-up says of some periods; a period is a date, or the Friday of a week.
 
     ``lines``: the rows of each period; ``empty``: why a period has none; ``imported``: dates from another system;
-    ``pictured``: the periods to draw, and ``history``: the regions' days up to them, over the last weeks.
+    ``pictured``: the periods to draw, and ``history``: the regions' days up to them, over the last weeks; of seasons
+    their courses over the last year.
     """
 
     lines: Mapping[date, Lines]
@@ -113,5 +115,7 @@ def _read(connection: Connection, table: str, periods: Iterable[date], asked: da
         empty={period: why_empty(period, since) for period, rows in lines.items() if not rows},
         imported=imported,
         pictured=frozenset((asked, last)),
-        history=progress.regional_days(connection, asked - timedelta(weeks=WEEKS_SHOWN), last),
+        history=progress.season_courses(connection, asked - timedelta(weeks=WEEKS_OF_A_SEASON), last)
+        if table == "season_daily"
+        else progress.regional_days(connection, asked - timedelta(weeks=WEEKS_SHOWN), last),
     )

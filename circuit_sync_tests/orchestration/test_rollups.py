@@ -255,6 +255,18 @@ def test_pictures_are_png_and_small(run: Run, shelf: Shelf) -> None:
     assert regional["dagster/row_count"] == 13
 
 
+def test_a_season_shows_its_numbers_how_it_stands_and_its_burn_up(run: Run, shelf: Shelf) -> None:
+    assert run("sync_circuits", "ACTIV", "QC", "REWRK", "CLOSE").success
+    shown = told(run("daily_snapshots", TODAY.isoformat()), "season_daily")[TODAY.isoformat()]
+    records = [record.data for record in shown["rows"].records]
+    assert shown["dagster/row_count"] == len(records) == shelf.desk.one("SELECT count(*) FROM season_daily") > 0
+    assert {"season", "region", "closed", "departed", "remaining", "target", "stands"} <= set(records[0])
+    assert shown["circuits"] == shelf.desk.one("SELECT count(*) FROM circuits WHERE NOT is_excluded")
+    encoded = shown["burn_up"].removesuffix(")").partition("base64,")[2]
+    assert b64decode(encoded).startswith(b"\x89PNG")
+    assert len(shown["burn_up"]) < MOST_BYTES
+
+
 def test_imported_dates_are_named_on_their_partitions(run: Run, shelf: Shelf) -> None:
     shelf.put("1", MONDAY, 10, is_imported=True)
     shelf.roll_up(MONDAY)

@@ -1,6 +1,7 @@
 """The asset checks against a real database, and their judgements by themselves."""
 
 from datetime import date
+from decimal import Decimal
 
 import pytest
 from sqlalchemy import text
@@ -55,6 +56,32 @@ def test_circuit_checks_name_what_is_wrong(session: Session, simulator: Simulato
         "planners_are_linked": "1 planners are no user's: circuit-sync planners link NAME USER",
         "splits_have_their_main_assessment": "1 splits whose main assessment is in no answer",
     }
+
+
+def test_splits_of_more_miles_than_their_main_assessment_are_listed(session: Session, simulator: Simulator):
+    """Rounded tenths and a mile are no difference; a work order of which nothing is open is none to look at."""
+    rows = [
+        {"SS_WO": wo, "SS_EXT": extension, "REGION": "Lehigh", "VEGJOB_LENGTH": miles, "SS_TAKENBY": ""}
+        for wo, main, splits in (
+            ("2026-0001", 20, (10, 12.5)),
+            ("2026-0002", 60, (30, 30.1)),
+            ("2026-0003", 5, (3, 3)),
+            ("2026-0004", 30, (1,)),
+            ("2026-0005", 10, (30,)),
+        )
+        for extension, miles in zip(("@", "C_a", "C_ba"), (main, *splits), strict=False)
+    ]
+    _sync_circuits(session, *rows, simulator=simulator)
+    with session.database.transaction() as connection:
+        connection.execute(text("UPDATE circuits SET api_status = 'CLOSE' WHERE work_order = '2026-0005'"))
+
+    found = run_check(session, CIRCUIT_CHECKS["splits_are_contained"])
+    assert (found.passed, found.severity) == (False, "warning")
+    assert found.lines == [{"work_order": "2026-0001", "main_miles": 20, "splits": 2, "split_miles": Decimal("22.50")}]
+
+    with session.database.transaction() as connection:
+        connection.execute(text("INSERT INTO database_settings VALUES ('mains_contain_splits', 'no')"))
+    assert run_check(session, CIRCUIT_CHECKS["splits_are_contained"]).passed
 
 
 def test_a_region_that_a_later_sync_brings_is_reported(session: Session, simulator: Simulator):

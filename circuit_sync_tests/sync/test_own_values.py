@@ -13,6 +13,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from circuit_sync.database.rollups import replace_rollups
+from circuit_sync.database.seasons import replace_season_daily
 from circuit_sync.database.snapshots import replace_snapshots
 from circuit_sync.database.states import dated_states
 from circuit_sync.domain.eastern import end_of, midnight, weekdays_between
@@ -114,7 +115,7 @@ class Books:
 
     def empty(self) -> None:
         self.desk.execute(
-            "TRUNCATE circuits, circuit_history, circuit_snapshots, regional_daily, planner_daily CASCADE"
+            "TRUNCATE circuits, circuit_history, circuit_snapshots, regional_daily, planner_daily, season_daily CASCADE"
         )
         self.ids.clear()
 
@@ -249,6 +250,49 @@ def test_a_work_orders_differences_add_up_to_the_difference_of_what_it_comes_to(
             continue
         between = sum(changes.get(day, Decimal(0)) for day in DAYS[first + 1 : last + 1])
         assert between == (after.planned - before.planned) / Decimal(10)
+
+
+def _is_shown_by_main(split: State, states: Sequence[State], of: Whole) -> bool:
+    """Of a departed split: whether a main assessment shows its miles still."""
+    mains = [s for s in states if s.extension == "@" and not s.excluded]
+    contains = of.contained or not of.splits
+    return contains and any(split.miles * 10 <= m.miles * 11 or split.miles <= m.miles + 10 for m in mains)
+
+
+@settings(max_examples=15, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(courses=st.lists(_courses(), min_size=1, max_size=4))
+def test_a_season_counts_each_mile_once_whatever_closes_or_departs(
+    books: Books, courses: list[list[list[State]]]
+) -> None:
+    books.empty()
+    for number, course in enumerate(courses):
+        books.write(str(number), course)
+    with books.desk.database.transaction() as connection:
+        untils = {day: end_of(day) - INSTANT for day in DAYS}
+        with dated_states(connection, untils):
+            replace_season_daily(connection, untils, end_of(DAYS[-1]))
+    found = {row["snapshot_date"]: row for row in books.desk.rows("SELECT * FROM season_daily")}
+    for place, day in enumerate(DAYS):
+        counted = []
+        for course in courses:
+            of = whole(course[place])
+            for state in course[place]:
+                if state.excluded:
+                    continue
+                gone = state.departed and state.extension != "@" and _is_shown_by_main(state, course[place], of)
+                counted.append((state, (0, 0) if gone else own_of(state, of)))
+        if not counted:
+            assert day not in found
+            continue
+        row = found[day]
+        assert row["circuits"] == len(counted)
+        assert row["circuits_closed"] == sum(state.status == "CLOSE" for state, _own in counted)
+        assert row["circuits_departed"] == sum(state.departed for state, _own in counted)
+        assert row["total_miles"] * 10 == sum(miles for _state, (miles, _planned) in counted)
+        assert row["miles_planned"] * 10 == sum(planned for _state, (_miles, planned) in counted)
+        remaining = sum(miles - planned for state, (miles, planned) in counted if state.status != "CLOSE")
+        assert row["miles_remaining"] * 10 == remaining
+        assert row["miles_closed_unplanned"] == row["total_miles"] - row["miles_planned"] - row["miles_remaining"]
 
 
 def _course(*days: Sequence[State]) -> list[Sequence[State]]:

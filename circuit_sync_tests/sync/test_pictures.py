@@ -59,7 +59,7 @@ def units(region: str, approved: int = 0, pending: int = 0, refused: int = 0) ->
 
 
 def newly(planner: str, miles: float) -> dict[str, Any]:
-    return {"planner": planner, "miles_planned_change": Decimal(str(miles))}
+    return {"planner": planner, "planner_key": planner.lower(), "miles_planned_change": Decimal(str(miles))}
 
 
 def drawn(figure: Figure) -> Figure:

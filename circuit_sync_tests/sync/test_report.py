@@ -9,9 +9,10 @@ import pytest
 
 from circuit_sync.domain.eastern import weekdays_between
 from circuit_sync.domain.errors import UsageError
-from circuit_sync.domain.progress import courses, percent
-from circuit_sync.sync.pictures import permissions_picture, planners_picture, progress_picture
+from circuit_sync.domain.progress import courses, percent, readable
+from circuit_sync.sync.pictures import permissions_picture, planners_figure, planners_picture, progress_picture
 from circuit_sync.sync.report import report_page, week_progress
+from circuit_sync.sync.rollups import roll_up
 from circuit_sync_tests.scenery import Desk
 from circuit_sync_tests.sync.snapshot_shelf import PLANNER, Shelf
 
@@ -119,6 +120,53 @@ def test_a_user_is_told_by_name(shelf: Shelf) -> None:
     shelf.desk.execute("INSERT INTO users (name, email, ws_username) VALUES ('Jo Larch', 'jo@x.example', %s)", PLANNER)
     shelf.roll_up(FRI)
     assert Cells(page_of(shelf)).row("Jo Larch")[8] == "+10.0"
+
+
+def test_a_planner_is_one_however_spelled_by_the_latest_spelling(shelf: Shelf) -> None:
+    shelf.put("3", MON, 5, taken_by="Contractor\\BIRCH")
+    shelf.put("3", FRI, 6.5, taken_by="Contractor\\Birch")
+    shelf.put("4", TUE, 5, region="Central", taken_by="contractor\\birch")
+    shelf.put("4", WED, 7, region="Central", taken_by="CONTRACTOR\\birch")
+    shelf.roll_up(MON, TUE, WED, THU, FRI)
+    cells = Cells(page_of(shelf))
+    named = [row[0] for row in cells.rows if row and row[0].lower() == "contractor\\birch"]
+    assert named == ["Contractor\\Birch"]
+    assert cells.row("Contractor\\Birch")[3:9] == ["+1.0", "0", "0", "·", "+1.5", "+2.5"]
+
+
+def test_linking_today_reaches_weeks_rolled_up_long_ago(shelf: Shelf) -> None:
+    before = page_of(shelf)
+    jo = shelf.desk.one("INSERT INTO users (name, email) VALUES ('Jo', 'jo@x.example') RETURNING id")
+    for spelling in ("Contractor\\LARCH", "contractor\\BIRCH"):
+        shelf.desk.execute(
+            "INSERT INTO unlinked_planners (ws_username, first_seen_at, last_seen_at, linked_user_id)"
+            " VALUES (%s, now(), now(), %s)",
+            *(spelling, jo),
+        )
+    cells = Cells(page_of(shelf))
+    assert PLANNER in before
+    assert [row[0] for row in cells.rows if "\\" in "".join(row[:1])] == []
+    assert cells.row("Jo")[3:9] == ["+3.0", "0", "+1.5", "·", "+4.5", "+9.0"], "who has two names is one"
+
+
+def test_two_users_of_one_name_stay_two(shelf: Shelf) -> None:
+    for email, planner in (("a@x.example", PLANNER), ("b@x.example", "CONTRACTOR\\birch")):
+        shelf.desk.execute("INSERT INTO users (name, email, ws_username) VALUES ('Jo', %s, %s)", email, planner)
+    weeks = week_progress(shelf.desk.session, WED).planners
+    assert [(week.planner, week.totals["miles_planned_change"]) for week in weeks] == [("Jo", 10), ("Jo", -1)]
+    lines = roll_up(shelf.desk.session, [WED], "planner_daily")["planner_daily"].lines[WED]
+    bars = planners_figure(lines).axes[0].patches
+    assert [bar.get_width() for bar in bars] == [-2, 3.5]  # type: ignore[attr-defined]
+
+
+def test_a_percentage_is_own_planned_by_own_total(shelf: Shelf) -> None:
+    """Of a split circuit that the main one shows too, half of whose rest is planned."""
+    shelf.put("5", FRI, 60, region="Split", own_total_miles=20, own_miles_planned=10)
+    shelf.put("6", FRI, 50, region="Split", total_miles=80)
+    shelf.roll_up(FRI)
+    assert Cells(page_of(shelf)).row("Split")[6:9] == ["100.0", "60.0", " 60 %"]
+    line = roll_up(shelf.desk.session, [FRI])["regional_daily"].lines[FRI]
+    assert [readable(row)["percent"] for row in line if row["region"] == "Split"] == [60.0]
 
 
 def _day(region: str, day: date, total: int) -> dict[str, object]:

@@ -81,17 +81,22 @@ _OWN_VALUES = """
 
 _SEASON_PROGRESS = """
     CREATE VIEW season_progress AS
-    SELECT d.snapshot_date, d.region_id, d.season, t.finish_on, d.circuits, d.total_miles, d.miles_planned,
-           d.miles_remaining, p.pace AS miles_per_week,
+    SELECT d.snapshot_date, d.region_id, d.season, d.circuits, d.circuits_closed, d.circuits_departed,
+           d.circuits_with_units, d.total_miles, d.miles_planned, d.miles_remaining, d.miles_closed_unplanned,
+           d.total_units, d.total_trees, d.units_approved, d.units_refused, d.units_pending,
+           t.finish_on, p.pace AS miles_per_week,
            CASE WHEN t.finish_on > d.snapshot_date
-               THEN round(d.miles_remaining * 7 / (t.finish_on - d.snapshot_date), 2) END AS needed_miles_per_week,
+               THEN round(greatest(d.miles_remaining, 0) * 7 / (t.finish_on - d.snapshot_date), 2)
+               END AS needed_miles_per_week,
            CASE WHEN d.miles_remaining <= 0 THEN d.snapshot_date
                 WHEN p.pace > 0 AND d.miles_remaining / p.pace < 5200
                     THEN d.snapshot_date + ceil(d.miles_remaining * 7 / p.pace)::int END AS projected_end,
-           d.miles_remaining > 0 AND t.finish_on < d.snapshot_date AS is_overdue
+           coalesce(d.miles_remaining > 0 AND t.finish_on < d.snapshot_date, false) AS is_overdue
     FROM season_daily AS d
-    LEFT JOIN season_targets AS t
-        ON t.season = d.season AND coalesce(t.region_id, 0) = coalesce(d.region_id, 0)
+    LEFT JOIN LATERAL (
+        SELECT finish_on FROM season_targets
+        WHERE season = d.season AND (region_id = d.region_id OR region_id IS NULL)
+        ORDER BY region_id NULLS LAST LIMIT 1) AS t ON true
     LEFT JOIN LATERAL (
         SELECT round((d.miles_planned - b.miles_planned) * 7 / (d.snapshot_date - b.snapshot_date), 2) AS pace
         FROM (
@@ -106,7 +111,9 @@ _SEASON_PROGRESS = """
              ORDER BY snapshot_date LIMIT 1)
             ORDER BY snapshot_date LIMIT 1) AS b) AS p ON true
 """
-"""The pace is that of the last four weeks, or of as many days as are known."""
+"""The pace is that of the last four weeks, or of as many days as are known. A target without region is every region's
+that has none of its own.
+"""
 
 
 _WEEK_ENDING = "snapshot_date + 5 - extract(isodow FROM snapshot_date)::int"
