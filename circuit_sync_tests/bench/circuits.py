@@ -3,6 +3,7 @@
 import time
 from collections.abc import Mapping
 from datetime import UTC, datetime
+from functools import cache
 from typing import Any
 
 from sqlalchemy import create_engine, func, select, text
@@ -122,6 +123,7 @@ class _Model(DeclarativeBase):
     metadata = metadata
 
 
+@cache
 def _model(table_name: str) -> type[Any]:
     return type(table_name.title(), (_Model,), {"__table__": metadata.tables[table_name]})
 
