@@ -68,6 +68,6 @@ def _readable(line: Mapping[str, Any]) -> dict[str, Any]:
         "a_week": line["miles_per_week"],
         "needed": line["needed_miles_per_week"],
         "projected_end": line["projected_end"],
-        "stands": verdict(line) if known else "no circuit",
+        "stands": verdict(line) if known else "not under way",
         "as_of": line["snapshot_date"],
     }

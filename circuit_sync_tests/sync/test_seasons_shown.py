@@ -187,7 +187,7 @@ def test_targets_are_set_moved_listed_and_removed(shelf: Shelf) -> None:
     assert (whole["region"], whole["finish_on"], whole["as_of"]) == ("Lehigh", TARGET, NOW)
     assert (whole["percent"], whole["a_week"], whole["needed"]) == (60, 5, Decimal("8.24"))
     assert (whole["projected_end"], whole["stands"]) == (NOW + timedelta(weeks=8), "22 days late")
-    assert listed["2030", "every region"]["stands"] == "no circuit"
+    assert listed["2030", "every region"]["stands"] == "not under way"
     remove_target(session, 2026)
     assert {line["season"] for line in targets(session)} == {"2030", "2025"}
 
