@@ -8,7 +8,7 @@ from typing import Any, Self
 
 import psycopg
 from sqlalchemy import Connection, create_engine, event
-from sqlalchemy.exc import DBAPIError, OperationalError
+from sqlalchemy.exc import DBAPIError, InterfaceError, OperationalError, PendingRollbackError
 from sqlalchemy.exc import TimeoutError as PoolTimeout
 
 from circuit_sync.database.driver import OUR_SCHEMA, Target, WatchedConnection, connect, connect_to_listen
@@ -102,23 +102,42 @@ class Database:
     def _telling_fate(self) -> Iterator[None]:
         try:
             yield
-        except (DBAPIError, PoolTimeout) as error:
+        except (DBAPIError, psycopg.Error, PoolTimeout, PendingRollbackError) as error:
             raise _told(error, self.url) from None
+
+
+def outage(error: BaseException) -> str | None:
+    """What a driver said, ours or Dagster's, in one line, if it means that the database is away or takes no writes now.
+
+    ``None`` for any other error: a retry would not help.
+    """
+    original = getattr(error, "orig", None) or error
+    sqlstate = getattr(original, "sqlstate", None) or getattr(original, "pgcode", None) or ""
+    if isinstance(error, PendingRollbackError):
+        return "the connection was lost"
+    is_told_by_kind = isinstance(error, OperationalError | InterfaceError | PoolTimeout | psycopg.OperationalError)
+    if sqlstate.startswith(_PASSING_SQLSTATES) or (is_told_by_kind and not sqlstate):
+        return _first_line(original)
+    return None
+
+
+def _first_line(original: Any) -> str:
+    """Without the values of the statement, which a driver tells in the lines below."""
+    message = getattr(getattr(original, "diag", None), "message_primary", None)
+    return str(message or str(original).strip() or type(original).__name__).splitlines()[0]
 
 
 def _told(error: Any, url: str) -> PassingError | PermanentError:
     """Our error for the driver's: what failed and why, without the values of the statement."""
-    original = getattr(error, "orig", None)
-    sqlstate = getattr(original, "sqlstate", None) or ""
-    diagnosis = getattr(original, "diag", None)
-    said = without_secrets(str(original or error).strip(), url)
-    first_line = getattr(diagnosis, "message_primary", None) or said.splitlines()[0]
+    original = getattr(error, "orig", None) or error
+    sqlstate = getattr(original, "sqlstate", None)
     where = masked(url)
-    if not sqlstate and (refusal := _refusal_to_connect(said)):
+    if not sqlstate and (refusal := _refusal_to_connect(str(original))):
         return DatabaseRefused(f"the database {where} refused: {refusal}; check its URL in the settings")
-    if sqlstate.startswith(_PASSING_SQLSTATES) or (isinstance(error, OperationalError | PoolTimeout) and not sqlstate):
-        return DatabaseUnavailable(f"the database {where} is not available: {first_line}")
-    return DatabaseRefused(f"the database {where} refused ({sqlstate or type(original).__name__}): {first_line}")
+    if (away := outage(error)) is not None:
+        return DatabaseUnavailable(f"the database {where} is not available: {without_secrets(away, url)}")
+    said = without_secrets(_first_line(original), url)
+    return DatabaseRefused(f"the database {where} refused ({sqlstate or type(original).__name__}): {said}")
 
 
 def _refusal_to_connect(message: str) -> str | None:
