@@ -3,6 +3,7 @@
 from circuit_sync.cli import terminal
 from circuit_sync.cli.overview import show_overview
 from circuit_sync.cli.runs import at_work
+from circuit_sync.orchestration.local import named_server
 from circuit_sync.orchestration.resources import looking
 from circuit_sync.settings import load_settings
 
@@ -10,7 +11,8 @@ from circuit_sync.settings import load_settings
 def run_demo(*, verbose: bool) -> int:
     """Circuits of every enabled status, the aggregates they need, the latest snapshot; then what the database holds."""
     settings = load_settings()
-    server = settings.workstudio_base_url or "the bundled simulator (an invented WorkStudio)"
+    configured, _ = named_server(settings)
+    server = configured.base_url if configured else "the bundled simulator (an invented WorkStudio)"
     database = "the configured PostgreSQL" if settings.circuit_sync_database_url else "an embedded PostgreSQL"
     with at_work(settings, verbose=verbose) as runner:
         terminal.note(f"one whole sync from {server} into {database}, each step a Dagster run")

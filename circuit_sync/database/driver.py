@@ -1,6 +1,7 @@
 """Connections by psycopg 3: each sets its session, and none waits for ever for a server that has gone silent."""
 
 import asyncio
+import logging
 from collections.abc import Generator
 from dataclasses import dataclass, field
 from typing import Any, Self
@@ -73,6 +74,7 @@ class WatchedConnection(psycopg.Connection[Any]):
 
 def connect(target: Target, **parameters: Any) -> WatchedConnection:
     """A connection whose session is ours. Raises ``psycopg.Error``."""
+    logging.getLogger("psycopg").setLevel(logging.ERROR)  # it warns of each connection that an interruption ends
     try:
         target.server.expect_answers()
         connection = WatchedConnection.connect(**{**target.server.parameters, **parameters}, autocommit=True)
