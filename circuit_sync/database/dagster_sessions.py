@@ -16,7 +16,7 @@ from sqlalchemy.dialects import plugins
 from sqlalchemy.engine import CreateEnginePlugin
 
 from circuit_sync.database.driver import Target
-from circuit_sync.database.sessions import Session
+from circuit_sync.database.sessions import Session, pinning
 from circuit_sync.database.silence import Server, Silent, Wait, hurry
 from circuit_sync.database.urls import check_dagster_url, dagster_schema, own_settings, parse_url
 from circuit_sync.domain.errors import UsageError
@@ -68,7 +68,8 @@ class PinnedSessions(CreateEnginePlugin):
 
     def _pinned(self, found: connection) -> Session:
         with found.cursor() as cursor:
-            cursor.execute(self._target.pinning(found.server_version))
+            target = self._target
+            cursor.execute(pinning(target.schema, found.server_version, target.own_settings, more={}))
             session = Session(*cursor.fetchone())
         found.commit()
         return session

@@ -20,7 +20,6 @@ _SETTINGS = {
     "TimeZone": "UTC",
     "bytea_output": "hex",
     "extra_float_digits": "1",
-    "standard_conforming_strings": "on",
     "array_nulls": "on",
     "transform_null_equals": "off",
     # What a statement sees.
@@ -28,6 +27,8 @@ _SETTINGS = {
     "default_transaction_deferrable": "off",
     "row_security": "on",
 }
+QUOTING = {"standard_conforming_strings": "on"}
+"""Not for psycopg2, which settles how it quotes when it connects: changed later, backslashes would come out doubled."""
 _SINCE_17 = {"transaction_timeout": "0"}
 
 SERVER = "extract(epoch FROM pg_postmaster_start_time())::text"
@@ -47,9 +48,9 @@ class Session:
     has_our_tables: bool
 
 
-def pinning(schema: str, server_version: int, own: Mapping[str, str]) -> str:
+def pinning(schema: str, server_version: int, own: Mapping[str, str], more: Mapping[str, str] = QUOTING) -> str:
     """The statements that make a session ours, ``own`` settings of the URL included; their last row is a ``Session``."""
-    pinned = _SETTINGS | (_SINCE_17 if server_version >= 170000 else {})
+    pinned = {**_SETTINGS, **more, **(_SINCE_17 if server_version >= 170000 else {})}
     free = {name: value for name, value in own.items() if name.lower() not in {known.lower() for known in pinned}}
     settings = [f"SET {_quoted(name)} TO {_literal(value)}" for name, value in pinned.items()]
     settings += [f"SELECT set_config({_literal(name)}, {_literal(value)}, false)" for name, value in free.items()]
