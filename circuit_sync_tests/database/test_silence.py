@@ -192,7 +192,7 @@ def test_hurry_reaches_who_waits_already(proxy: Proxy, monkeypatch: pytest.Monke
 
 def test_nothing_is_lost_where_a_plain_connection_of_psycopg2_waits(database_url: str) -> None:
     pinned_url(dagster_url(database_url))
-    with psycopg2.connect(database_url) as connection, connection.cursor() as cursor:
+    with psycopg2.connect(database_url, options="-cstatement_timeout=0") as connection, connection.cursor() as cursor:
         cursor.execute("SELECT count(*) FROM pg_sleep(0.2)")
         assert cursor.fetchone() == (1,)
 
