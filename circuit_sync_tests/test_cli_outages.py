@@ -1,8 +1,8 @@
 """A database that takes no writes, or goes away at the worst moment: one line, and what can be tried again is."""
 
 from collections.abc import Callable, Iterator
-from contextlib import closing
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import closing
 
 import psycopg
 import pytest

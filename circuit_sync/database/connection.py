@@ -12,7 +12,7 @@ from sqlalchemy.exc import DBAPIError, InterfaceError, OperationalError, Pending
 from sqlalchemy.exc import TimeoutError as PoolTimeout
 
 from circuit_sync.database.driver import OUR_SCHEMA, Target, WatchedConnection, connect, connect_to_listen
-from circuit_sync.database.urls import masked, without_secrets
+from circuit_sync.database.urls import connect_parameters, masked, parse_url, without_secrets
 from circuit_sync.domain.errors import PassingError, PermanentError
 
 __all__ = ["Connection", "Database", "DatabaseRefused", "DatabaseUnavailable"]
@@ -92,7 +92,7 @@ class Database:
                 connection.invalidate()
 
     async def listen(self) -> psycopg.AsyncConnection[Any]:
-        """A connection for ``LISTEN``, outside of any transaction; whoever asked closes it. Raises ``psycopg.Error``."""
+        """A connection for ``LISTEN``, outside of any transaction; who asks closes it. Raises ``psycopg.Error``."""
         return await connect_to_listen(self._target)
 
     def _connect(self, _dialect: Any, _record: Any, _arguments: Any, parameters: dict[str, Any]) -> WatchedConnection:
@@ -131,12 +131,12 @@ def _told(error: Any, url: str) -> PassingError | PermanentError:
     """Our error for the driver's: what failed and why, without the values of the statement."""
     original = getattr(error, "orig", None) or error
     sqlstate = getattr(original, "sqlstate", None)
-    where = masked(url)
+    where, parameters = masked(url), connect_parameters(parse_url(url))
     if not sqlstate and (refusal := _refusal_to_connect(str(original))):
         return DatabaseRefused(f"the database {where} refused: {refusal}; check its URL in the settings")
     if (away := outage(error)) is not None:
-        return DatabaseUnavailable(f"the database {where} is not available: {without_secrets(away, url)}")
-    said = without_secrets(_first_line(original), url)
+        return DatabaseUnavailable(f"the database {where} is not available: {without_secrets(away, parameters)}")
+    said = without_secrets(_first_line(original), parameters)
     return DatabaseRefused(f"the database {where} refused ({sqlstate or type(original).__name__}): {said}")
 
 

@@ -18,7 +18,7 @@ from sqlalchemy.engine import CreateEnginePlugin
 from circuit_sync.database.driver import Target
 from circuit_sync.database.sessions import Session, pinning
 from circuit_sync.database.silence import Server, Silent, Wait, hurry
-from circuit_sync.database.urls import check_dagster_url, dagster_schema, own_settings, parse_url
+from circuit_sync.database.urls import check_dagster_url, dagster_schema, own_settings, parse_url, without_secrets
 from circuit_sync.domain.errors import UsageError
 
 _PLUGIN = "circuit_sync_pinned"
@@ -91,7 +91,7 @@ OURS = (
 )
 
 
-class _Watched(connection):
+class _Watched(connection):  # type: ignore[misc]  # psycopg2 is untyped
     """Knows which server it waits for, and as which session of that."""
 
     session: Session | None = None
@@ -107,14 +107,17 @@ def _first_that_lets_in(server: Server) -> _Watched:
     ports = str(server.parameters.get("port", "")).split(",")
     places = zip(hosts, ports * len(hosts) if len(ports) == 1 else ports, strict=False)
     attempts: list[MutableMapping[str, Any]] = [{"host": host, "port": port} for host, port in places]
+    watched = partial(_Watched, server=server)
     while True:
         place = {name: value for name, value in attempts.pop(0).items() if value}
         parameters = {name: value for name, value in server.parameters.items() if name not in {"host", "port"}}
         try:
-            return psycopg2.connect(connection_factory=partial(_Watched, server=server), **parameters, **place)
-        except psycopg2.OperationalError:
+            found: _Watched = psycopg2.connect(**parameters, **place, connection_factory=watched)
+        except psycopg2.OperationalError as error:
             if not attempts:
-                raise
+                raise psycopg2.OperationalError(without_secrets(str(error), server.parameters)) from None
+        else:
+            return found
 
 
 def _wait(waiting: connection) -> None:

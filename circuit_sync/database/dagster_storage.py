@@ -28,4 +28,3 @@ def prepare_dagster_storage(url: str) -> None:
             raise UsageError("CIRCUIT_SYNC_DAGSTER_URL: its search_path names no schema that exists and may be used")
         if connection.scalar(_IS_OURS):
             raise UsageError(OURS)
-

@@ -88,7 +88,7 @@ def connect(target: Target, **parameters: Any) -> WatchedConnection:
         cursor = connection.execute(target.pinning(connection.info.server_version))
         while cursor.nextset():
             pass
-        connection.session = Session(*cursor.fetchone())
+        connection.session = Session(*(cursor.fetchone() or ()))
     except BaseException:
         connection.close()
         raise

@@ -1,7 +1,7 @@
 """What every connection sets for itself, ours and Dagster's, whatever the administrator chose for other programs.
 
-By ``SET`` after connecting, not by startup options: PgBouncer refuses those. ``default_transaction_read_only`` is left as
-it is: who sets it wants nothing written now, as a managed server does whose disk is full (docs/adr/0012).
+By ``SET`` after connecting, not by startup options: PgBouncer refuses those. ``default_transaction_read_only`` is left
+as it is: who sets it wants nothing written now, as a managed server does whose disk is full (docs/adr/0012).
 """
 
 from collections.abc import Mapping
@@ -49,7 +49,7 @@ class Session:
 
 
 def pinning(schema: str, server_version: int, own: Mapping[str, str], more: Mapping[str, str] = QUOTING) -> str:
-    """The statements that make a session ours, ``own`` settings of the URL included; their last row is a ``Session``."""
+    """The statements that make a session ours, with the URL's ``own`` settings; their last row is a ``Session``."""
     pinned = {**_SETTINGS, **more, **(_SINCE_17 if server_version >= 170000 else {})}
     free = {name: value for name, value in own.items() if name.lower() not in {known.lower() for known in pinned}}
     settings = [f"SET {_quoted(name)} TO {_literal(value)}" for name, value in pinned.items()]

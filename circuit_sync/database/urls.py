@@ -58,12 +58,15 @@ def _as_libpq_reads_it(text: str) -> URL:
     if not re.match(r"\s*postgres(?:ql)?(?:\+\w+)?://", text) or "," not in str(found.get("host", "")):
         raise UsageError(_LOOKS_LIKE)
     database = str(found.pop("dbname", "") or "")
-    return URL.create("postgresql+psycopg", database=database, query={name: str(value) for name, value in found.items()})
+    return URL.create(
+        "postgresql+psycopg", database=database, query={name: str(value) for name, value in found.items()}
+    )
 
 
 def connect_parameters(url: URL) -> dict[str, Any]:
     """The URL as libpq's parameters. Every connection is made from these, so that no two read a URL differently."""
-    _, parameters = PGDialect_psycopg().create_connect_args(url.difference_update_query(["options"]))
+    dialect: Any = PGDialect_psycopg
+    _, parameters = dialect().create_connect_args(url.difference_update_query(["options"]))
     return {name: value for name, value in parameters.items() if name != "context" and value is not None}
 
 
@@ -99,9 +102,8 @@ def _places(hosts: str, ports: str) -> str:
     return ",".join(f"{host}:{port}" if port else host for host, port in zip(bracketed, numbers, strict=False))
 
 
-def without_secrets(message: str, text: str) -> str:
-    """What a driver said, without what the URL holds beyond the parts that are shown: drivers quote wrong values."""
-    parameters = connect_parameters(parse_url(text))
+def without_secrets(message: str, parameters: Mapping[str, Any]) -> str:
+    """What a driver said, without the parameters but for those that are shown: drivers quote wrong values."""
     shown = {str(parameters.get(name)) for name in _SHOWN}
     for name, value in parameters.items():
         secret = str(value)

@@ -51,7 +51,7 @@ def test_our_sessions_and_dagsters_are_the_same_whatever_the_defaults_are(hostil
     assert not {name for name, value in ours.items() if value == hostile.DEFAULTS.get(name)}
 
 
-@pytest.mark.parametrize("sent", ["a 'quoted' \\ back\\\\slash", "São José – 木"])
+@pytest.mark.parametrize("sent", ["a 'quoted' \\ back\\\\slash", "São José, 木"])
 def test_text_comes_back_as_it_was_sent(hostile_url: str, sent: str) -> None:
     with Database(hostile_url) as database, database.transaction() as connection:
         assert connection.scalar(text("SELECT CAST(:sent AS text)"), {"sent": sent}) == sent
@@ -82,7 +82,10 @@ def test_options_that_are_no_settings_are_refused(database_url: str) -> None:
 @pytest.mark.parametrize(
     ("options", "complaint"),
     [
-        ("?options=-csearch_path%3Dnowhere", "the schema nowhere, which does not exist .*run `circuit-sync db upgrade`"),
+        (
+            "?options=-csearch_path%3Dnowhere",
+            "the schema nowhere, which does not exist .*run `circuit-sync db upgrade`",
+        ),
         ("", "leads to the schema of circuit_sync's own tables"),
     ],
 )
