@@ -41,5 +41,6 @@ format: install ## let ruff rewrite what it can
 bench: install ## the benchmarks, printed as ratios
 	$(VENV)/bin/python -m circuit_sync_tests.bench
 
-e2e: install ## the browser tests (they need Chromium) and whole deployments that things go wrong in: twelve minutes
+e2e: install ## the browser tests (Chromium), whole deployments that things go wrong in (PgBouncer), the suite on hostile defaults: half an hour
 	$(VENV)/bin/pytest -n 2 --dist loadfile --timeout 3600 -m e2e circuit_sync_tests/e2e
+	HOSTILE_DATABASE=1 $(VENV)/bin/pytest

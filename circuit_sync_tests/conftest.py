@@ -15,6 +15,7 @@ from circuit_sync.database.embedded import embedded_server
 from circuit_sync.database.migrate import upgrade
 from circuit_sync.sync.session import Session
 from circuit_sync.workstudio.simulator import Simulator, World
+from circuit_sync_tests import hostile
 from circuit_sync_tests.scenery import Clock, Desk, session_for
 
 settings.register_profile("busy machine", deadline=None, suppress_health_check=[HealthCheck.too_slow])
@@ -29,7 +30,10 @@ def postgres_server(tmp_path_factory: pytest.TempPathFactory, worker_id: str) ->
     """The URL of one server that all test processes share; the last one to end stops it."""
     base: Path = tmp_path_factory.getbasetemp()
     shared = base if worker_id == "master" else base.parent
-    with embedded_server(shared / "server", durable=False) as url:
+    with embedded_server(shared / "server", durable=False) as url, pytest.MonkeyPatch.context() as patch:
+        if hostile.IS_WANTED:
+            hostile.spare_tests(patch)
+            hostile.set_defaults(url)
         yield url
 
 

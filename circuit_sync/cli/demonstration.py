@@ -2,14 +2,15 @@
 
 from circuit_sync.cli import terminal
 from circuit_sync.cli.overview import show_overview
-from circuit_sync.orchestration.local import prepared_environment
+from circuit_sync.orchestration.local import named_server, prepared_environment
 from circuit_sync.settings import load_settings
 
 
 def run_demo(*, verbose: bool) -> int:
     """Circuits of every enabled status, the aggregates they need, the latest snapshot; then what the database holds."""
     settings = load_settings()
-    server = settings.workstudio_base_url or "the bundled simulator (an invented WorkStudio)"
+    configured, _ = named_server(settings)
+    server = configured.base_url if configured else "the bundled simulator (an invented WorkStudio)"
     database = "the configured PostgreSQL" if settings.circuit_sync_database_url else "an embedded PostgreSQL"
     with prepared_environment(settings):
         # The definitions are loaded where the first partition is known.

@@ -6,17 +6,18 @@ from contextlib import contextmanager
 from types import TracebackType
 from typing import Any, Self
 
-from sqlalchemy import Connection, create_engine, text
-from sqlalchemy.exc import DBAPIError, OperationalError
+import psycopg
+from sqlalchemy import Connection, create_engine, event
+from sqlalchemy.exc import DBAPIError, InterfaceError, OperationalError, PendingRollbackError
 from sqlalchemy.exc import TimeoutError as PoolTimeout
 
-from circuit_sync.database.urls import masked, parse_url
+from circuit_sync.database.driver import OUR_SCHEMA, Target, WatchedConnection, connect, connect_to_listen
+from circuit_sync.database.urls import connect_parameters, masked, parse_url, without_secrets
 from circuit_sync.domain.errors import PassingError, PermanentError
 
 __all__ = ["Connection", "Database", "DatabaseRefused", "DatabaseUnavailable"]
 
-CONNECT_TIMEOUT_SECONDS = 10
-_PASSING_SQLSTATES = ("08", "40", "53", "55P03", "57")
+_PASSING_SQLSTATES = ("08", "25006", "40", "53", "55P03", "57")
 _FATAL = re.compile(r"FATAL: +(.*)")
 _REFUSED_FOR_GOOD = re.compile(
     r"(password|Peer|Ident|certificate) authentication failed for user "
@@ -29,7 +30,7 @@ _REFUSED_FOR_GOOD = re.compile(
 
 
 class DatabaseUnavailable(PassingError):
-    """The database cannot be reached, is restarting, or is overloaded."""
+    """The database cannot be reached, is silent, is restarting, takes no writes now, or is overloaded."""
 
 
 class DatabaseRefused(PermanentError):
@@ -39,18 +40,12 @@ class DatabaseRefused(PermanentError):
 class Database:
     """One PostgreSQL database. Cheap to make: it connects at the first use."""
 
-    def __init__(self, url: str) -> None:
+    def __init__(self, url: str, schema: str = OUR_SCHEMA) -> None:
         self.url = url
-        self._engine = create_engine(
-            parse_url(url),
-            pool_size=5,
-            pool_pre_ping=True,
-            connect_args={
-                "connect_timeout": CONNECT_TIMEOUT_SECONDS,
-                "application_name": "circuit_sync",
-                "keepalives_idle": 30,
-            },
-        )
+        self._target = Target.of(url, schema)
+        # The engine knows the driver only, so that no error of its own can show where it leads.
+        self._engine = create_engine("postgresql+psycopg://", pool_size=5, pool_pre_ping=True, hide_parameters=True)
+        event.listen(self._engine, "do_connect", self._connect)
 
     def __repr__(self) -> str:
         return f"Database({masked(self.url)})"
@@ -74,14 +69,12 @@ class Database:
         Raises ``DatabaseUnavailable`` or ``DatabaseRefused`` with one line and no values of rows.
         """
         with self._telling_fate(), self._engine.begin() as connection:
-            connection.execute(text("SET LOCAL timezone = 'UTC'"))
             yield connection
 
     @contextmanager
     def rehearsal(self) -> Iterator[Connection]:
         """A transaction that is rolled back at its end, whatever happened in it."""
         with self._telling_fate(), self._engine.connect() as connection, connection.begin() as transaction:
-            connection.execute(text("SET LOCAL timezone = 'UTC'"))
             try:
                 yield connection
             finally:
@@ -98,26 +91,53 @@ class Database:
                 # A session's locks go with its connection: never hand it back to the pool.
                 connection.invalidate()
 
+    async def listen(self) -> psycopg.AsyncConnection[Any]:
+        """A connection for ``LISTEN``, outside of any transaction; who asks closes it. Raises ``psycopg.Error``."""
+        return await connect_to_listen(self._target)
+
+    def _connect(self, _dialect: Any, _record: Any, _arguments: Any, parameters: dict[str, Any]) -> WatchedConnection:
+        return connect(self._target, application_name="circuit_sync", context=parameters.get("context"))
+
     @contextmanager
     def _telling_fate(self) -> Iterator[None]:
         try:
             yield
-        except (DBAPIError, PoolTimeout) as error:
+        except (DBAPIError, psycopg.Error, PoolTimeout, PendingRollbackError) as error:
             raise _told(error, self.url) from None
+
+
+def outage(error: BaseException) -> str | None:
+    """What a driver said, ours or Dagster's, in one line, if it means that the database is away or takes no writes now.
+
+    ``None`` for any other error: a retry would not help.
+    """
+    original = getattr(error, "orig", None) or error
+    sqlstate = getattr(original, "sqlstate", None) or getattr(original, "pgcode", None) or ""
+    if isinstance(error, PendingRollbackError):
+        return "the connection was lost"
+    is_told_by_kind = isinstance(error, OperationalError | InterfaceError | PoolTimeout | psycopg.OperationalError)
+    if sqlstate.startswith(_PASSING_SQLSTATES) or (is_told_by_kind and not sqlstate):
+        return _first_line(original)
+    return None
+
+
+def _first_line(original: Any) -> str:
+    """Without the values of the statement, which a driver tells in the lines below."""
+    message = getattr(getattr(original, "diag", None), "message_primary", None)
+    return str(message or str(original).strip() or type(original).__name__).splitlines()[0]
 
 
 def _told(error: Any, url: str) -> PassingError | PermanentError:
     """Our error for the driver's: what failed and why, without the values of the statement."""
-    original = getattr(error, "orig", None)
-    sqlstate = getattr(original, "sqlstate", None) or ""
-    diagnosis = getattr(original, "diag", None)
-    first_line = getattr(diagnosis, "message_primary", None) or str(original or error).strip().splitlines()[0]
-    where = masked(url)
-    if not sqlstate and (refusal := _refusal_to_connect(str(original or error))):
+    original = getattr(error, "orig", None) or error
+    sqlstate = getattr(original, "sqlstate", None)
+    where, parameters = masked(url), connect_parameters(parse_url(url))
+    if not sqlstate and (refusal := _refusal_to_connect(str(original))):
         return DatabaseRefused(f"the database {where} refused: {refusal}; check its URL in the settings")
-    if sqlstate.startswith(_PASSING_SQLSTATES) or (isinstance(error, OperationalError | PoolTimeout) and not sqlstate):
-        return DatabaseUnavailable(f"the database {where} is not available: {first_line}")
-    return DatabaseRefused(f"the database {where} refused ({sqlstate or type(original).__name__}): {first_line}")
+    if (away := outage(error)) is not None:
+        return DatabaseUnavailable(f"the database {where} is not available: {without_secrets(away, parameters)}")
+    said = without_secrets(_first_line(original), parameters)
+    return DatabaseRefused(f"the database {where} refused ({sqlstate or type(original).__name__}): {said}")
 
 
 def _refusal_to_connect(message: str) -> str | None:

@@ -3,11 +3,11 @@
 from sqlalchemy import text
 
 from circuit_sync.database.connection import Database
+from circuit_sync.database.dagster_sessions import OURS
 from circuit_sync.database.replica_identity import identify_rows
-from circuit_sync.database.urls import DAGSTER_SCHEMA, parse_url
+from circuit_sync.database.urls import DAGSTER_SCHEMA, check_dagster_url, dagster_schema, own_settings, parse_url
 from circuit_sync.domain.errors import UsageError
 
-_DRIVER = "postgresql+psycopg2://"
 _ONE_AT_A_TIME = text("SELECT pg_advisory_xact_lock(hashtextextended('circuit_sync dagster storage', 0))")
 _HAS_SCHEMA = text("SELECT current_schema() IS NOT NULL")
 _SCHEMA = text("SELECT quote_ident(current_schema())")
@@ -16,32 +16,18 @@ _IS_OURS = text("SELECT to_regclass(quote_ident(current_schema()) || '.sync_logs
 
 
 def prepare_dagster_storage(url: str) -> None:
-    """Makes the schema for Dagster's tables, unless the URL's search path leads to one. The tables Dagster makes.
+    """Makes the schema for Dagster's tables, if it is not there. The tables Dagster makes.
 
     Raises ``UsageError`` for a URL with which Dagster's storage would break, or would mix with our own tables.
     """
-    _check(url)
-    with Database(url) as database, database.transaction() as connection:
+    check_dagster_url(url)
+    schema = dagster_schema(own_settings(parse_url(url)))
+    with Database(url, schema) as database, database.transaction() as connection:
         connection.execute(_ONE_AT_A_TIME)
-        if not connection.scalar(_HAS_SCHEMA):
+        if schema == DAGSTER_SCHEMA and not connection.scalar(_HAS_SCHEMA):
             connection.execute(_MAKE_SCHEMA)
         if not connection.scalar(_HAS_SCHEMA):
             raise UsageError("CIRCUIT_SYNC_DAGSTER_URL: its search_path names no schema that exists and may be used")
         if connection.scalar(_IS_OURS):
-            raise UsageError(
-                "CIRCUIT_SYNC_DAGSTER_URL leads to the schema of circuit_sync's own tables: end it with "
-                f"?options=-csearch_path%3D{DAGSTER_SCHEMA}"
-            )
+            raise UsageError(OURS)
         identify_rows(connection, str(connection.scalar(_SCHEMA)))
-
-
-def _check(url: str) -> None:
-    try:
-        parse_url(url)
-    except UsageError:
-        url = ""
-    if not url.startswith(_DRIVER):
-        raise UsageError(
-            f"CIRCUIT_SYNC_DAGSTER_URL is no URL of Dagster's storage: it looks like {_DRIVER}USER:PASSWORD@HOST:5432/"
-            f"DATABASE?options=-csearch_path%3D{DAGSTER_SCHEMA}"
-        )

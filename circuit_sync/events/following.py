@@ -3,15 +3,15 @@
 import asyncio
 import logging
 import random
-from collections.abc import AsyncGenerator, Callable, Iterator, Sequence
+from collections.abc import AsyncGenerator, Awaitable, Callable, Iterator, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from functools import partial
 from itertools import chain, repeat
-from typing import TypeVar
+from typing import Any, TypeVar
 
 import psycopg
-from sqlalchemy import Connection, make_url
+from sqlalchemy import Connection
 
 from circuit_sync.domain.errors import PassingError
 from circuit_sync.events.outbox import NOTIFY_CHANNEL
@@ -24,6 +24,9 @@ PAUSE_SECONDS = 0.1
 """Between two reads: a burst of small transactions reaches 500 listeners as a few larger pieces."""
 POLL_SECONDS = 5.0
 """How often the table is read though nothing rang: a notification may be lost with its connection."""
+QUIET_SECONDS = 20.0
+ANSWER_SECONDS = 10.0
+"""After so long without a notification the connection that listens is asked, and has so long to answer."""
 
 _BACKOFF_SECONDS = (0.1, 0.2, 0.5, 1.0, 2.0)
 _log = logging.getLogger("circuit_sync.events")
@@ -43,7 +46,7 @@ async def follow(database: Asking, after: int | None = None) -> AsyncGenerator[B
     Ends only with its task. Raises ``PermanentError`` if the database refuses.
     """
     bell = asyncio.Event()
-    listening = asyncio.create_task(_listen(database.url, bell))
+    listening = asyncio.create_task(_listen(database.listen, bell))
     try:
         position = await _patiently(database, newest_id) if after is None else after
         yield Batch(position)
@@ -80,21 +83,23 @@ async def _patiently(database: Asking, question: Callable[[Connection], T]) -> T
     raise AssertionError
 
 
-async def _listen(url: str, bell: asyncio.Event) -> None:
-    """Rings at every notification, and when a new connection listens: what came before it is to be read too."""
-    conninfo = make_url(url).set(drivername="postgresql").render_as_string(hide_password=False)
+async def _listen(listen: Callable[[], Awaitable[psycopg.AsyncConnection[Any]]], bell: asyncio.Event) -> None:
+    """Rings at every notification, and when a new connection listens: what came before it is to be read too.
+
+    A quiet connection is asked now and then: one that was cut off without a word would stay quiet for ever.
+    """
     waits = _waits()
     while True:
         try:
-            async with await psycopg.AsyncConnection.connect(
-                conninfo, autocommit=True, application_name="circuit_sync listening", keepalives_idle=30
-            ) as connection:
-                await connection.execute(f"LISTEN {NOTIFY_CHANNEL}")
+            async with await listen() as connection:
+                await asyncio.wait_for(connection.execute(f"LISTEN {NOTIFY_CHANNEL}"), ANSWER_SECONDS)
                 waits = _waits()
                 bell.set()
-                async for _notification in connection.notifies():
-                    bell.set()
-        except psycopg.Error as error:
+                while True:
+                    async for _notification in connection.notifies(timeout=QUIET_SECONDS):
+                        bell.set()
+                    await asyncio.wait_for(connection.execute("SELECT 1"), ANSWER_SECONDS)
+        except (psycopg.Error, TimeoutError) as error:
             _log.warning("the connection that listens was lost (%s); trying again", type(error).__name__)
         await asyncio.sleep(next(waits))
 

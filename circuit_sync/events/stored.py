@@ -10,6 +10,7 @@ from typing import Any, Protocol, TypeVar
 import anyio
 import anyio.to_thread
 import orjson
+import psycopg
 from sqlalchemy import Connection, text
 
 T = TypeVar("T")
@@ -33,16 +34,15 @@ _NEWEST = text("SELECT coalesce(max(id), 0) FROM sync_events")
 class Transactions(Protocol):
     """The database, as whoever starts a follower hands it in."""
 
-    @property
-    def url(self) -> str: ...
     def transaction(self) -> AbstractContextManager[Connection]: ...
+    async def listen(self) -> psycopg.AsyncConnection[Any]: ...
 
 
 class Asking:
     """The database asked from an event loop: in threads, a few at a time, whatever the number of listeners."""
 
     def __init__(self, database: Transactions, at_once: int = 4) -> None:
-        self.url = database.url
+        self.listen = database.listen
         self._database = database
         self._limiter = anyio.CapacityLimiter(at_once)
 

@@ -10,6 +10,7 @@ import socket
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
+from types import FrameType
 from typing import Any
 
 import dagster as dg
@@ -22,6 +23,7 @@ from dagster._core.workspace.load_target import WorkspaceFileTarget
 from dagster._utils.interrupts import capture_interrupts
 from dagster_shared.record import copy
 
+from circuit_sync.database.silence import hurry
 from circuit_sync.orchestration.failures import blames_input
 from circuit_sync.orchestration.local import project_dir
 from circuit_sync.orchestration.metadata import Metadata, plain
@@ -89,7 +91,7 @@ def run_job(
     ``DatabaseUnavailable`` if Dagster's storage is away for longer than Dagster waits.
     """
     job = defs.resolve_job_def(job_name)
-    with _recorded_signals() as received, capture_interrupts(), listening(listener):
+    with _recorded_signals() as received, capture_interrupts(), _hurrying(), listening(listener):
         with storage_needed("no run was begun: start it again when the database is back"):
             run = instance.create_run_for_job(
                 job,
@@ -170,6 +172,25 @@ def _failure(events: Sequence[dg.DagsterEvent]) -> tuple[str | None, bool]:
 
 def _first_line(text: str) -> str:
     return text.strip().splitlines()[0]
+
+
+@contextmanager
+def _hurrying() -> Iterator[None]:
+    """Where Dagster only notes a signal for later, the wait for a database that is silent is to end all the same."""
+    noted = signal.getsignal(signal.SIGINT)
+
+    def hurried(number: int, frame: FrameType | None) -> None:
+        hurry()
+        if callable(noted):
+            noted(number, frame)
+
+    for number in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(number, hurried)
+    try:
+        yield
+    finally:
+        for number in (signal.SIGINT, signal.SIGTERM):
+            signal.signal(number, noted)
 
 
 @contextmanager

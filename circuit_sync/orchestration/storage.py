@@ -9,7 +9,7 @@ import dagster as dg
 from dagster._core.instance.ref import InstanceRef
 from dagster_postgres.utils import DagsterPostgresException
 
-from circuit_sync.database.connection import DatabaseUnavailable
+from circuit_sync.database.connection import DatabaseUnavailable, outage
 from circuit_sync.database.urls import dagster_url, masked
 from circuit_sync.settings import load_settings
 
@@ -85,10 +85,10 @@ def _where() -> str:
 
 def _means_away(error: BaseException) -> bool:
     """Dagster tries again to connect, but lets through what breaks a connection in the middle of a statement."""
-    return isinstance(error, StorageAway | DagsterPostgresException) or type(error).__name__ == "OperationalError"
+    return isinstance(error, StorageAway | DagsterPostgresException) or outage(error) is not None
 
 
 def _cause(error: BaseException) -> str:
     """What the driver said, in one line: Dagster's exception only says that it gave up."""
     cause = error.__cause__ if isinstance(error, DagsterPostgresException) and error.__cause__ else error
-    return str(getattr(cause, "orig", None) or cause).strip().splitlines()[0]
+    return outage(cause) or str(getattr(cause, "orig", None) or cause).strip().splitlines()[0]

@@ -5,6 +5,7 @@ from contextlib import contextmanager
 from typing import Any
 
 from circuit_sync.database import sync_logs
+from circuit_sync.database.connection import outage
 from circuit_sync.database.staging import discard_staged
 from circuit_sync.domain.errors import CircuitSyncError, PermanentError
 from circuit_sync.events.catalogue import SyncFailed
@@ -73,6 +74,8 @@ def fate_of(session: Session, error: BaseException) -> tuple[str, bool]:
     """
     if isinstance(error, CircuitSyncError):
         return str(error), error.passing
+    if (away := outage(error)) is not None:
+        return f"Dagster's storage is not available: {away}", True
     if isinstance(error, Exception):
         kind = type(error).__name__
         return f"unexpected {kind}, a defect of circuit_sync or its surroundings: see the run's log", False

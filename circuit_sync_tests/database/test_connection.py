@@ -1,5 +1,6 @@
 """An error of the database says whether time may help: a refused connection that it cannot help is permanent."""
 
+import asyncio
 import re
 import socket
 import threading
@@ -99,6 +100,31 @@ def test_of_several_servers_one_that_is_starting_up_may_yet_let_in(database_url:
             connect(f"postgresql://ada@/circuit_sync?host={starting}&host={other}")
         with pytest.raises(DatabaseRefused):
             connect(f"postgresql://ada@/circuit_sync?host={other}&host={other}")
+
+
+def test_an_error_of_the_driver_itself_is_told_as_ours(database: Database, postgres_server: str) -> None:
+    """COPY goes past SQLAlchemy."""
+
+    def ask_past_sqlalchemy() -> None:
+        with database.transaction() as connection, psycopg.connect(postgres_server, autocommit=True) as server:
+            driver = connection.connection.driver_connection
+            assert isinstance(driver, psycopg.Connection)
+            server.execute("SELECT pg_terminate_backend(%s)", [driver.info.backend_pid])
+            driver.execute("SELECT 1")
+
+    with pytest.raises(DatabaseUnavailable, match="is not available: "):
+        ask_past_sqlalchemy()
+
+
+def test_a_password_with_a_space_listens(database: Database, database_url: str) -> None:
+    async def listen() -> None:
+        async with await database.listen() as connection:
+            await connection.execute("LISTEN anything")
+
+    asyncio.run(listen())
+    spaced = re.sub(":[^:@/]+@", ":a%20word@", database_url, count=1)
+    with pytest.raises(psycopg.OperationalError, match="password authentication failed"):
+        asyncio.run(Database(spaced).listen())  # not: a URL that cannot be read
 
 
 @contextmanager

@@ -5,6 +5,7 @@ import signal
 from collections.abc import Callable
 
 import dagster as dg
+import psycopg
 import pytest
 from dagster._core.definitions.job_base import InMemoryJob
 from dagster._core.errors import DagsterExecutionInterruptedError
@@ -46,7 +47,7 @@ def run_connecting(instance: dg.DagsterInstance, then: Deed, **tags: str) -> Non
     created = instance.create_run_for_job(job, tags=partition_tags(["ACTIV"]) | tags)
 
     def connected(connection: object, _record: object) -> None:
-        if type(connection).__module__.startswith("psycopg"):
+        if isinstance(connection, psycopg.Connection):
             event.remove(Engine, "connect", connected)
             then(instance, created)
 
