@@ -287,7 +287,7 @@ def test_targets_of_seasons(circuits: Desk, circuit_sync: Command) -> None:
         (("²²²²", "2026-11-30"), "is no season"),
         (("9999", "2026-11-30"), "9999 is no season"),
         (("2026", "30.11.2026"), "'30.11.2026' is no date"),
-        (("2026", ""), "'' is no date"),
+        (("2026", ""), "an argument is empty"),
         (("2026", "2025-11-30"), "season 2026 cannot be finished on 2025-11-30"),
         (("2026", "2026-11-30", "--region", "Nowhere"), "unknown region 'Nowhere'"),
         (("2026",), "name either FINISH_ON"),

@@ -69,6 +69,8 @@ _ADD_PLANNERS = text(f"""
 """)
 """Folding costs more than adding: it is done for each spelling of a planner's name, not for each circuit."""
 
+_DATES_HELD = text("SELECT DISTINCT snapshot_date FROM dated_snapshots")
+
 _ROLLUPS = {"regional_daily": (_DROP_REGIONS, _ADD_REGIONS), "planner_daily": (_DROP_PLANNERS, _ADD_PLANNERS)}
 
 
@@ -76,8 +78,8 @@ def replace_rollups(
     connection: Connection, dates: Sequence[date], now: datetime, names: Sequence[str] = tuple(_ROLLUPS)
 ) -> list[date]:
     """Computes the roll-ups ``names`` anew, of all weekdays from the first to the last of ``dates`` and of the dates
-    whose differences refer to these; returns the dates that were computed, in their order. A planner is one, in
-    whatever case the name is written.
+    whose differences refer to these. Returns ``dates`` and the others that have snapshots, in their order. A planner is
+    one, in whatever case the name is written.
     """
     connection.execute(_ONE_AT_A_TIME)
     replaced = sorted({*weekdays_between(min(dates), max(dates)), *dates_that_refer(connection, max(dates))})
@@ -86,4 +88,4 @@ def replace_rollups(
             drop, add = _ROLLUPS[name]
             connection.execute(drop, {"dates": replaced})
             connection.execute(add, {"now": now})
-    return replaced
+        return sorted({*dates, *connection.scalars(_DATES_HELD)})

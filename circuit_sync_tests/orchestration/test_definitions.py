@@ -78,6 +78,7 @@ def test_specs_of_the_assets() -> None:
         for asset, before in {
             "regional_daily": "daily_snapshots",
             "planner_daily": "daily_snapshots",
+            "season_daily": "daily_snapshots",
             "regional_weekly": "regional_daily",
             "planner_weekly": "planner_daily",
         }.items()

@@ -36,6 +36,7 @@ def test_daemon_and_webserver_load_what_pins_sessions_and_nothing_else_of_ours(d
         "circuit_sync.database.urls",
         "circuit_sync.domain",
         "circuit_sync.domain.errors",
+        "circuit_sync.domain.printable",
         "circuit_sync.orchestration",
         "circuit_sync.orchestration.pinned_storage",
     }
