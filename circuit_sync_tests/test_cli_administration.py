@@ -275,6 +275,7 @@ def test_targets_of_seasons(circuits: Desk, circuit_sync: Command) -> None:
     listed = done(circuit_sync("targets", "list"))
     assert "2026-11-30" in listed
     assert "2026-10-30" in listed
+    assert "every region" in listed
     assert done(circuit_sync("targets", "set", "2026", "--none")).endswith("has no target now\n")
     assert circuits.column("SELECT finish_on::text FROM season_targets") == ["2026-10-30"]
 

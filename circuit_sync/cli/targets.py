@@ -46,7 +46,9 @@ def list_targets() -> None:
 
     with at_the_database() as session:
         found = targets(session)
-    terminal.table("targets", found)
+    as_of = next((line["as_of"] for line in found if line["as_of"]), None)
+    shown = [{name: value for name, value in line.items() if name != "as_of"} for line in found]
+    terminal.table(f"targets, as of {as_of}" if as_of else "targets", shown)
     if not found:
         terminal.say("there is no target yet: circuit-sync targets set SEASON FINISH_ON [--region R]")
 

@@ -128,8 +128,10 @@ def courses(days: Lines, most: int) -> list[Course]:
 def planner_weeks(weeks: Lines, days: Lines, dates: Sequence[date]) -> list[PlannerWeek]:
     """Each planner's week, who planned most first. ``dates``: Monday to Friday; one without snapshots stays empty.
 
-    A planner is one by ``planner_key``: two of the same name stay two.
+    A planner is one by ``planner_key``: two of the same name stay two. The name is that of the days, whose latest
+    spelling it is.
     """
+    names = {line["planner_key"]: line["planner"] for line in (*weeks, *days)}
     taken = {day["snapshot_date"] for day in days}
     by_planner: dict[str | None, list[Line]] = {}
     for week in weeks:
@@ -140,7 +142,7 @@ def planner_weeks(weeks: Lines, days: Lines, dates: Sequence[date]) -> list[Plan
         planned[key] = planned.get(key, Decimal(0)) + day["miles_planned_change"]
     found = [
         PlannerWeek(
-            lines[0]["planner"],
+            names[planner],
             tuple(dict.fromkeys(line["region"] for line in lines)),
             tuple(planned.get((planner, day), Decimal(0)) if day in taken else None for day in dates),
             added(lines),

@@ -165,7 +165,7 @@ def test_the_report_has_seasons_with_their_burn_up_and_permissions_that_wait(she
         assert told in page
     assert "6</b><span>units pending, 2 over 14 days; 0 refused" in page
     assert "1 Oct 2026" in page
-    assert page.count("15 Sep 2026") == 2, "of the region and of all; the planner's is older"
+    assert page.count("15 Sep 2026") == 3, "of the region, of all regions, of the planner of both"
 
 
 def test_a_report_of_dates_without_seasons_has_no_section_of_them(shelf: Shelf) -> None:
