@@ -8,6 +8,7 @@ import pytest
 
 from circuit_sync.domain.errors import UsageError
 from circuit_sync.settings import Settings, load_settings
+from circuit_sync.workstudio.server import Server
 
 
 @pytest.fixture(autouse=True)
@@ -194,3 +195,10 @@ def test_every_setting_is_in_the_example(request: pytest.FixtureRequest) -> None
     written = {line.lstrip("#").split("=")[0] for line in example.splitlines() if "=" in line}
 
     assert {name.upper() for name in Settings.model_fields} - {"CIRCUIT_SYNC_BUNDLED_SIMULATOR"} <= written
+
+
+def test_what_a_base_url_holds_is_in_no_repr(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("WORKSTUDIO_BASE_URL", "https://user:SECRET@host:8443/DDOProtocol/?token=SECRET")
+    settings = load_settings(workstudio_circuits_view="1", workstudio_planned_units_view="2")
+    assert "SECRET" not in repr(settings)
+    assert "SECRET" not in repr(Server.from_settings(settings))
