@@ -65,7 +65,9 @@ class Settings(BaseSettings):
         False, description="set by `dev` and `demo` for the processes they start"
     )
 
-    workstudio_base_url: str | None = None
+    workstudio_base_url: str | None = Field(
+        None, repr=False, description="may hold a user's password, which is not used"
+    )
     workstudio_service_username: str | None = None
     workstudio_service_password: SecretStr | None = None
     workstudio_circuits_view: str | None = None

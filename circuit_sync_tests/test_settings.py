@@ -369,3 +369,10 @@ def use(settings: Settings) -> None:
     monday_of(settings.circuit_sync_first_snapshot)
     for delay in settings.circuit_sync_retry_delays:
         timedelta(minutes=delay)
+
+
+def test_what_a_base_url_holds_is_in_no_repr(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("WORKSTUDIO_BASE_URL", "https://user:SECRET@host:8443/DDOProtocol/?token=SECRET")
+    settings = load_settings(workstudio_circuits_view="1", workstudio_planned_units_view="2")
+    assert "SECRET" not in repr(settings)
+    assert "SECRET" not in repr(Server.from_settings(settings))

@@ -59,7 +59,7 @@ class Server:
             raise Silent("it does not answer, it was asked a moment ago")
 
     def found_silent(self, why: str) -> Silent:
-        """Remembers it, so that whoever asks next need not wait as long; gives the error to raise."""
+        """Remembers it, so that whoever connects next need not wait as long; gives the error to raise."""
         self._silent_at = time.monotonic()
         return Silent(why)
 
@@ -68,7 +68,6 @@ class Server:
 
         "unknown" where it answers without saying, say because it lets nobody in. Raises ``Silent``.
         """
-        self.expect_answers()
         answers: queue.SimpleQueue[str | None] = queue.SimpleQueue()
         threading.Thread(target=self._ask, args=[session, answers.put], daemon=True).start()
         try:

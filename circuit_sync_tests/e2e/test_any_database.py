@@ -139,9 +139,16 @@ def test_a_whole_deployment_works_through_pgbouncer_in_session_mode(
 # --- A database that falls silent ---
 
 
-def fall_silent_in_a_call(proxy: Proxy, simulator: Simulator) -> None:
-    until(lambda: any(call.view == "circuits" for call in simulator.calls), 120)
-    proxy.fall_silent()
+@contextmanager
+def a_sync_of_silence(proxy: Proxy, simulator: Simulator, folder: Path) -> "Iterator[subprocess.Popen[str]]":
+    """A sync whose database falls silent while it calls WorkStudio."""
+    settings = settings_for(proxy.url, simulator, folder)
+    run(folder, settings, "db", "upgrade")
+    simulator.fault("delay", seconds=3, match="circuits")
+    with begin(folder, settings, "sync", "circuits", "--status", "QC") as child:
+        until(lambda: any(call.view == "circuits" for call in simulator.calls), 120)
+        proxy.fall_silent()
+        yield child
 
 
 def errors_of(err: str) -> list[str]:
@@ -153,13 +160,8 @@ def errors_of(err: str) -> list[str]:
 def test_a_sync_whose_database_falls_silent_ends_by_itself_in_one_line(
     server: str, simulator: Simulator, tmp_path: Path
 ) -> None:
-    with Proxy(server) as proxy:
-        settings = settings_for(proxy.url, simulator, tmp_path)
-        run(tmp_path, settings, "db", "upgrade")
-        simulator.fault("delay", seconds=3, match="circuits")
-        with begin(tmp_path, settings, "sync", "circuits", "--status", "QC") as child:
-            fall_silent_in_a_call(proxy, simulator)
-            _, err = child.communicate(timeout=300)
+    with Proxy(server) as proxy, a_sync_of_silence(proxy, simulator, tmp_path) as child:
+        _, err = child.communicate(timeout=300)
     assert child.returncode == 1
     (line,) = errors_of(err)
     assert "is not available: " in line
@@ -170,15 +172,10 @@ def test_a_sync_whose_database_falls_silent_ends_by_itself_in_one_line(
 def test_the_first_interrupt_ends_a_sync_whose_database_is_silent(
     server: str, simulator: Simulator, tmp_path: Path, seconds: float
 ) -> None:
-    with Proxy(server) as proxy:
-        settings = settings_for(proxy.url, simulator, tmp_path)
-        run(tmp_path, settings, "db", "upgrade")
-        simulator.fault("delay", seconds=3, match="circuits")
-        with begin(tmp_path, settings, "sync", "circuits", "--status", "QC") as child:
-            fall_silent_in_a_call(proxy, simulator)
-            time.sleep(seconds)
-            child.send_signal(signal.SIGINT)
-            _, err = child.communicate(timeout=300)
+    with Proxy(server) as proxy, a_sync_of_silence(proxy, simulator, tmp_path) as child:
+        time.sleep(seconds)
+        child.send_signal(signal.SIGINT)
+        _, err = child.communicate(timeout=300)
     assert child.returncode in (1, 130), err
     assert len(errors_of(err)) == 1
 
@@ -212,11 +209,11 @@ def test_a_server_that_is_stopped_at_once_during_snapshots_gets_one_line(
     settings = settings_for(server, simulator, tmp_path)
     run(tmp_path, settings, "sync", "circuits", "--status", "QC")
     postmaster = int((tmp_path / "server/postgres/data/postmaster.pid").read_text().split()[0])
-    holder = psycopg.connect(server)
+    holder, looking = psycopg.connect(server), psycopg.connect(server, autocommit=True)
     holder.execute("LOCK TABLE circuit_snapshots")
     with begin(tmp_path, settings, "sync", "snapshots") as child:
         waits = "SELECT count(*) FROM pg_stat_activity WHERE wait_event_type = 'Lock'"
-        until(lambda: bool((holder.execute(waits).fetchone() or (0,))[0]), 120)
+        until(lambda: bool((looking.execute(waits).fetchone() or (0,))[0]), 120)
         threading.Thread(target=os.kill, args=[postmaster, signal.SIGQUIT]).start()
         _, err = child.communicate(timeout=300)
     assert child.returncode == 1
