@@ -21,7 +21,7 @@ _DATES = "CAST(:dates AS date[])"
 _BEFORE = text(f"""
     CREATE TEMPORARY TABLE snapshots_before ON COMMIT DROP AS
     SELECT p.* FROM circuits AS c CROSS JOIN LATERAL (
-        SELECT circuit_id, splits_contained, {", ".join(CHANGING)} FROM circuit_snapshots
+        SELECT circuit_id, snapshot_date, splits_contained, {", ".join(CHANGING)} FROM circuit_snapshots
         WHERE circuit_id = c.id AND snapshot_type = 'daily' AND snapshot_date < ({_DATES})[1]
         ORDER BY snapshot_date DESC LIMIT 1) AS p
 """)
@@ -30,9 +30,16 @@ _CHANGE = ", ".join(f"coalesce(s.{x} - coalesce(lag(s.{x}) OVER dated, b.{x}), 0
 
 _DIFFERENCES = text(f"""
     CREATE TEMPORARY TABLE dated_snapshots ON COMMIT DROP AS
-    SELECT * FROM (
+    SELECT *, has_splits
+           OR day_before < snapshot_date - CASE WHEN extract(isodow FROM snapshot_date) = 1 THEN 3 ELSE 1 END
+              AND EXISTS (
+                  SELECT 1 FROM circuit_snapshots AS split
+                  WHERE split.main_circuit_id = compared.circuit_id AND split.snapshot_type = 'daily'
+                    AND split.snapshot_date > day_before AND split.snapshot_date < compared.snapshot_date) AS is_main
+    FROM (
         SELECT s.*, {_CHANGE}, s.splits_contained IS NOT NULL OR b.splits_contained IS NOT NULL
-                               OR lag(s.splits_contained) OVER dated IS NOT NULL AS is_main
+                               OR lag(s.splits_contained) OVER dated IS NOT NULL AS has_splits,
+               coalesce(lag(s.snapshot_date) OVER dated, b.snapshot_date) AS day_before
         FROM circuit_snapshots AS s LEFT JOIN snapshots_before AS b USING (circuit_id)
         WHERE s.snapshot_type = 'daily'
           AND s.snapshot_date BETWEEN ({_DATES})[1] AND ({_DATES})[cardinality({_DATES})]
@@ -40,7 +47,8 @@ _DIFFERENCES = text(f"""
     WHERE snapshot_date = ANY({_DATES})
 """)
 """Daily snapshots of the dates with the differences that they themselves show: 0 for a circuit's first, as what was
-planned when it was first seen was not planned on that day. ``is_main``: it has splits, or had some the time before.
+planned when it was first seen was not planned on that day. ``is_main``: it has splits, had some the time before, or in
+between, while it had no snapshot itself.
 """
 
 _EARLIER = "FROM circuit_snapshots WHERE snapshot_type = 'daily' AND circuit_id"

@@ -55,7 +55,7 @@ _CIRCUITS = text("""
            sum(o.own_total_miles) AS miles, sum(o.own_miles_planned) AS planned
     FROM circuits AS c JOIN circuit_own_values AS o ON o.circuit_id = c.id
     LEFT JOIN circuit_ui_states AS u ON u.circuit_id = c.id
-    WHERE c.departed_at IS NULL
+    WHERE c.departed_at IS NULL AND NOT c.is_excluded
     GROUP BY c.api_status, u.workflow_stage
     ORDER BY array_position(CAST(:statuses AS text[]), c.api_status), stage
 """)
@@ -71,7 +71,7 @@ _UNITS = text("""
     LEFT JOIN LATERAL (
         SELECT * FROM circuit_aggregates
         WHERE circuit_id = c.id AND NOT is_rollup ORDER BY aggregate_date DESC LIMIT 1) AS a ON true
-    WHERE c.departed_at IS NULL AND c.api_status <> 'CLOSE'
+    WHERE c.departed_at IS NULL AND NOT c.is_excluded AND c.api_status <> 'CLOSE'
     GROUP BY r.name
     ORDER BY r.name
 """)
@@ -126,12 +126,14 @@ def last_good_syncs(connection: Connection, statuses: Sequence[str]) -> list[dic
 
 
 def circuits_by_status(connection: Connection, statuses: Sequence[str]) -> list[dict[str, Any]]:
-    """Circuits, own miles and own miles planned for each status and workflow stage; departed ones left out."""
+    """Circuits, own miles and own miles planned by status and workflow stage, without departed or excluded ones."""
     return _rows(connection, _CIRCUITS, statuses=list(statuses))
 
 
 def units_by_region(connection: Connection) -> list[dict[str, Any]]:
-    """Units and permissions of the circuits that are not closed, by the latest aggregates, feet, acres and trees."""
+    """Units and permissions by the latest aggregates, feet, acres and trees of the circuits that count: open and not
+    excluded.
+    """
     return _rows(connection, _UNITS)
 
 

@@ -64,6 +64,6 @@ def _recompute(connection: Connection, dates: list[date], now: datetime) -> None
     untils = last_instants(dates)
     with dated_states(connection, untils, with_snapshots=True):
         keep_own_values(connection, dates)
+    replace_rollups(connection, dates, now)  # first, as everywhere: it waits for others that compute roll-ups
     with dated_states(connection, untils):
         replace_season_daily(connection, untils, now)
-    replace_rollups(connection, dates, now)

@@ -74,6 +74,11 @@ _DATES_HELD = text("SELECT DISTINCT snapshot_date FROM dated_snapshots")
 _ROLLUPS = {"regional_daily": (_DROP_REGIONS, _ADD_REGIONS), "planner_daily": (_DROP_PLANNERS, _ADD_PLANNERS)}
 
 
+def one_at_a_time(connection: Connection) -> None:
+    """Whatever computes roll-ups takes turns, up to the end of its transaction."""
+    connection.execute(_ONE_AT_A_TIME)
+
+
 def replace_rollups(
     connection: Connection, dates: Sequence[date], now: datetime, names: Sequence[str] = tuple(_ROLLUPS)
 ) -> list[date]:
@@ -81,7 +86,7 @@ def replace_rollups(
     whose differences refer to these. Returns ``dates`` and the others that have snapshots, in their order. A planner is
     one, in whatever case the name is written.
     """
-    connection.execute(_ONE_AT_A_TIME)
+    one_at_a_time(connection)
     replaced = sorted({*weekdays_between(min(dates), max(dates)), *dates_that_refer(connection, max(dates))})
     with dated_snapshots(connection, replaced), nested_loops(connection, allowed=False):
         for name in names:

@@ -36,7 +36,7 @@ _STAGES = text("""
            coalesce(sum(o.own_miles_planned), 0)::float AS miles_planned
     FROM unnest(CAST(:stages AS text[])) WITH ORDINALITY AS s (stage, place)
     LEFT JOIN circuit_ui_states AS u ON u.workflow_stage = s.stage
-    LEFT JOIN circuits AS c ON c.id = u.circuit_id AND c.departed_at IS NULL
+    LEFT JOIN circuits AS c ON c.id = u.circuit_id AND c.departed_at IS NULL AND NOT c.is_excluded
     LEFT JOIN circuit_own_values AS o ON o.circuit_id = c.id
     GROUP BY s.stage, s.place ORDER BY s.place
 """)
@@ -50,7 +50,7 @@ _UNITS = text("""
     LEFT JOIN LATERAL (
         SELECT * FROM circuit_aggregates
         WHERE circuit_id = c.id AND NOT is_rollup ORDER BY aggregate_date DESC LIMIT 1) AS a ON true
-    WHERE c.departed_at IS NULL AND c.api_status <> 'CLOSE'
+    WHERE c.departed_at IS NULL AND NOT c.is_excluded AND c.api_status <> 'CLOSE'
     GROUP BY r.name ORDER BY r.name
 """)
 

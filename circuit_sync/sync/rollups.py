@@ -8,7 +8,7 @@ from typing import Any
 from circuit_sync.database import progress
 from circuit_sync.database.connection import Connection
 from circuit_sync.database.recompute import recompute
-from circuit_sync.database.rollups import replace_rollups
+from circuit_sync.database.rollups import one_at_a_time, replace_rollups
 from circuit_sync.database.seasons import replace_season_daily
 from circuit_sync.database.snapshots import history_begins
 from circuit_sync.database.states import dated_states
@@ -78,8 +78,10 @@ def roll_up(session: Session, dates: Sequence[date], *tables: str) -> dict[str, 
     """Repairs the roll-ups of ``dates`` (all ``tables``, if none is named) as ``roll_up_days`` computes them."""
     if not dates:
         raise UsageError("no date to roll up: name at least one weekday")
-    with session.database.transaction() as connection, dated_states(connection, last_instants(dates)):
-        return roll_up_days(connection, dates, session.now(), tables or DAILY)
+    with session.database.transaction() as connection:
+        one_at_a_time(connection)
+        with dated_states(connection, last_instants(dates)):
+            return roll_up_days(connection, dates, session.now(), tables or DAILY)
 
 
 def recompute_rollups(session: Session) -> None:

@@ -5,6 +5,7 @@ from decimal import Decimal
 import pytest
 
 from circuit_sync.domain.errors import PassingError
+from circuit_sync.events.state import common_state
 from circuit_sync.sync.overview import overview
 from circuit_sync_tests.scenery import Desk
 from circuit_sync_tests.sync.units_desk import WO, answer_units, circuits, split, sync_units, unit
@@ -29,6 +30,23 @@ def test_circuits_are_counted_by_status_and_stage_in_the_order_of_statuses_witho
         (line["status"], line["stage"], line["circuits"], line["miles"], line["planned"])
         for line in overview(desk.session).circuits_by_status
     ] == [("ACTIV", "active", 2, 20, 10), ("QC", "qc", 1, 10, 5), ("CLOSE", "closed", 1, 10, 5)]
+
+
+def test_an_excluded_circuit_adds_to_nothing(desk: Desk) -> None:
+    circuits(desk, WO, "2026-0102", VEGJOB_LENGTH=10, VEGJOB_LENGTHCOMP=5)
+    answer_units(desk, WO, unit())
+    answer_units(desk, "2026-0102", unit())
+    sync_units(desk)
+    desk.execute("UPDATE circuits SET is_excluded = true WHERE work_order = '2026-0102'")
+
+    found = overview(desk.session)
+    with desk.database.transaction() as connection:
+        live = common_state(connection)
+
+    assert [(line["circuits"], line["miles"], line["planned"]) for line in found.circuits_by_status] == [(1, 10, 5)]
+    assert [(line["circuits"], line["units"]) for line in found.units_by_region] == [(1, 1)]
+    assert [(line["circuits"], line["miles"]) for line in live["stages"] if line["circuits"]] == [(1, 10)]
+    assert [(line["circuits"], line["units"]) for line in live["units"]] == [(1, 1)]
 
 
 def test_units_are_added_up_by_region_over_the_latest_aggregates_without_roll_ups(desk: Desk) -> None:

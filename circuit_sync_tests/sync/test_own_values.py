@@ -337,6 +337,18 @@ def test_a_closed_split_counts_for_the_main_one_on_its_last_day_and_its_miles_le
     assert books.added("regional_daily", "total_miles")[DAYS[1]] == 30
 
 
+def test_what_was_planned_in_a_split_that_came_and_went_while_the_main_one_was_closed_counts_once(books: Books) -> None:
+    closed, moved = replace(MAIN, status="CLOSE"), replace(LEFT, planned=110)
+    back = [replace(MAIN, planned=150), replace(moved, departed=True)]
+    books.write("1", _course([MAIN], [closed, LEFT], [replace(closed, planned=150), moved], back))
+    books.take(*DAYS)
+    assert [planned_by(books, day) for day in DAYS[1:5]] == [{}, {"B\\birch": 5}, {}, {}]
+    at_once = _contents(books)
+    for day in (DAYS[3], DAYS[2], DAYS[4], DAYS[1]):
+        books.take(day)
+    assert _contents(books) == at_once
+
+
 def test_splits_that_are_more_than_their_main_one_are_counted_one_by_one(books: Books) -> None:
     books.write("1", _course([replace(MAIN, miles=100, planned=10), LEFT, RIGHT]))
     books.take(*DAYS)

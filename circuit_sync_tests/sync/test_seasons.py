@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from datetime import date, timedelta
 from decimal import Decimal
@@ -10,11 +11,12 @@ from typing import Any
 import psycopg
 import pytest
 
-from circuit_sync.domain.eastern import midnight, weekdays_between
+from circuit_sync.database.states import dated_states
+from circuit_sync.domain.eastern import last_instants, midnight, weekdays_between
 from circuit_sync.domain.seasons import verdict
-from circuit_sync.sync.rollups import roll_up
+from circuit_sync.sync.rollups import roll_up, roll_up_days
 from circuit_sync.sync.snapshots import SnapshotRequest, open_snapshots, take_snapshots
-from circuit_sync_tests.scenery import Desk
+from circuit_sync_tests.scenery import Desk, until
 from circuit_sync_tests.sync.snapshot_shelf import Shelf
 
 DAYS = weekdays_between(date(2026, 3, 2), date(2026, 3, 6))
@@ -98,6 +100,16 @@ def test_a_departed_circuit_counts_at_its_last_state_and_is_counted_apart(ledger
     ledger.write("gone", state(50, 20), state(50, 20, day=WED, **GONE))
     assert ledger.miles(TUE) == ledger.miles(FRI) == (150, 60, 90, 0)
     assert [ledger.season(day)["circuits_departed"] for day in (TUE, FRI)] == [0, 1]
+
+
+def test_seasons_that_two_compute_at_once_are_those_of_the_later(ledger: Ledger) -> None:
+    ledger.write("open", state(100, 40))
+    with ThreadPoolExecutor(1) as threads:
+        with ledger.desk.database.transaction() as connection, dated_states(connection, last_instants([MON])):
+            roll_up_days(connection, [MON], ledger.desk.clock())
+            repaired = threads.submit(ledger.season, MON)
+            until(lambda: ledger.desk.waiting() > 0)
+        assert repaired.result()["circuits"] == 1
 
 
 def test_an_excluded_circuit_does_not_count(ledger: Ledger) -> None:
