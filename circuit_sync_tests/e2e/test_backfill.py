@@ -28,7 +28,7 @@ DAYS = weekdays_between(YESTERDAY - timedelta(days=110), YESTERDAY)[-60:]
 SYNCED = DAYS[::10]
 """The dates of the six syncs; at each circuit ``n`` has come ``n`` miles further."""
 REGIONS = {"Lehigh": (1, 2), "Central": (3, 4, 5)}
-DAILY = ("daily_snapshots", "regional_daily", "planner_daily")
+DAILY = ("daily_snapshots", "regional_daily", "planner_daily", "season_daily")
 WEEKLY = ("regional_weekly", "planner_weekly")
 
 _BACKFILL = """mutation ($wanted: LaunchBackfillParams!) { launchPartitionBackfill(backfillParams: $wanted) {
@@ -135,6 +135,16 @@ def test_every_date_is_rolled_up_by_region_and_planner(past: Past) -> None:
         assert sorted(tuple(row.values()) for row in found) == sorted(expected)
 
 
+def test_every_season_is_right(past: Past) -> None:
+    found = past.deployment.rows(
+        "SELECT snapshot_date, name, sum(miles_planned) AS planned, sum(circuits) AS circuits FROM season_daily"
+        " JOIN regions ON regions.id = region_id WHERE snapshot_date <= %s GROUP BY 1, 2",
+        YESTERDAY,
+    )
+    expected = [(day, region, _planned(region, day), len(REGIONS[region])) for day in DAYS for region in REGIONS]
+    assert sorted(tuple(row.values()) for row in found) == sorted(expected)
+
+
 def test_every_week_is_right(past: Past) -> None:
     found = past.deployment.rows(
         "SELECT week_ending, name, miles_planned, miles_planned_change FROM regional_weekly"
@@ -166,7 +176,9 @@ def test_its_partitions_are_green_and_up_to_date(past: Past, asset: str) -> None
     assert shown["staleStatus"] == "FRESH"
     labels = [entry["label"] for entry in shown["assetMaterializations"][0]["metadataEntries"]]
     assert "empty" not in labels
-    picture = {"daily_snapshots": "snapshots", "planner_daily": "newly_planned", "planner_weekly": "newly_planned"}
+    picture = {"daily_snapshots": "snapshots", "planner_daily": "newly_planned", "planner_weekly": "newly_planned"} | {
+        "season_daily": "burn_up"
+    }
     assert picture.get(asset, "progress") in labels
 
 
