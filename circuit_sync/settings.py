@@ -206,19 +206,31 @@ def load_settings(**overrides: Any) -> Settings:
     Raises ``UsageError``, one line for all that is wrong, without the offending values (one may be a secret). A name
     that is nearly one of ours is wrong too: without it the default would hold, and nobody would know.
     """
+    settings, faults = read_settings(**overrides)
+    if faults:
+        raise UsageError(f"wrong setting: {'; '.join(fault for _, fault in faults)}")
+    return settings
+
+
+def read_settings(**overrides: Any) -> tuple[Settings, list[tuple[str, str]]]:
+    """The settings with the default for each that is wrong, and those: the name of the setting meant, what is wrong.
+
+    Raises ``UsageError`` if ``.env`` cannot be read.
+    """
     try:
         faults = list(_misspelt([*os.environ, *_written(Path(".env"))]))
         try:
             settings = Settings(**overrides)
         except ValidationError as error:
-            faults += [f"{_name(e['loc'])}: {e['msg'].removeprefix('Value error, ')}" for e in error.errors()]
+            wrong = [(_name(e["loc"]), e["msg"].removeprefix("Value error, ")) for e in error.errors()]
+            faults += [(name, f"{name}: {said}") for name, said in wrong]
+            usual = {name.lower(): Settings.model_fields[name.lower()].get_default() for name, _ in wrong}
+            settings = Settings(**overrides | usual)
     except UnicodeDecodeError:
         raise UsageError("wrong setting: the file .env is no UTF-8 text: save it as UTF-8") from None
     except OSError as error:
         raise UsageError(f"wrong setting: the file .env cannot be read: {error.strerror}") from None
-    if faults:
-        raise UsageError(f"wrong setting: {'; '.join(faults)}")
-    return settings
+    return settings, faults
 
 
 class _AsWritten(DotEnvSettingsSource):
@@ -232,13 +244,13 @@ def _written(file: Path) -> Mapping[str, str | None]:
     return dotenv_values(file, interpolate=False, encoding="utf-8") if file.is_file() else {}
 
 
-def _misspelt(names: Iterable[str]) -> Iterator[str]:
-    """A line for each name that is nearly one of ours."""
+def _misspelt(names: Iterable[str]) -> Iterator[tuple[str, str]]:
+    """For each name that is nearly one of ours: that one, and a line."""
     known = {field.upper() for field in Settings.model_fields} | OTHERS
     for name in sorted({name.upper() for name in names} - known):
         if _OURS.fullmatch(name) and not _OF_KUBERNETES.fullmatch(name):
             for nearest in difflib.get_close_matches(name, known, n=1, cutoff=_HOW_NEAR):
-                yield f"{name} is no setting: {nearest} is"
+                yield nearest, f"{name} is no setting: {nearest} is"
 
 
 def _name(place: tuple[int | str, ...]) -> str:

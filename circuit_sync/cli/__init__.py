@@ -14,6 +14,7 @@ import typer
 
 from circuit_sync.cli import (
     administration,
+    check,
     circuits,
     credentials,
     events,
@@ -47,6 +48,7 @@ app.add_typer(snapshots.app, name="snapshots")
 app.add_typer(targets.app, name="targets")
 app.command()(report.report)
 app.command()(administration.status)
+app.command()(check.check)
 app.command()(administration.simulator)
 app.add_typer(events.events_app, name="events")
 app.command()(events.gateway)

@@ -23,28 +23,31 @@ _PARENT_DEATH_SIGNAL = 1
 
 
 def run_dev(port: int, gateway_port: int) -> int:
-    """Serves until SIGINT or SIGTERM, or until Dagster ends by itself, which is a failure; returns the exit status."""
+    """Serves until SIGINT or SIGTERM, or until Dagster or the gateway ends by itself, which is a failure.
+
+    Returns the exit status.
+    """
     check_port(port)
     check_port(gateway_port, "--gateway-port")
     if port == gateway_port:
         raise UsageError(f"--port and --gateway-port are both {port}: choose another for one of them")
-    with prepared_environment(load_settings()), _gateway(gateway_port):
+    with prepared_environment(load_settings()), _gateway(gateway_port) as gateway:
         workspace = project_dir() / "workspace.yaml"
         terminal.note(
             f"Dagster on http://{HOST}:{port}; schedules and sensors are on. Ctrl-C ends it and all it started"
         )
         quietly = ["-W", "ignore:Function `dev_command` is superseded"]
         command = [sys.executable, *quietly, "-m", "dagster", "dev", "-h", HOST, "-p", str(port), "-w", str(workspace)]
-        return run_as_a_tree(command)
+        return run_as_a_tree(command, gateway)
 
 
 @contextmanager
-def _gateway(port: int) -> Iterator[None]:
+def _gateway(port: int) -> Iterator[subprocess.Popen[bytes]]:
     """The gateway, out of reach of the terminal's Ctrl-C, for as long as the context lasts."""
     command = [sys.executable, "-m", "circuit_sync.cli", "gateway", "--host", HOST, "--port", str(port)]
     with _child(command) as child:
         try:
-            yield
+            yield child
         finally:
             child.terminate()
             try:
@@ -81,8 +84,10 @@ def check_port(port: int, option: str = "--port") -> None:
             ) from None
 
 
-def run_as_a_tree(command: list[str]) -> int:
+def run_as_a_tree(command: list[str], gateway: subprocess.Popen[bytes]) -> int:
     """Runs ``command`` in a session of its own, passes signals on to it, and ends whatever is left of it after it.
+
+    When the gateway has ended, it is ended too: half of what ``dev`` serves would be gone, and nobody would know.
 
     The first signal asks Dagster to end its servers and runs in order; from a terminal, Ctrl-C reaches only us. As we
     handle both signals, children do not inherit that a shell's ``&`` ignores SIGINT, which would orphan Dagster's.
@@ -97,7 +102,10 @@ def run_as_a_tree(command: list[str]) -> int:
     with _child(command) as child:
         before = {number: signal.signal(number, pass_on) for number in (signal.SIGINT, signal.SIGTERM)}
         try:
-            _wait(lambda: child.poll() is not None, until=lambda: bool(received))
+            _wait(lambda: child.poll() is not None, until=lambda: bool(received) or gateway.poll() is not None)
+            gateway_died = child.returncode is None and not received
+            if gateway_died:
+                child.send_signal(signal.SIGINT)
             _wait(lambda: child.poll() is not None, until=_deadline())
         finally:
             _end_session(child.pid)
@@ -105,6 +113,11 @@ def run_as_a_tree(command: list[str]) -> int:
                 signal.signal(number, handler)
     if received:
         return 128 + received[0]
+    if gateway_died:
+        terminal.complain(
+            f"the gateway ended by itself ({gateway.returncode}): the lines above say why; Dagster was ended too"
+        )
+        return 1
     # `dagster dev` ends with 0 when its daemon or webserver died: it only logs that.
     terminal.complain("Dagster ended by itself: the lines above say what died; nothing is scheduled any more")
     return 1

@@ -2,6 +2,7 @@
 
 import re
 from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
 from typing import Any
 
 from sqlalchemy import Connection, text
@@ -40,6 +41,8 @@ _WHERE_OURS_STAND = text("""
 """)
 _IN_A_PATH = re.compile(r'"((?:[^"]|"")*)"|([^",\s]+)')
 _VERSIONS = text("SELECT version_num FROM alembic_version ORDER BY 1")
+_SERVER_VERSION = text("SELECT current_setting('server_version')")
+_IS_READ_ONLY = text("SELECT pg_is_in_recovery() OR current_setting('transaction_read_only')::boolean")
 _IS_HERE = text("SELECT to_regclass(:table) IS NOT NULL")
 
 
@@ -55,14 +58,71 @@ def check_database(connection: Connection, revisions: Sequence[str]) -> None:
     _refuse(_rights_missing(found, makes_tables=revision != revisions[-1]))
 
 
+@dataclass(frozen=True)
+class Aspect:
+    """One thing that a database must be or allow: what is so, and why it cannot work, with the cure.
+
+    ``is_made``: our tables are there.
+    """
+
+    name: str
+    found: str
+    wrong: str = ""
+    is_made: bool = False
+
+
+def look_at_database(connection: Connection, revisions: Sequence[str]) -> list[Aspect]:
+    """What ``check_database`` asks, one by one, for people who want to know; nothing is refused."""
+    found = connection.execute(_SURROUNDINGS, {"dagster": DAGSTER_SCHEMA}).one()
+    revision, foreign = None, ""
+    try:
+        revision = _revision(connection, revisions, found.schema) if found.has_version else None
+    except PermanentError as error:
+        foreign = str(error)
+    makes_tables = revision != revisions[-1]
+    stand = f"made, of revision {revision}" if revision else "not made yet: any command makes them"
+    older = f"; {revisions[-1]} is the newest, any command migrates to it" if revision and makes_tables else ""
+    return [
+        Aspect("version", f"PostgreSQL {connection.scalar(_SERVER_VERSION)}", _told(_too_old(found))),
+        Aspect("encoding", found.encoding, _told(_wrong_encoding(found))),
+        Aspect("tables", stand + older, _told(_elsewhere(connection)) or foreign, revision is not None),
+        Aspect(
+            "rights",
+            f"the role {found.role} may make what is to be made in {found.database}",
+            _told(_rights_missing(found, makes_tables=makes_tables)),
+        ),
+        Aspect("writes", "taken", _told(_read_only(connection))),
+    ]
+
+
+def _told(reasons: Iterator[str]) -> str:
+    return "; ".join(reasons)
+
+
+def _read_only(connection: Connection) -> Iterator[str]:
+    if connection.scalar(_IS_READ_ONLY):
+        yield (
+            "the server takes no writes now: name the primary server in CIRCUIT_SYNC_DATABASE_URL, or end its "
+            "default_transaction_read_only"
+        )
+
+
 def _refuse(reasons: Iterator[str]) -> None:
-    if told := "; ".join(reasons):
+    if told := _told(reasons):
         raise PermanentError(f"{told}; nothing was done")
 
 
 def _unfit(found: Any) -> Iterator[str]:
+    yield from _too_old(found)
+    yield from _wrong_encoding(found)
+
+
+def _too_old(found: Any) -> Iterator[str]:
     if found.version < MINIMUM_SERVER_VERSION:
         yield f"PostgreSQL 14 or later is needed; this server is version {found.version // 10000}"
+
+
+def _wrong_encoding(found: Any) -> Iterator[str]:
     if found.encoding != "UTF8":
         yield (
             f"the database {found.database} has the encoding {found.encoding}, and UTF8 is needed: make another one "

@@ -7,6 +7,7 @@ _STEERING = re.compile(
     "\u061c\u200b\u200e\u200f\u2028-\u202e\u2060-\u206f\ufeff\ufff9-\ufffb"  # line separators, other ways of writing
     "\ud800-\udfff\U000e0000-\U000e007f]"  # what is no text, what nobody sees
 )
+_MARKDOWN = re.compile(r"[\\`*_\[\]<>#~|&!]|:(?=//)|(?<=www)\.", re.IGNORECASE)
 
 
 def printable(text: str) -> str:
@@ -17,6 +18,11 @@ def printable(text: str) -> str:
 def one_line(text: str) -> str:
     """``text`` on one line, without outer or repeated blanks."""
     return " ".join(printable(text).split())
+
+
+def markdown(text: str) -> str:
+    """``text`` on one line, which Markdown shows as it is written: no link, no picture, no HTML, no emphasis."""
+    return _MARKDOWN.sub(r"\\\g<0>", one_line(text))
 
 
 def is_printable(text: str) -> bool:

@@ -63,6 +63,11 @@ def clean_guid(value: Any) -> str | None:
     return f"{{{guid.group(1).upper()}}}" if guid else text
 
 
+def is_guid(text: str) -> bool:
+    """Whether ``text`` is a GUID, with braces or without."""
+    return _GUID.fullmatch(text) is not None
+
+
 def clean_number(value: Any, *, places: int, low: Decimal, high: Decimal) -> Decimal:
     """A number rounded half up to ``places`` decimals, within ``low`` and ``high``. Empty and null are 0."""
     if value is None:

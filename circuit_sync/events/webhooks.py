@@ -10,6 +10,7 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
+from functools import partial
 from hashlib import sha256
 from typing import Any, Self
 from urllib.parse import urlsplit
@@ -137,6 +138,10 @@ class Sender:
         """
         return self._portal.call(self._attempt, webhook.url, webhook.body(event), event.id)
 
+    def reach(self, webhook: Webhook) -> Answer:
+        """Looks up the name, connects, agrees on TLS, and hangs up: no event, and no request, is sent."""
+        return self._portal.call(_connect, webhook.url)
+
     async def _attempt(self, url: str, body: bytes, event_id: int) -> Answer:
         headers = {"Content-Type": "application/json", "Idempotency-Key": str(event_id)}
         answer = Answer(f"no answer within {DELIVERY_SECONDS:g} s")
@@ -159,6 +164,22 @@ class Sender:
         return Answer(f"HTTP {response.status_code}", response.status_code in REFUSED_THE_EVENT, wait)
 
 
+async def _connect(url: str) -> Answer:
+    parts = urlsplit(url)
+    is_tls = parts.scheme == "https"
+    trust = httpx.create_ssl_context(trust_env=False) if is_tls else None
+    answer = Answer(f"no connection within {DELIVERY_SECONDS:g} s")
+    with anyio.move_on_after(DELIVERY_SECONDS):
+        try:
+            host, port = parts.hostname or "", parts.port or (443 if is_tls else 80)
+            plainly = partial(anyio.connect_tcp, host, port)
+            async with await (plainly(ssl_context=trust, tls_standard_compatible=False) if trust else plainly()):
+                answer = Answer()
+        except (OSError, ValueError, anyio.BrokenResourceError, anyio.EndOfStream) as error:
+            answer = Answer(_mistaken_cause(error) or f"no connection ({type(error).__name__})")
+    return answer
+
+
 async def _read_out(response: httpx.Response) -> None:
     """Takes the body in as it is, decompressing nothing."""
     read = 0
@@ -178,6 +199,18 @@ def _no_answer(error: Exception) -> Answer:
 
 def _mistake(error: Exception) -> str | None:
     """What is wrong with the webhook's URL or its receiver; ``None`` for what may pass."""
+    if found := _mistaken_cause(error):
+        return found
+    if isinstance(error, httpx.RemoteProtocolError) and "disconnected" not in str(error):
+        return "its answer is no HTTP, which an http:// URL of an https port gets"
+    is_no_transport = not isinstance(error, httpx.TransportError)
+    if is_no_transport or isinstance(error, httpx.UnsupportedProtocol | httpx.LocalProtocolError):
+        return "its URL cannot be asked"
+    return None
+
+
+def _mistaken_cause(error: Exception) -> str | None:
+    """What of name and TLS is wrong beneath an error."""
     for cause in _causes(error):
         if isinstance(cause, ssl.SSLCertVerificationError):
             return "its TLS certificate does not verify"
@@ -185,11 +218,6 @@ def _mistake(error: Exception) -> str | None:
             return f"no TLS can be agreed on ({cause.reason or 'no reason given'})"
         if isinstance(cause, socket.gaierror) and cause.errno in _UNKNOWN_NAME:
             return "its host name is unknown"
-    if isinstance(error, httpx.RemoteProtocolError) and "disconnected" not in str(error):
-        return "its answer is no HTTP, which an http:// URL of an https port gets"
-    is_no_transport = not isinstance(error, httpx.TransportError)
-    if is_no_transport or isinstance(error, httpx.UnsupportedProtocol | httpx.LocalProtocolError):
-        return "its URL cannot be asked"
     return None
 
 

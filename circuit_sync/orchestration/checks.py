@@ -7,6 +7,7 @@ from functools import partial
 import dagster as dg
 
 from circuit_sync.domain.findings import Finding
+from circuit_sync.domain.printable import markdown
 from circuit_sync.orchestration import metadata
 from circuit_sync.orchestration.aggregates import circuit_aggregates
 from circuit_sync.orchestration.circuits import circuits
@@ -85,7 +86,7 @@ def _told(finding: Finding) -> dg.AssetCheckResult:
     return dg.AssetCheckResult(
         passed=finding.passed,
         severity=_SEVERITIES[finding.severity],
-        description=finding.message,
+        description=markdown(finding.message),  # the UI shows it as Markdown
         metadata=metadata.tables(found=finding.lines),
     )
 
@@ -98,7 +99,7 @@ def _asset_check(name: str, asset: dg.AssetsDefinition, ask: AskOfDates) -> dg.A
                 return _told(ask(session, dates_of(context.run.tags)))
         except dg.Failure as failure:
             # What the run synced is stored: a question that could not be asked is no reason to fail it.
-            return dg.AssetCheckResult(passed=False, description=f"not checked: {failure.description}")
+            return dg.AssetCheckResult(passed=False, description=markdown(f"not checked: {failure.description}"))
 
     return check
 

@@ -5,6 +5,8 @@ from typing import Any
 
 import dagster as dg
 
+from circuit_sync.domain.printable import printable
+
 Metadata = dict[str, Any]
 ROW_COUNT = "dagster/row_count"
 EMPTY = "empty"
@@ -17,7 +19,7 @@ def shared(result: Any) -> Metadata:
     events = f"SELECT * FROM sync_events WHERE sync_log_id = {result.sync_id} ORDER BY id"
     told: Metadata = {"sync_log_id": result.sync_id, "events": events, "sync_status": result.sync_status}
     if result.message:
-        told["message"] = result.message
+        told["message"] = printable(result.message)
     for name, seconds in getattr(result, "durations", {}).items():
         told[f"seconds_{name}"] = round(float(seconds), 3)
     for name, number in getattr(result, "calls", {}).items():
@@ -55,4 +57,4 @@ def plain(metadata: Mapping[str, dg.MetadataValue[Any]]) -> Metadata:
 def _cell(value: Any) -> str | int | float:
     if value is None:
         return ""
-    return value if isinstance(value, int | float) else str(value)
+    return value if isinstance(value, int | float) else printable(str(value))

@@ -6,6 +6,7 @@ from typing import Any
 
 import dagster as dg
 
+from circuit_sync.domain.printable import markdown
 from circuit_sync.domain.progress import Line, Lines, added, readable
 from circuit_sync.domain.seasons import season_line
 from circuit_sync.orchestration import metadata
@@ -56,7 +57,7 @@ def _markdown(title: str, png: bytes) -> dg.MarkdownMetadataValue | str:
     encoded = b64encode(png).decode()
     if len(encoded) > MOST_BYTES:
         return f"{title}: the picture is too large to be kept in the event log"
-    return dg.MetadataValue.md(f"![{title}](data:image/png;base64,{encoded})")
+    return dg.MetadataValue.md(f"![{markdown(title)}](data:image/png;base64,{encoded})")
 
 
 def _number(value: Any) -> int | float:

@@ -11,6 +11,7 @@ from html import escape
 from io import BytesIO
 from typing import TYPE_CHECKING, Any, Literal
 
+from circuit_sync.domain.printable import one_line
 from circuit_sync.domain.progress import Course, Lines, courses
 from circuit_sync.domain.seasons import BurnUp, burn_ups
 
@@ -201,7 +202,8 @@ def _name_bars(panel: Any, names: Sequence[str]) -> None:
 
 
 def _short(name: str) -> str:
-    return name if len(name) <= _MOST_LETTERS else name[: _MOST_LETTERS - 1] + "…"
+    shown = one_line(name)
+    return shown if len(shown) <= _MOST_LETTERS else shown[: _MOST_LETTERS - 1] + "…"
 
 
 def _empty_figure(words: str) -> "Figure":

@@ -99,27 +99,30 @@ class UnitAnswers:
         return again
 
     def _own(self, work_order: str) -> Table:
-        """The rows of the work order in the answer for it, under the name that we know it by.
-
-        Raises ``PermanentError`` if there are rows, and none of it. A row whose work order cannot be read stays: it is
-        rejected where all are read.
-        """
-        table = self._fetch(work_order)
-        wanted = _folded(work_order)
-        names = table.frame["work_order"].map(_folded)
-        is_own = names == wanted
-        if len(names) and not is_own.any():
-            raise PermanentError(
-                f"the answer for work order {work_order} has {len(names)} rows, but none of this work order: check the "
-                "filter of the planned-units view (WORKSTUDIO_PLANNED_UNITS_FILTER)"
-            )
-        self.of_others[work_order] = int((~is_own & (names != _UNREADABLE)).sum())
-        own = table.frame[is_own | (names == _UNREADABLE)]
-        return replace(table, frame=own.assign(work_order=own["work_order"].mask(is_own, work_order)))
+        table, self.of_others[work_order] = own_rows(self._fetch(work_order), work_order)
+        return table
 
     def _lost(self, work_order: str, table: Table) -> set[str]:
         """Extensions of the work order that had units and are not in ``table``."""
         return set(self._had_units.get(work_order, ())) - set(map(_extension, table.frame["extension"].unique()))
+
+
+def own_rows(table: Table, work_order: str) -> tuple[Table, int]:
+    """The rows of the work order in the answer for it, under the name that we know it by; how many are another's.
+
+    Raises ``PermanentError`` if there are rows, and none of it. A row whose work order cannot be read stays: it is
+    rejected where all are read.
+    """
+    names = table.frame["work_order"].map(_folded)
+    is_own = names == _folded(work_order)
+    if len(names) and not is_own.any():
+        raise PermanentError(
+            f"the answer for work order {work_order} has {len(names)} rows, but none of this work order: check the "
+            "filter of the planned-units view (WORKSTUDIO_PLANNED_UNITS_FILTER)"
+        )
+    own = table.frame[is_own | (names == _UNREADABLE)]
+    of_others = int((~is_own & (names != _UNREADABLE)).sum())
+    return replace(table, frame=own.assign(work_order=own["work_order"].mask(is_own, work_order))), of_others
 
 
 def _folded(value: object) -> str:

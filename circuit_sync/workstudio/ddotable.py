@@ -20,12 +20,13 @@ class Table:
     them; a column the view lacks is None throughout. Its index is the row's number in the answer, from 0.
     ``misshapen``: numbers of the rows that are no list, or shorter or longer than the heading; they are not
     in ``frame``, and which circuit or unit they stood for is unknown.
-    ``absent``: fields that the view sent no column for.
+    ``absent``: fields that the view sent no column for. ``unwanted``: columns that it sent and nobody reads, by name.
     """
 
     frame: pd.DataFrame
     misshapen: tuple[int, ...] = ()
     absent: tuple[str, ...] = ()
+    unwanted: tuple[str, ...] = ()
 
     @property
     def received(self) -> int:
@@ -56,6 +57,7 @@ def read_table(answer: Any, *, fields: Mapping[str, str], required: Collection[s
         frame,
         misshapen=tuple(sorted(set(range(len(rows))).difference(numbers))),
         absent=tuple(field for name, field in fields.items() if name not in positions),
+        unwanted=tuple(name for name in heading if name not in fields),
     )
 
 

@@ -5,6 +5,7 @@ from datetime import date, timedelta
 from decimal import Decimal
 from itertools import combinations, pairwise
 from typing import Any
+from xml.etree import ElementTree
 
 import pytest
 from hypothesis import given
@@ -14,8 +15,15 @@ from matplotlib.figure import Figure
 from matplotlib.text import Text
 
 from circuit_sync.domain.eastern import weekdays_between
+from circuit_sync.domain.printable import one_line
 from circuit_sync.domain.progress import Lines
-from circuit_sync.sync.pictures import date_labels, permissions_figure, planners_figure, progress_figure
+from circuit_sync.sync.pictures import (
+    date_labels,
+    permissions_figure,
+    permissions_picture,
+    planners_figure,
+    progress_figure,
+)
 
 NEW_YEAR = date(2026, 1, 1)
 FRIDAY = date(2026, 11, 27)
@@ -178,3 +186,12 @@ def test_bars_end_within_their_axes(name: str) -> None:
     for bar in panel.patches:
         assert lowest < bar.get_y() - 0.1
         assert bar.get_y() + bar.get_height() + 0.1 < highest
+
+
+@pytest.mark.parametrize("name", ["Lehigh\n\x1b[31m", "a\x0bb", "\ud800", "$x^2$", "\u202eevil"])
+def test_a_name_is_shown_as_plain_text_whatever_it_holds(name: str) -> None:
+    (panel,) = drawn(permissions_figure([units(name, approved=1)])).axes
+    assert texts(panel.get_yticklabels()) == [one_line(name)]
+    (panel,) = drawn(progress_figure([day(name, NEW_YEAR)])).axes
+    assert panel.get_title(loc="left") == one_line(name)
+    ElementTree.fromstring(permissions_picture([units(name, approved=1)], "svg"))
