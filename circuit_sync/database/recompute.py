@@ -12,7 +12,7 @@ from sqlalchemy import Connection, text
 from circuit_sync.database.connection import Database
 from circuit_sync.database.rollups import replace_rollups
 from circuit_sync.database.seasons import replace_season_daily
-from circuit_sync.database.snapshots import keep_own_values
+from circuit_sync.database.snapshots import keep_own_values, keep_own_values_between
 from circuit_sync.database.states import dated_states
 from circuit_sync.domain.eastern import last_instants
 
@@ -64,6 +64,7 @@ def _recompute(connection: Connection, dates: list[date], now: datetime) -> None
     untils = last_instants(dates)
     with dated_states(connection, untils, with_snapshots=True):
         keep_own_values(connection, dates)
+    keep_own_values_between(connection, dates)
     replace_rollups(connection, dates, now)  # first, as everywhere: it waits for others that compute roll-ups
     with dated_states(connection, untils):
         replace_season_daily(connection, untils, now)

@@ -67,7 +67,7 @@ _MOVED = text("""
     WHERE x.old_status <> x.new_status
 """)
 
-_KEEP_OWN_VALUES = text(f"""
+_KEEP = f"""
     UPDATE circuit_snapshots AS t
     SET {", ".join(f"own_{name} = k.own_{name}, work_order_{name} = k.work_order_{name}" for name in MEASURES)},
         main_circuit_id = k.main, splits_contained = k.contained
@@ -80,7 +80,17 @@ _KEEP_OWN_VALUES = text(f"""
         LEFT JOIN dated_mains AS m ON m.circuit_id = s.circuit_id AND m.number = s.number
         LEFT JOIN dated_mains AS w ON w.work_order = s.work_order AND w.number = s.number AND s.extension <> '@'
         WHERE m.circuit_id IS NOT NULL OR w.circuit_id IS NOT NULL) AS k
-    WHERE t.circuit_id = k.circuit_id AND t.snapshot_date = k.snapshot_date AND t.snapshot_type = 'daily'
+    WHERE t.circuit_id = k.circuit_id AND t.snapshot_date = k.snapshot_date
+"""
+_KEEP_OWN_VALUES = text(f"{_KEEP} AND t.snapshot_type = 'daily'")
+_KEEP_OWN_VALUES_AT = text(f"{_KEEP} AND t.snapshot_type <> 'daily' AND t.as_of = :as_of")
+
+_BETWEEN_DAYS = text("""
+    SELECT s.snapshot_date, s.as_of, array_agg(DISTINCT c.work_order) AS work_orders
+    FROM circuits AS c JOIN circuit_snapshots AS s ON s.circuit_id = c.id
+    WHERE c.work_order IN (SELECT work_order FROM circuits WHERE extension <> '@')
+      AND s.snapshot_date = ANY(:dates) AND s.snapshot_type <> 'daily'
+    GROUP BY s.snapshot_date, s.as_of
 """)
 
 
@@ -124,6 +134,16 @@ def keep_own_values(connection: Connection, dates: Sequence[date]) -> None:
     """Gives existing snapshots of split work orders their own values, by what ``dated_states`` holds of ``dates``."""
     with nested_loops(connection, allowed=False):
         connection.execute(_KEEP_OWN_VALUES, {"dates": list(dates)})
+
+
+def keep_own_values_between(connection: Connection, dates: Sequence[date]) -> None:
+    """The same for what was taken at other instants of ``dates``: on a change of status, or by command."""
+    with nested_loops(connection, allowed=True):
+        instants = connection.execute(_BETWEEN_DAYS, {"dates": list(dates)}).all()
+    for taken in instants:
+        day = taken.snapshot_date
+        with dated_states(connection, {day: taken.as_of}, work_orders=taken.work_orders):
+            connection.execute(_KEEP_OWN_VALUES_AT, {"dates": [day], "as_of": taken.as_of})
 
 
 def history_begins(connection: Connection) -> datetime | None:

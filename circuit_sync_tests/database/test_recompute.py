@@ -75,6 +75,33 @@ def test_a_few_dates_are_brought_into_order_in_passing_closed_splits_included(em
     assert levels(empty) == [(day, 40) for day in dates]
 
 
+def test_snapshots_of_every_type_are_brought_into_order_as_of_their_instant(empty: Database) -> None:
+    migrate_to(empty, "0005")
+    fill(empty, [date(2026, 3, 3)], imported=False)
+    with empty.transaction() as connection:
+        for kind, hour, miles in (("status_change", 10, 58), ("manual", 14, 60)):
+            connection.exec_driver_sql(
+                "INSERT INTO circuit_snapshots (circuit_id, snapshot_date, snapshot_type, api_status, workflow_stage,"
+                f" as_of, total_miles) SELECT id, '2026-03-03', '{kind}', 'ACTIV', 'active',"
+                f" '2026-03-03 {hour}:00Z', {miles} FROM circuits WHERE extension = '@'"
+            )
+        connection.exec_driver_sql(
+            "INSERT INTO circuit_history (circuit_id, valid_from, valid_to, api_status, workflow_stage, is_excluded,"
+            " total_miles) SELECT id, '2025-12-01', '2026-03-03 12:00Z', 'ACTIV', 'active', false, 58 FROM circuits"
+            " WHERE extension = '@'"
+        )
+        connection.exec_driver_sql(
+            "UPDATE circuit_history SET valid_from = '2026-03-03 12:00Z' WHERE valid_to IS NULL AND total_miles = 60"
+        )
+    assert upgrade(empty) is None
+    with empty.transaction() as connection:
+        found = connection.exec_driver_sql(
+            "SELECT snapshot_type, own_total_miles::int, work_order_total_miles::int FROM circuit_snapshots"
+            " WHERE splits_contained ORDER BY as_of, snapshot_type"
+        )
+        assert {tuple(row) for row in found} == {("daily", 5, 60), ("manual", 5, 60), ("status_change", 3, 58)}
+
+
 def test_imported_dates_have_the_splits_of_their_own_rows(empty: Database) -> None:
     dates = weekdays_between(date(2025, 3, 3), date(2025, 3, 5))
     migrate_to(empty, "0005")
