@@ -35,7 +35,10 @@ def look_at_dagster_storage(url: str) -> Aspect:
 
 
 def _schema_of(url: str) -> str:
-    options = str(parse_url(url).query.get("options", ""))
+    try:
+        options = str(parse_url(url).query.get("options", ""))
+    except UsageError:
+        url = options = ""
     if not url.startswith(_DRIVER):
         raise UsageError(
             f"CIRCUIT_SYNC_DAGSTER_URL is no URL of Dagster's storage: it looks like {_DRIVER}USER:PASSWORD@HOST:5432/"
