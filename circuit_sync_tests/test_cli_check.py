@@ -217,6 +217,13 @@ def test_what_workstudio_refuses_is_told_where_it_belongs(
     assert not any(line.startswith(("database", "webhooks", "settings", "Dagster")) for line in wrong(lines))
 
 
+def test_an_account_that_only_one_view_knows_is_refused_once(checked: Checked, simulator: Simulator) -> None:
+    simulator.fault("status", code=401, match="planned_units", times=None)
+    status, _, told = checked(WORKSTUDIO_STATUSES=",")
+    assert status == 1
+    assert [line["result"] for line in told["checks"] if line["check"] == "sign-in"] == ["wrong"]
+
+
 def test_a_missing_column_that_is_not_required_is_a_note(checked: Checked, simulator: Simulator) -> None:
     simulator.fault("missing_column", column="VEGJOB_OPCO", times=None)
     status, lines, told = checked()

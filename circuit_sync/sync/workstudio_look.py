@@ -15,6 +15,7 @@ from circuit_sync.domain.circuits import transform_collection
 from circuit_sync.domain.errors import CircuitSyncError
 from circuit_sync.domain.installation import Column, Line, Result, kinds_of, names_told, worse
 from circuit_sync.domain.planned_units import count_units
+from circuit_sync.domain.statuses import STATUS_CODES
 from circuit_sync.sync.accounts import NO_WORK_ORDER
 from circuit_sync.sync.unit_answers import own_rows
 from circuit_sync.workstudio.client import WorkStudio
@@ -66,7 +67,7 @@ class WorkStudioLook:
             if not self._has(SIGN_IN):
                 with self._view(UNITS):
                     self._look_at_units(workstudio)
-        if self._signed_in:
+        if self._signed_in and not self._has(SIGN_IN):
             self._say(SIGN_IN, "ok", f"accepted: {self._credential.username}")
 
     def _resolves(self) -> bool:
@@ -93,7 +94,7 @@ class WorkStudioLook:
             self._say(check, "wrong", str(error))
 
     def _look_at_circuits(self, workstudio: WorkStudio) -> None:
-        for status in self._statuses:
+        for status in self._statuses or STATUS_CODES:
             table = workstudio.fetch_circuits(status)
             self._signed_in = True
             if table.received:
