@@ -2,29 +2,30 @@
 
 import dagster as dg
 
-from circuit_sync.orchestration import recovery, retention, schedules, sensors
-from circuit_sync.orchestration.aggregates import circuit_aggregates
-from circuit_sync.orchestration.checks import asset_checks
-from circuit_sync.orchestration.circuits import circuits
-from circuit_sync.orchestration.delivery import deliver_events
-from circuit_sync.orchestration.freshness import freshness
-from circuit_sync.orchestration.jobs import (
-    create_daily_snapshots,
-    preview_circuits,
-    sync_circuit_aggregates,
-    sync_circuits,
-    sync_work_orders,
-)
-from circuit_sync.orchestration.progress import progress_logger
-from circuit_sync.orchestration.resources import workplace
-from circuit_sync.orchestration.rollups import (
+from circuit_sync.orchestration.assets.aggregates import circuit_aggregates
+from circuit_sync.orchestration.assets.checks import asset_checks
+from circuit_sync.orchestration.assets.circuits import circuits
+from circuit_sync.orchestration.assets.rollups import (
     planner_daily,
     planner_weekly,
     regional_daily,
     regional_weekly,
     season_daily,
 )
-from circuit_sync.orchestration.snapshots import daily_snapshots
+from circuit_sync.orchestration.assets.snapshots import daily_snapshots
+from circuit_sync.orchestration.automation import retention, schedules, sensors
+from circuit_sync.orchestration.automation.delivery import deliver_events
+from circuit_sync.orchestration.automation.freshness import freshness
+from circuit_sync.orchestration.recovery import sensors as recovery
+from circuit_sync.orchestration.runs.jobs import (
+    create_daily_snapshots,
+    preview_circuits,
+    sync_circuit_aggregates,
+    sync_circuits,
+    sync_work_orders,
+)
+from circuit_sync.orchestration.runs.resources import workplace
+from circuit_sync.orchestration.terminal.progress import progress_logger
 
 defs = dg.Definitions(
     assets=[

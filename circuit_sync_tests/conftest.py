@@ -11,10 +11,10 @@ from hypothesis import HealthCheck, settings
 from psycopg import sql
 
 from circuit_sync.database.connection import Database
-from circuit_sync.database.embedded import embedded_server
 from circuit_sync.database.migrate import upgrade
+from circuit_sync.database.server.embedded import embedded_server
+from circuit_sync.simulator import Simulator, World
 from circuit_sync.sync.session import Session
-from circuit_sync.workstudio.simulator import Simulator, World
 from circuit_sync_tests import hostile
 from circuit_sync_tests.scenery import Clock, Desk, session_for
 

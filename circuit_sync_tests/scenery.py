@@ -14,7 +14,15 @@ import psycopg
 from psycopg.rows import dict_row
 
 from circuit_sync.database.connection import Database
-from circuit_sync.sync.circuits import (
+from circuit_sync.simulator import (
+    CIRCUITS_VIEW,
+    PLANNED_UNITS_VIEW,
+    SERVICE_PASSWORD,
+    SERVICE_USERNAME,
+    Simulator,
+    circuits_table,
+)
+from circuit_sync.sync.circuits.sync import (
     CircuitSyncRequest,
     CircuitSyncResult,
     fetch_circuits,
@@ -24,14 +32,6 @@ from circuit_sync.sync.circuits import (
 )
 from circuit_sync.sync.session import Session
 from circuit_sync.workstudio.server import Credential, Server
-from circuit_sync.workstudio.simulator import (
-    CIRCUITS_VIEW,
-    PLANNED_UNITS_VIEW,
-    SERVICE_PASSWORD,
-    SERVICE_USERNAME,
-    Simulator,
-    circuits_table,
-)
 
 Row = Mapping[str, Any]
 MONDAY = datetime(2026, 3, 2, 9, 30, tzinfo=UTC)

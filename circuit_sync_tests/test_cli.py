@@ -16,10 +16,10 @@ import pytest
 from psycopg import sql
 
 from circuit_sync.cli import main
-from circuit_sync.orchestration.execution import persistent_instance
-from circuit_sync.orchestration.local import prepared_environment
+from circuit_sync.environment import prepared_environment
+from circuit_sync.orchestration.terminal.execution import persistent_instance
 from circuit_sync.settings import load_settings
-from circuit_sync.workstudio.simulator import Fault, Simulator, environment
+from circuit_sync.simulator import Fault, Simulator, environment
 from circuit_sync_tests.scenery import PATIENCE, until
 
 Command = Callable[..., tuple[int, str, str]]

@@ -13,11 +13,11 @@ import pytest
 from cryptography.fernet import Fernet
 
 from circuit_sync.cli import main
-from circuit_sync.orchestration.execution import persistent_instance
-from circuit_sync.orchestration.local import prepared_environment
-from circuit_sync.orchestration.metadata import plain
+from circuit_sync.environment import prepared_environment
+from circuit_sync.orchestration.assets.metadata import plain
+from circuit_sync.orchestration.terminal.execution import persistent_instance
 from circuit_sync.settings import load_settings
-from circuit_sync.workstudio.simulator import Simulator, environment
+from circuit_sync.simulator import Simulator, environment
 from circuit_sync_tests.scenery import Desk
 
 KEY = Fernet.generate_key().decode()

@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 from circuit_sync.database.connection import Database
 from circuit_sync.domain.installation import kind_of, names_told
 from circuit_sync.domain.printable import is_printable
-from circuit_sync.workstudio.simulator import Simulator, circuits_table
+from circuit_sync.simulator import Simulator, circuits_table
 from circuit_sync_tests import test_cli
 from circuit_sync_tests.database.databases import execute, made, rows
 from circuit_sync_tests.scenery import Desk

@@ -8,7 +8,7 @@ import psycopg
 import pytest
 from psycopg import sql
 
-from circuit_sync.workstudio.simulator import Fault, Simulator
+from circuit_sync.simulator import Fault, Simulator
 from circuit_sync_tests import test_cli
 from circuit_sync_tests.scenery import until
 from circuit_sync_tests.test_cli import Command, away, end_outage

@@ -6,7 +6,7 @@ import pytest
 
 from circuit_sync.cli.overview import show_overview
 from circuit_sync.cli.results import show_snapshots
-from circuit_sync.orchestration.execution import Outcome
+from circuit_sync.orchestration.terminal.execution import Outcome
 from circuit_sync_tests.scenery import Desk
 from circuit_sync_tests.sync.units_desk import WO, answer_units, circuits, sync_units
 

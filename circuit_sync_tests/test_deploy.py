@@ -15,7 +15,7 @@ from psycopg import sql
 from sqlalchemy import create_engine, make_url, text
 
 from circuit_sync.database.connection import Database
-from circuit_sync.database.embedded import embedded_server
+from circuit_sync.database.server.embedded import embedded_server
 from circuit_sync.database.urls import dagster_url
 from circuit_sync.settings import load_settings
 

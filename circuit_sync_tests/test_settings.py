@@ -15,10 +15,10 @@ from pydantic import SecretStr
 from circuit_sync.database.connection import Database
 from circuit_sync.domain.errors import UsageError
 from circuit_sync.domain.weeks import monday_of
+from circuit_sync.environment import storage_url
 from circuit_sync.events.webhooks import Webhook
-from circuit_sync.orchestration.local import storage_url
 from circuit_sync.settings import Settings, load_settings
-from circuit_sync.sync.secrets import SecretKeys
+from circuit_sync.sync.people.secrets import SecretKeys
 from circuit_sync.workstudio.server import Server
 
 

@@ -17,7 +17,7 @@ from circuit_sync.cli import main, terminal
 from circuit_sync.cli.streams import Unfailing
 from circuit_sync.domain.errors import CircuitSyncError
 from circuit_sync.domain.printable import is_printable, one_line, printable, printable_lines
-from circuit_sync.workstudio.simulator import Simulator, environment
+from circuit_sync.simulator import Simulator, environment
 from circuit_sync_tests.scenery import Desk
 
 STEERING = [

@@ -16,7 +16,7 @@ database_app = typer.Typer(help="The database: migrations, URL, embedded server.
 def status() -> None:
     """The latest syncs, circuits per status and stage, what is due."""
     from circuit_sync.cli.overview import show_overview
-    from circuit_sync.orchestration.local import database_in_use
+    from circuit_sync.environment import database_in_use
     from circuit_sync.sync.session import Session
 
     with database_in_use(load_settings()) as database:
@@ -34,7 +34,7 @@ def simulator(
     state: Annotated[Path | None, typer.Option(help="file in which the world goes on after a restart")] = None,
 ) -> None:
     """A WorkStudio to develop against: an invented world that moves on from call to call, faults on request."""
-    from circuit_sync.workstudio.simulator import DEFAULT_CIRCUITS, DEFAULT_SEED, run
+    from circuit_sync.simulator import DEFAULT_CIRCUITS, DEFAULT_SEED, run
 
     many = DEFAULT_CIRCUITS if circuits is None else circuits
     run(port, many, DEFAULT_SEED if seed is None else seed, state, fault or [], terminal.say)
@@ -43,12 +43,12 @@ def simulator(
 @database_app.command()
 def upgrade() -> None:
     """Migrate to the newest schema, Dagster's storage included, and bring older numbers into order."""
-    from circuit_sync.orchestration.local import database_in_use, prepared_environment
-    from circuit_sync.sync.rollups import recompute_rollups
+    from circuit_sync.environment import database_in_use, prepared_environment
+    from circuit_sync.sync.progress.rollups import recompute_rollups
     from circuit_sync.sync.session import Session
 
     with prepared_environment(load_settings(), calls_workstudio=False, recomputes=True) as settings:
-        from circuit_sync.orchestration.execution import persistent_instance
+        from circuit_sync.orchestration.terminal.execution import persistent_instance
 
         with database_in_use(settings) as database:
             recompute_rollups(Session(database, log=terminal.note))
@@ -60,7 +60,7 @@ def upgrade() -> None:
 @database_app.command()
 def url(dagster: Annotated[bool, typer.Option("--dagster", help="the URL of Dagster's own storage")] = False) -> None:
     """Print the URL in use, password included."""
-    from circuit_sync.orchestration.local import storage_url, url_in_use
+    from circuit_sync.environment import storage_url, url_in_use
 
     settings = load_settings()
     with url_in_use(settings) as found:
@@ -70,7 +70,7 @@ def url(dagster: Annotated[bool, typer.Option("--dagster", help="the URL of Dags
 @database_app.command()
 def serve() -> None:
     """Hold the embedded server up until SIGINT or SIGTERM, for psql and other programs."""
-    from circuit_sync.orchestration.local import url_in_use
+    from circuit_sync.environment import url_in_use
 
     settings = load_settings()
     if settings.circuit_sync_database_url is not None:
@@ -84,8 +84,8 @@ def serve() -> None:
 @database_app.command()
 def adopt() -> None:
     """Tie the database to the configured WorkStudio, whatever filled it before."""
-    from circuit_sync.orchestration.local import database_in_use, named_server
-    from circuit_sync.sync.ownership import adopt_database
+    from circuit_sync.environment import database_in_use, named_server
+    from circuit_sync.sync.installation.ownership import adopt_database
     from circuit_sync.sync.session import Session
 
     settings = load_settings()

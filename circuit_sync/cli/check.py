@@ -18,8 +18,8 @@ def check(
 
     It stores nothing, and asks WorkStudio for one status and one work order. Exit status 1 if anything is wrong.
     """
-    from circuit_sync.orchestration.local import server_name
-    from circuit_sync.sync.installation import look_at_installation, without_settings
+    from circuit_sync.environment import server_name
+    from circuit_sync.sync.installation.look import look_at_installation, without_settings
 
     try:
         settings, faults = read_settings()

@@ -10,7 +10,7 @@ from circuit_sync.cli.people import at_the_database
 from circuit_sync.domain.errors import UsageError
 
 if TYPE_CHECKING:
-    from circuit_sync.sync.edits import EditedCircuit
+    from circuit_sync.sync.circuits.edits import EditedCircuit
 
 app = typer.Typer(help="One circuit: show it, change it in a person's name.", no_args_is_help=True)
 
@@ -22,7 +22,7 @@ Person = Annotated[str, typer.Option("--as", metavar="USER", help="whose edit it
 @app.command()
 def show(work_order: WorkOrder, extension: Extension = None) -> None:
     """Fields, stage, links, latest aggregates, and what people changed. Free text is not shown."""
-    from circuit_sync.sync.edits import show_circuit
+    from circuit_sync.sync.circuits.edits import show_circuit
 
     with at_the_database() as session:
         circuit = show_circuit(session, work_order, extension)
@@ -48,7 +48,7 @@ def edit(
 
     --reset puts back what WorkStudio said when the field was first set; the next sync brings what it says by then.
     """
-    from circuit_sync.sync.edits import edit_circuit
+    from circuit_sync.sync.circuits.edits import edit_circuit
 
     extension, values = _assignments(assignments or [])
     if not values and not reset:
@@ -69,7 +69,7 @@ def stage(
     person: Person,
 ) -> None:
     """Set the workflow stage of a circuit; it stays until the circuit's API status changes next."""
-    from circuit_sync.sync.edits import set_stage
+    from circuit_sync.sync.circuits.edits import set_stage
 
     if len(extension_and_stage) > 2:
         raise UsageError("one stage is set at a time: circuits stage WORK_ORDER [EXT] STAGE --as USER")

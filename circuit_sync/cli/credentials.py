@@ -13,7 +13,7 @@ from circuit_sync.domain.errors import UsageError
 from circuit_sync.settings import Settings, load_settings
 
 if TYPE_CHECKING:
-    from circuit_sync.sync.secrets import SecretKeys
+    from circuit_sync.sync.people.secrets import SecretKeys
     from circuit_sync.sync.session import Session
 
 app = typer.Typer(help="Planners' WorkStudio accounts, for fetching planned units.", no_args_is_help=True)
@@ -28,7 +28,7 @@ def store(
     ] = None,
 ) -> None:
     """Store a user's WorkStudio password, from a prompt or from standard input."""
-    from circuit_sync.sync.accounts import account_holder, store_account
+    from circuit_sync.sync.people.accounts import account_holder, store_account
 
     keys = secret_keys(load_settings()).required()
     with at_the_database() as session:
@@ -43,7 +43,7 @@ def verify(
     user: Annotated[list[str] | None, typer.Argument(metavar="USER", help="default: all who have an account")] = None,
 ) -> None:
     """Sign in to WorkStudio with each account, and mark whether it works."""
-    from circuit_sync.sync.accounts import VALID, verify_accounts
+    from circuit_sync.sync.people.accounts import VALID, verify_accounts
 
     settings = load_settings()
     keys = secret_keys(settings).required()
@@ -56,7 +56,7 @@ def verify(
 @app.command(name="list")
 def list_stored() -> None:
     """Every stored account and how it fares; never the password."""
-    from circuit_sync.sync.accounts import list_accounts
+    from circuit_sync.sync.people.accounts import list_accounts
 
     keys = secret_keys(load_settings())
     with at_the_database() as session:
@@ -69,7 +69,7 @@ def list_stored() -> None:
 @app.command()
 def rotate() -> None:
     """Encrypt every account anew with the first key of CIRCUIT_SYNC_SECRET_KEY; the others may go then."""
-    from circuit_sync.sync.accounts import rotate_accounts
+    from circuit_sync.sync.people.accounts import rotate_accounts
 
     keys = secret_keys(load_settings()).required()
     with at_the_database() as session:
@@ -79,7 +79,7 @@ def rotate() -> None:
 
 def secret_keys(settings: Settings) -> "SecretKeys":
     """The keys of the settings; ``UsageError`` if one is malformed."""
-    from circuit_sync.sync.secrets import SecretKeys
+    from circuit_sync.sync.people.secrets import SecretKeys
 
     key = settings.circuit_sync_secret_key
     return SecretKeys.parse(key.get_secret_value() if key else None)
@@ -88,7 +88,7 @@ def secret_keys(settings: Settings) -> "SecretKeys":
 @contextmanager
 def _at_workstudio(settings: Settings) -> "Iterator[Session]":
     """A session that can call WorkStudio, or the simulator when nothing is configured."""
-    from circuit_sync.orchestration.local import database_in_use, prepared_environment, server_name
+    from circuit_sync.environment import database_in_use, prepared_environment, server_name
     from circuit_sync.sync.session import Session
     from circuit_sync.workstudio.server import Credential, Server
 

@@ -2,7 +2,7 @@
 
 from circuit_sync.cli import terminal
 from circuit_sync.cli.overview import show_overview
-from circuit_sync.orchestration.local import named_server, prepared_environment
+from circuit_sync.environment import named_server, prepared_environment
 from circuit_sync.settings import load_settings
 
 
@@ -15,7 +15,7 @@ def run_demo(*, verbose: bool) -> int:
     with prepared_environment(settings):
         # The definitions are loaded where the first partition is known.
         from circuit_sync.cli.runs import at_work
-        from circuit_sync.orchestration.resources import looking
+        from circuit_sync.orchestration.runs.resources import looking
 
         with at_work(verbose=verbose) as runner:
             terminal.note(f"one whole sync from {server} into {database}, each step a Dagster run")

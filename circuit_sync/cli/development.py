@@ -13,7 +13,7 @@ from types import FrameType
 
 from circuit_sync.cli import terminal
 from circuit_sync.domain.errors import UsageError
-from circuit_sync.orchestration.local import prepared_environment, project_dir
+from circuit_sync.environment import prepared_environment, project_dir
 from circuit_sync.settings import load_settings
 
 HOST = "127.0.0.1"

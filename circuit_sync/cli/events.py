@@ -30,9 +30,9 @@ def gateway(
     ),
 ) -> None:
     """Serve the live page and the event stream (docs/events.md) until SIGINT or SIGTERM."""
+    from circuit_sync.environment import database_in_use
     from circuit_sync.events.gateway import Gateway
     from circuit_sync.events.serving import GatewayServer, bind
-    from circuit_sync.orchestration.local import database_in_use
 
     settings = load_settings()
     with bind(host, port) as listening, database_in_use(settings) as database:
@@ -55,8 +55,8 @@ def tail(
     """Follow the events, one line each: id, time (Eastern), name, payload."""
     import asyncio
 
+    from circuit_sync.environment import database_in_use
     from circuit_sync.events.access import is_channel
-    from circuit_sync.orchestration.local import database_in_use
 
     for name in channel or ():
         if not is_channel(name):

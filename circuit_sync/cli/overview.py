@@ -5,7 +5,7 @@ from typing import Any
 
 from circuit_sync.cli import terminal
 from circuit_sync.domain.statuses import STATUS_CODES
-from circuit_sync.sync.overview import overview
+from circuit_sync.sync.log.overview import overview
 from circuit_sync.sync.session import Session
 
 _WORDS = {"circuit_list": "circuits"}

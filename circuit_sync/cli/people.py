@@ -19,7 +19,7 @@ planners_app = typer.Typer(help="Planners whom circuits name and who are no user
 @contextmanager
 def at_the_database() -> "Iterator[Session]":
     """A session without WorkStudio, for as long as the context lasts."""
-    from circuit_sync.orchestration.local import database_in_use
+    from circuit_sync.environment import database_in_use
     from circuit_sync.sync.session import Session
 
     with database_in_use(load_settings()) as database:
@@ -40,7 +40,7 @@ def add(
     ws_guid: Annotated[str | None, typer.Option("--ws-guid", metavar="G", help="their GUID in WorkStudio")] = None,
 ) -> None:
     """Add a user, and link all circuits that name them."""
-    from circuit_sync.sync.people import NewUser, add_user
+    from circuit_sync.sync.people.users import NewUser, add_user
 
     with at_the_database() as session:
         linked = add_user(session, NewUser(name, email, role, region or (), ws_username, ws_guid))
@@ -50,7 +50,7 @@ def add(
 @users_app.command(name="list")
 def list_users() -> None:
     """All users, their regions, and how many circuits are linked to them."""
-    from circuit_sync.sync.people import users
+    from circuit_sync.sync.people.users import users
 
     with at_the_database() as session:
         found = users(session)
@@ -64,7 +64,7 @@ def list_planners(
     everyone: Annotated[bool, typer.Option("--all", help="also those linked to a user since")] = False,
 ) -> None:
     """Planners who are no user's: how many circuits name them now, first and last seen."""
-    from circuit_sync.sync.people import planners
+    from circuit_sync.sync.people.users import planners
 
     with at_the_database() as session:
         found = planners(session, everyone=everyone)
@@ -81,7 +81,7 @@ def link(
     user: Annotated[str, typer.Argument(help="the user's e-mail, WorkStudio name or name")],
 ) -> None:
     """Link a planner to a user, with all circuits that name the planner."""
-    from circuit_sync.sync.people import link_to_user
+    from circuit_sync.sync.people.users import link_to_user
 
     with at_the_database() as session:
         linked = link_to_user(session, ws_username, user)

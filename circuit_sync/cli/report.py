@@ -22,7 +22,7 @@ def report(
     ] = None,
 ) -> None:
     """A week's progress by region and planner, as one HTML page with plots that needs nothing else."""
-    from circuit_sync.sync.report import report_page, week_progress
+    from circuit_sync.sync.progress.report import report_page, week_progress
 
     day = parse_date(week)
     with at_the_database() as session:

@@ -4,7 +4,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from circuit_sync.cli import terminal
-from circuit_sync.orchestration.execution import Outcome
+from circuit_sync.orchestration.terminal.execution import Outcome
 
 Records = Sequence[Mapping[str, Any]]
 

@@ -11,12 +11,12 @@ from circuit_sync.cli import terminal
 from circuit_sync.cli.results import show_aggregates, show_circuits, show_preview, show_snapshots, show_work_orders
 from circuit_sync.definitions import defs
 from circuit_sync.domain.eastern import eastern_date, latest_weekday
-from circuit_sync.orchestration.execution import Outcome, persistent_instance, run_job, tags_of_our_runs
-from circuit_sync.orchestration.partitions import status_ranges, weekday_keys
-from circuit_sync.orchestration.progress import unheard_retries
-from circuit_sync.orchestration.recovery import close_what_died
-from circuit_sync.orchestration.resources import looking
-from circuit_sync.sync.due import statuses_needing_aggregates
+from circuit_sync.orchestration.assets.partitions import status_ranges, weekday_keys
+from circuit_sync.orchestration.recovery.sensors import close_what_died
+from circuit_sync.orchestration.runs.resources import looking
+from circuit_sync.orchestration.terminal.execution import Outcome, persistent_instance, run_job, tags_of_our_runs
+from circuit_sync.orchestration.terminal.progress import unheard_retries
+from circuit_sync.sync.log.due import statuses_needing_aggregates
 
 Config = Mapping[str, Any]
 

@@ -12,7 +12,7 @@ from circuit_sync.settings import Settings, load_settings
 
 if TYPE_CHECKING:
     from circuit_sync.database.connection import Database
-    from circuit_sync.sync.imports import Imported
+    from circuit_sync.sync.progress.imports import Imported
 
 app = typer.Typer(help="Snapshots by hand: import older ones, take one now.", no_args_is_help=True)
 
@@ -25,8 +25,8 @@ def import_file(
     ] = False,
 ) -> None:
     """Import snapshots of dates before history begins: all lines, or none and a line for each fault."""
-    from circuit_sync.orchestration.local import database_in_use, prepared_environment
-    from circuit_sync.sync.imports import FileRefused, import_snapshots
+    from circuit_sync.environment import database_in_use, prepared_environment
+    from circuit_sync.sync.progress.imports import FileRefused, import_snapshots
     from circuit_sync.sync.session import Session
 
     settings = load_settings()
@@ -48,12 +48,12 @@ def import_file(
 
 def _show_in_dagster(settings: Settings, database: "Database", imported: "Imported", began: date) -> None:
     """``began``: where partitions began before the import, which may have moved that."""
-    from circuit_sync.orchestration.local import environment_with, first_partition
+    from circuit_sync.environment import environment_with, first_partition
 
     with environment_with(first_partition(settings, database)):
         # The definitions are loaded where the first partition is known.
-        from circuit_sync.orchestration.execution import persistent_instance
-        from circuit_sync.orchestration.imports import report_imported
+        from circuit_sync.orchestration.assets.imports import report_imported
+        from circuit_sync.orchestration.terminal.execution import persistent_instance
 
         with persistent_instance() as instance:
             report_imported(instance, imported)
@@ -71,7 +71,7 @@ def take(
     ] = None,
 ) -> None:
     """Take a manual snapshot of every open circuit as it is now, beside the daily ones."""
-    from circuit_sync.sync.imports import take_manual_snapshots
+    from circuit_sync.sync.progress.imports import take_manual_snapshots
 
     with at_the_database() as session:
         taken = take_manual_snapshots(session, work_order or ())

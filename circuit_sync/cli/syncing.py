@@ -113,7 +113,7 @@ def _run(
     calls_workstudio: bool = True,
     asked_from: date | None = None,
 ) -> None:
-    from circuit_sync.orchestration.local import prepared_environment
+    from circuit_sync.environment import prepared_environment
 
     with prepared_environment(settings, calls_workstudio=calls_workstudio, asked_from=asked_from):
         # The definitions are loaded where the first partition is known.

@@ -25,7 +25,7 @@ def set_target(
     none: Annotated[bool, typer.Option("--none", help="remove the target instead")] = False,
 ) -> None:
     """Set or move the target of a season. A region's own target goes before that of every region."""
-    from circuit_sync.sync import targets
+    from circuit_sync.sync.progress import targets
 
     year = _year(season)
     day = parse_date(finish_on)
@@ -42,7 +42,7 @@ def set_target(
 @app.command(name="list")
 def list_targets() -> None:
     """All targets with the progress of each region: pace of the last four weeks, pace needed, projected end."""
-    from circuit_sync.sync.targets import targets
+    from circuit_sync.sync.progress.targets import targets
 
     with at_the_database() as session:
         found = targets(session)

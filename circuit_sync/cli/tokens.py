@@ -14,8 +14,8 @@ def token(
     revoke: Annotated[bool, typer.Option("--revoke", help="revoke all tokens of this user instead")] = False,
 ) -> None:
     """Print a new token for the event stream and the live page; it is shown this once."""
+    from circuit_sync.environment import database_in_use
     from circuit_sync.events.tokens import issue_token, revoke_tokens
-    from circuit_sync.orchestration.local import database_in_use
 
     now = datetime.now(UTC)
     with database_in_use(load_settings()) as database, database.transaction() as connection:

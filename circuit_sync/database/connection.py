@@ -11,7 +11,7 @@ from sqlalchemy import Connection, create_engine, event
 from sqlalchemy.exc import DBAPIError, InterfaceError, OperationalError, PendingRollbackError
 from sqlalchemy.exc import TimeoutError as PoolTimeout
 
-from circuit_sync.database.driver import OUR_SCHEMA, Target, WatchedConnection, connect, connect_to_listen
+from circuit_sync.database.sessions.driver import OUR_SCHEMA, Target, WatchedConnection, connect, connect_to_listen
 from circuit_sync.database.urls import connect_parameters, masked, parse_url, without_secrets
 from circuit_sync.domain.errors import PassingError, PermanentError
 

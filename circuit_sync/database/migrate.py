@@ -13,9 +13,9 @@ from sqlalchemy import Connection, text
 from sqlalchemy.dialects.postgresql import insert
 
 from circuit_sync.database.connection import Database
-from circuit_sync.database.recompute import FEW, dates_to_recompute, recompute
-from circuit_sync.database.replica_identity import identify_rows
-from circuit_sync.database.requirements import check_database
+from circuit_sync.database.progress.recompute import FEW, dates_to_recompute, recompute
+from circuit_sync.database.server.replica_identity import identify_rows
+from circuit_sync.database.server.requirements import check_database
 from circuit_sync.database.settings import read_setting, write_setting
 from circuit_sync.database.tables import unit_types
 from circuit_sync.database.urls import DAGSTER_SCHEMA

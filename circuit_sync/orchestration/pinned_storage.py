@@ -10,7 +10,7 @@ from dagster._serdes import ConfigurableClassData
 from dagster_postgres import DagsterPostgresStorage
 from dagster_postgres.utils import pg_url_from_config
 
-from circuit_sync.database.dagster_sessions import pinned_url
+from circuit_sync.database.dagster.sessions import pinned_url
 
 
 class PinnedPostgresStorage(DagsterPostgresStorage):

@@ -9,7 +9,7 @@ from circuit_sync.database.connection import Database
 from circuit_sync.database.locks import pace_lock, store_lock
 from circuit_sync.domain.errors import UsageError
 from circuit_sync.domain.printable import printable
-from circuit_sync.sync.secrets import SecretKeys
+from circuit_sync.sync.people.secrets import SecretKeys
 from circuit_sync.workstudio.client import WorkStudio
 from circuit_sync.workstudio.pace import Pace
 from circuit_sync.workstudio.server import Credential, Server

@@ -6,8 +6,8 @@ import tempfile
 from pathlib import Path
 
 from circuit_sync.database.connection import Database
-from circuit_sync.database.embedded import embedded_server
 from circuit_sync.database.migrate import upgrade
+from circuit_sync.database.server.embedded import embedded_server
 from circuit_sync_tests.bench.aggregates import bench_aggregates
 from circuit_sync_tests.bench.calls import bench_command, bench_pace
 from circuit_sync_tests.bench.circuits import bench_store

@@ -13,8 +13,8 @@ import polars as pl
 
 from circuit_sync.database.migrate import read_unit_types
 from circuit_sync.domain.aggregates import compute_aggregates, with_roots
+from circuit_sync.simulator import units_table
 from circuit_sync.workstudio.ddotable import read_table
-from circuit_sync.workstudio.simulator import units_table
 from circuit_sync.workstudio.views import PLANNED_UNITS
 from circuit_sync_tests.bench.measuring import medians
 from circuit_sync_tests.bench.report import Report

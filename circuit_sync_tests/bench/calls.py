@@ -13,10 +13,10 @@ import httpx
 
 from circuit_sync.database.connection import Database
 from circuit_sync.database.locks import pace_lock
+from circuit_sync.simulator import CIRCUITS_VIEW, PLANNED_UNITS_VIEW, Simulator, World, environment
 from circuit_sync.workstudio.client import WorkStudio
 from circuit_sync.workstudio.pace import Pace
 from circuit_sync.workstudio.server import Credential, Server
-from circuit_sync.workstudio.simulator import CIRCUITS_VIEW, PLANNED_UNITS_VIEW, Simulator, World, environment
 from circuit_sync_tests.bench.measuring import in_turns, seconds
 from circuit_sync_tests.bench.report import Report
 
@@ -94,8 +94,8 @@ def bench_command(folder: Path, report: Report) -> None:
 _OURS = """
 import sys
 from circuit_sync.database.connection import Database
-from circuit_sync.database.overview import latest_syncs
-from circuit_sync.orchestration.local import url_in_use
+from circuit_sync.database.log.overview import latest_syncs
+from circuit_sync.environment import url_in_use
 from circuit_sync.settings import load_settings
 with url_in_use(load_settings()) as url, Database(url) as database, database.transaction() as connection:
     sys.stdout.write(str(latest_syncs(connection, 1)[0]["seconds"]))

@@ -10,16 +10,16 @@ from sqlalchemy import create_engine, func, select, text
 from sqlalchemy.orm import DeclarativeBase
 from sqlalchemy.orm import Session as OrmSession
 
+from circuit_sync.database.circuits.staging import STAGED_COLUMNS, copy_rows
 from circuit_sync.database.connection import Database
-from circuit_sync.database.staging import STAGED_COLUMNS, copy_rows
 from circuit_sync.database.tables import metadata
 from circuit_sync.database.urls import parse_url
 from circuit_sync.domain.circuits import transform_collection
-from circuit_sync.sync.circuits import CircuitSyncRequest, fetch_circuits, open_circuit_sync, store_circuits
+from circuit_sync.simulator import CIRCUITS_VIEW, PLANNED_UNITS_VIEW, Simulator, circuits_table
+from circuit_sync.sync.circuits.sync import CircuitSyncRequest, fetch_circuits, open_circuit_sync, store_circuits
 from circuit_sync.sync.session import Session
 from circuit_sync.workstudio.ddotable import read_table
 from circuit_sync.workstudio.server import Credential, Server
-from circuit_sync.workstudio.simulator import CIRCUITS_VIEW, PLANNED_UNITS_VIEW, Simulator, circuits_table
 from circuit_sync.workstudio.views import CIRCUITS
 from circuit_sync_tests.bench.measuring import medians
 from circuit_sync_tests.bench.report import Report

@@ -17,7 +17,7 @@ import psycopg
 import psycopg2
 import pytest
 
-from circuit_sync.database.embedded import embedded_server
+from circuit_sync.database.server.embedded import embedded_server
 from circuit_sync.domain.errors import PermanentError
 from circuit_sync_tests.scenery import PATIENCE, until
 
@@ -28,7 +28,7 @@ NOBODY = 65534
 USES_THE_SERVER = """
 import sys
 from pathlib import Path
-from circuit_sync.database.embedded import embedded_server
+from circuit_sync.database.server.embedded import embedded_server
 from circuit_sync.domain.errors import CircuitSyncError
 try:
     with embedded_server(Path(sys.argv[1]), durable=False) as url:

@@ -11,8 +11,8 @@ from alembic import command
 from alembic.script import ScriptDirectory
 from psycopg import sql
 
-from circuit_sync.database.checks import unreconciled_aggregates
 from circuit_sync.database.connection import Database
+from circuit_sync.database.log.checks import unreconciled_aggregates
 from circuit_sync.database.migrate import migration_config, upgrade
 from circuit_sync.domain.errors import PermanentError
 

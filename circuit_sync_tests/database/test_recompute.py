@@ -6,7 +6,7 @@ import pytest
 
 from circuit_sync.database.connection import Database
 from circuit_sync.database.migrate import upgrade
-from circuit_sync.database.recompute import recompute
+from circuit_sync.database.progress.recompute import recompute
 from circuit_sync.domain.eastern import weekdays_between
 from circuit_sync_tests.database.test_migrate import empty, migrate_to
 

@@ -3,7 +3,7 @@
 from dagster_postgres import DagsterPostgresStorage
 
 from circuit_sync.database.connection import Database
-from circuit_sync.database.dagster_storage import prepare_dagster_storage
+from circuit_sync.database.dagster.storage import prepare_dagster_storage
 from circuit_sync.database.migrate import upgrade
 from circuit_sync.database.urls import dagster_url
 from circuit_sync_tests.database.databases import execute, rows

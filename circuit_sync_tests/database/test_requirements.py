@@ -8,7 +8,7 @@ import pytest
 
 from circuit_sync.database.connection import Database
 from circuit_sync.database.migrate import upgrade
-from circuit_sync.database.requirements import check_database
+from circuit_sync.database.server.requirements import check_database
 from circuit_sync.domain.errors import PermanentError
 from circuit_sync_tests.database.databases import execute, made, migrate_to, rows
 from circuit_sync_tests.database.test_migrate import REVISIONS

@@ -9,7 +9,7 @@ from psycopg import sql
 from sqlalchemy import Connection, create_engine, text
 
 from circuit_sync.database.connection import Database
-from circuit_sync.database.dagster_sessions import pinned_url
+from circuit_sync.database.dagster.sessions import pinned_url
 from circuit_sync.database.urls import dagster_url
 from circuit_sync.domain.errors import UsageError
 from circuit_sync_tests import hostile

@@ -12,9 +12,9 @@ import pytest
 from sqlalchemy import create_engine, text
 from sqlalchemy.exc import OperationalError
 
-from circuit_sync.database import driver, silence
 from circuit_sync.database.connection import Database, DatabaseUnavailable
-from circuit_sync.database.dagster_sessions import pinned_url
+from circuit_sync.database.dagster.sessions import pinned_url
+from circuit_sync.database.sessions import driver, silence
 from circuit_sync.database.urls import dagster_url
 from circuit_sync_tests.proxy import Proxy
 from circuit_sync_tests.scenery import until
@@ -30,7 +30,7 @@ def impatient(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(silence, "ANSWER_SECONDS", 1.0)
     monkeypatch.setattr(silence, "_hurried_at", float("-inf"))
     monkeypatch.setitem(driver._EVERYWHERE, "connect_timeout", 2)
-    monkeypatch.setattr("circuit_sync.database.dagster_sessions._TICK_MILLISECONDS", 50)
+    monkeypatch.setattr("circuit_sync.database.dagster.sessions._TICK_MILLISECONDS", 50)
 
 
 @pytest.fixture

@@ -5,8 +5,8 @@ from sqlalchemy import create_engine
 from sqlalchemy.exc import OperationalError
 
 from circuit_sync.database.connection import Database
-from circuit_sync.database.dagster_sessions import pinned_url
-from circuit_sync.database.driver import Target
+from circuit_sync.database.dagster.sessions import pinned_url
+from circuit_sync.database.sessions.driver import Target
 from circuit_sync.database.urls import dagster_url, masked
 from circuit_sync.domain.errors import CircuitSyncError, UsageError
 

@@ -21,7 +21,7 @@ import psycopg
 from psycopg.rows import dict_row
 
 from circuit_sync.database.urls import dagster_url
-from circuit_sync.orchestration.partitions import partition_tags
+from circuit_sync.orchestration.assets.partitions import partition_tags
 from circuit_sync_tests.scenery import until
 
 PROJECT = Path(__file__).parents[2]

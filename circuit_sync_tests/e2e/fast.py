@@ -7,8 +7,8 @@ from typing import Any
 import dagster as dg
 
 from circuit_sync import definitions
-from circuit_sync.orchestration.jobs import sync_circuits
-from circuit_sync.orchestration.schedules import ACTIVE, Tick, _circuits
+from circuit_sync.orchestration.automation.schedules import ACTIVE, Tick, _circuits
+from circuit_sync.orchestration.runs.jobs import sync_circuits
 
 
 @dg.schedule(job=sync_circuits, cron_schedule="* * * * *")

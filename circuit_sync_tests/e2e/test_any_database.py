@@ -14,8 +14,8 @@ from urllib.parse import urlsplit
 import psycopg
 import pytest
 
-from circuit_sync.database.embedded import embedded_server
-from circuit_sync.workstudio.simulator import Simulator, World, environment
+from circuit_sync.database.server.embedded import embedded_server
+from circuit_sync.simulator import Simulator, World, environment
 from circuit_sync_tests import hostile
 from circuit_sync_tests.e2e.deployment import Deployment, answers, free_port
 from circuit_sync_tests.proxy import Proxy

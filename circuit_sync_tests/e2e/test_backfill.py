@@ -10,15 +10,15 @@ from typing import Any
 import pytest
 
 from circuit_sync.database.connection import Database
-from circuit_sync.database.embedded import embedded_server
 from circuit_sync.database.migrate import upgrade
+from circuit_sync.database.server.embedded import embedded_server
 from circuit_sync.domain.eastern import EASTERN, eastern_date, latest_weekday, previous_weekday, weekdays_between
 from circuit_sync.domain.weeks import week_ending, weeks_of
-from circuit_sync.orchestration.local import first_partition
+from circuit_sync.environment import first_partition
 from circuit_sync.settings import load_settings
-from circuit_sync.sync.report import report_page, week_progress
+from circuit_sync.simulator import Simulator, World, environment
+from circuit_sync.sync.progress.report import report_page, week_progress
 from circuit_sync.sync.session import Session
-from circuit_sync.workstudio.simulator import Simulator, World, environment
 from circuit_sync_tests.e2e.deployment import Deployment
 from circuit_sync_tests.scenery import Clock, Desk, session_for, until
 

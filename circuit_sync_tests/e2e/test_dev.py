@@ -11,8 +11,8 @@ from typing import Any
 
 import pytest
 
-from circuit_sync.database.embedded import embedded_server
-from circuit_sync.workstudio.simulator import Simulator, World, environment
+from circuit_sync.database.server.embedded import embedded_server
+from circuit_sync.simulator import Simulator, World, environment
 from circuit_sync_tests.e2e.chromium import PROGRAM, Page, chromium
 from circuit_sync_tests.e2e.deployment import LONG, PROJECT, Gate, Instance, answers, free_port
 from circuit_sync_tests.scenery import until

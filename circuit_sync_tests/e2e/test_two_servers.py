@@ -9,9 +9,9 @@ import psycopg
 import pytest
 
 from circuit_sync.database.connection import Database
-from circuit_sync.database.embedded import embedded_server
 from circuit_sync.database.migrate import upgrade
-from circuit_sync.workstudio.simulator import Simulator, World, environment
+from circuit_sync.database.server.embedded import embedded_server
+from circuit_sync.simulator import Simulator, World, environment
 from circuit_sync_tests.e2e.deployment import LONG, Deployment, Gate
 from circuit_sync_tests.scenery import until
 

@@ -14,8 +14,8 @@ import pytest
 from sqlalchemy import text
 
 from circuit_sync.database.connection import Database
-from circuit_sync.database.embedded import embedded_server
 from circuit_sync.database.migrate import upgrade
+from circuit_sync.database.server.embedded import embedded_server
 from circuit_sync.events import stream
 from circuit_sync.events.outbox import emit
 from circuit_sync.events.retention import prune_events

@@ -5,7 +5,7 @@ from collections.abc import Iterator
 import dagster as dg
 import pytest
 
-from circuit_sync.workstudio.simulator import Simulator, environment
+from circuit_sync.simulator import Simulator, environment
 
 
 @pytest.fixture

@@ -4,7 +4,7 @@ from typing import Any
 
 import pytest
 
-from circuit_sync.orchestration.decisions import (
+from circuit_sync.orchestration.automation.decisions import (
     Cursor,
     Decision,
     RunUnderWay,

@@ -10,10 +10,10 @@ from psycopg import sql
 
 from circuit_sync.database.connection import Database, DatabaseUnavailable
 from circuit_sync.definitions import defs
-from circuit_sync.orchestration.execution import persistent_instance, run_job
-from circuit_sync.orchestration.local import prepared_environment
+from circuit_sync.environment import prepared_environment
+from circuit_sync.orchestration.terminal.execution import persistent_instance, run_job
 from circuit_sync.settings import load_settings
-from circuit_sync.workstudio.simulator import Simulator
+from circuit_sync.simulator import Simulator
 from circuit_sync_tests.scenery import Clock, Desk, session_for
 
 

@@ -6,9 +6,9 @@ import pytest
 from circuit_sync.database.connection import Database
 from circuit_sync.definitions import defs
 from circuit_sync.orchestration import clock
-from circuit_sync.orchestration.freshness import freshness
-from circuit_sync.orchestration.partitions import partition_tags
-from circuit_sync.workstudio.simulator import Simulator
+from circuit_sync.orchestration.assets.partitions import partition_tags
+from circuit_sync.orchestration.automation.freshness import freshness
+from circuit_sync.simulator import Simulator
 from circuit_sync_tests.scenery import Clock, Desk, session_for
 
 

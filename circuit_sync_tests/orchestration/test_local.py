@@ -12,8 +12,7 @@ from circuit_sync.database.connection import Database
 from circuit_sync.database.urls import dagster_url
 from circuit_sync.definitions import defs
 from circuit_sync.domain.errors import UsageError
-from circuit_sync.orchestration.execution import persistent_instance, run_job, tags_of_our_runs
-from circuit_sync.orchestration.local import (
+from circuit_sync.environment import (
     BUNDLED,
     named_server,
     prepared_environment,
@@ -21,8 +20,9 @@ from circuit_sync.orchestration.local import (
     simulator,
     storage_url,
 )
+from circuit_sync.orchestration.terminal.execution import persistent_instance, run_job, tags_of_our_runs
 from circuit_sync.settings import load_settings
-from circuit_sync.workstudio.simulator import Simulator
+from circuit_sync.simulator import Simulator
 from circuit_sync_tests.scenery import PATIENCE, Clock, Desk, session_for
 
 

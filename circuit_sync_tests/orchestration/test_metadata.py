@@ -8,8 +8,8 @@ from markdown_it import MarkdownIt
 
 from circuit_sync.domain.findings import Finding
 from circuit_sync.domain.printable import is_printable, markdown, one_line
-from circuit_sync.orchestration import metadata
-from circuit_sync.orchestration.checks import _told
+from circuit_sync.orchestration.assets import metadata
+from circuit_sync.orchestration.assets.checks import _told
 
 ACTIVE = [
     "![x](http://evil.example/p.png)",

@@ -6,7 +6,7 @@ import pytest
 
 from circuit_sync.definitions import defs
 from circuit_sync.domain.errors import UsageError
-from circuit_sync.orchestration.partitions import (
+from circuit_sync.orchestration.assets.partitions import (
     covers_date,
     partition_tags,
     status_ranges,
@@ -14,7 +14,7 @@ from circuit_sync.orchestration.partitions import (
     weekday_keys,
     weekdays,
 )
-from circuit_sync.workstudio.simulator import Simulator
+from circuit_sync.simulator import Simulator
 
 EASTERN = ZoneInfo("America/New_York")
 

@@ -15,11 +15,12 @@ from circuit_sync.database.connection import Database
 from circuit_sync.definitions import defs
 from circuit_sync.domain.errors import PassingError
 from circuit_sync.domain.statuses import STATUS_CODES
-from circuit_sync.orchestration import clock, recovery
-from circuit_sync.orchestration.partitions import partition_tags
-from circuit_sync.sync.circuits import CircuitSyncRequest, open_circuit_sync
-from circuit_sync.sync.recovery import close_abandoned
-from circuit_sync.workstudio.simulator import Fault, Simulator
+from circuit_sync.orchestration import clock
+from circuit_sync.orchestration.assets.partitions import partition_tags
+from circuit_sync.orchestration.recovery import sensors as recovery
+from circuit_sync.simulator import Fault, Simulator
+from circuit_sync.sync.circuits.sync import CircuitSyncRequest, open_circuit_sync
+from circuit_sync.sync.log.recovery import close_abandoned
 from circuit_sync_tests.scenery import Clock, Desk, session_for
 
 CANCELLED = "the run was cancelled: what was not stored yet is not stored; start it again when you like"

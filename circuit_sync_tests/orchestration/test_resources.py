@@ -16,9 +16,9 @@ from sqlalchemy import Engine, event
 
 from circuit_sync.database.connection import Database
 from circuit_sync.definitions import defs
-from circuit_sync.orchestration.partitions import partition_tags
-from circuit_sync.orchestration.resources import workplace
-from circuit_sync.workstudio.simulator import Simulator
+from circuit_sync.orchestration.assets.partitions import partition_tags
+from circuit_sync.orchestration.runs.resources import workplace
+from circuit_sync.simulator import Simulator
 from circuit_sync_tests.scenery import Clock, Desk, session_for
 
 CANCELLED = "the run was cancelled: what was not stored yet is not stored; start it again when you like"

@@ -3,7 +3,7 @@ from typing import Any
 
 import pytest
 
-from circuit_sync.orchestration.retrying import RunsSoFar, retries_to_start, run_requests
+from circuit_sync.orchestration.recovery.retrying import RunsSoFar, retries_to_start, run_requests
 
 NOW = datetime(2026, 3, 9, 12, tzinfo=UTC)
 MINUTE = timedelta(minutes=1)

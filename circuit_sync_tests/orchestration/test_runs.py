@@ -11,9 +11,9 @@ from circuit_sync.database.connection import Database
 from circuit_sync.database.locks import is_run_alive
 from circuit_sync.definitions import defs
 from circuit_sync.domain.eastern import EASTERN, eastern_date, latest_weekday
-from circuit_sync.orchestration.partitions import partition_tags
-from circuit_sync.sync.ownership import claim_database
-from circuit_sync.workstudio.simulator import SERVICE_PASSWORD, Fault, Simulator
+from circuit_sync.orchestration.assets.partitions import partition_tags
+from circuit_sync.simulator import SERVICE_PASSWORD, Fault, Simulator
+from circuit_sync.sync.installation.ownership import claim_database
 from circuit_sync_tests.scenery import Clock, Desk, session_for
 
 STATUSES = ("ACTIV", "QC", "REWRK", "CLOSE")

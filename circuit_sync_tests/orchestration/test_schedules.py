@@ -9,13 +9,13 @@ from dagster._core.test_utils import create_run_for_test
 from dagster._utils.schedules import schedule_execution_time_iterator
 
 from circuit_sync.definitions import defs
-from circuit_sync.orchestration.execution import origin_of
-from circuit_sync.orchestration.schedules import (
+from circuit_sync.orchestration.automation.schedules import (
     daily_snapshots_schedule,
     sync_circuits_activ_afternoon,
     sync_circuits_activ_morning,
     sync_circuits_weekly,
 )
+from circuit_sync.orchestration.terminal.execution import origin_of
 
 EASTERN = ZoneInfo("America/New_York")
 MONDAY = datetime(2026, 3, 9, 4, 30, tzinfo=EASTERN)

@@ -13,18 +13,20 @@ from circuit_sync.database.locks import run_lock
 from circuit_sync.definitions import defs
 from circuit_sync.domain.errors import PassingError, UsageError
 from circuit_sync.domain.statuses import STATUS_CODES
-from circuit_sync.orchestration import clock, recovery, sensors
-from circuit_sync.orchestration.delivery import deliver_events
-from circuit_sync.orchestration.partitions import partition_tags
-from circuit_sync.sync.aggregates import (
+from circuit_sync.orchestration import clock
+from circuit_sync.orchestration.assets.partitions import partition_tags
+from circuit_sync.orchestration.automation import sensors
+from circuit_sync.orchestration.automation.delivery import deliver_events
+from circuit_sync.orchestration.recovery import sensors as recovery
+from circuit_sync.simulator import Fault, Simulator
+from circuit_sync.sync.circuits.sync import CircuitSyncRequest, open_circuit_sync
+from circuit_sync.sync.log.recovery import close_abandoned
+from circuit_sync.sync.progress.snapshots import SnapshotRequest, open_snapshots
+from circuit_sync.sync.units.sync import (
     AggregateSyncRequest,
     fetch_and_store_aggregates,
     open_aggregate_sync,
 )
-from circuit_sync.sync.circuits import CircuitSyncRequest, open_circuit_sync
-from circuit_sync.sync.recovery import close_abandoned
-from circuit_sync.sync.snapshots import SnapshotRequest, open_snapshots
-from circuit_sync.workstudio.simulator import Fault, Simulator
 from circuit_sync_tests.scenery import Clock, Desk, session_for
 
 Look = Callable[..., dg.SensorResult]

@@ -7,7 +7,7 @@ from decimal import Decimal
 from typing import Any
 
 from circuit_sync.domain.eastern import end_of
-from circuit_sync.sync.rollups import roll_up
+from circuit_sync.sync.progress.rollups import roll_up
 from circuit_sync_tests.scenery import Desk
 
 PLANNER = "CONTRACTOR\\larch"

@@ -7,8 +7,8 @@ from typing import Any
 import pytest
 
 from circuit_sync.domain.errors import UsageError
-from circuit_sync.sync.aggregates import fetch_and_store_aggregates
-from circuit_sync.workstudio.simulator import Simulator, World
+from circuit_sync.simulator import Simulator, World
+from circuit_sync.sync.units.sync import fetch_and_store_aggregates
 from circuit_sync_tests.scenery import Clock, Desk, session_for
 from circuit_sync_tests.sync.units_desk import (
     WO,
@@ -447,8 +447,8 @@ def test_many_batches_store_what_one_would(desk: Desk, monkeypatch: pytest.Monke
     sync_units(desk)
     whole = [row | {"computed_at": None} for row in desk.rows("SELECT * FROM circuit_aggregates ORDER BY id")]
     desk.execute("TRUNCATE circuit_aggregates RESTART IDENTITY")
-    monkeypatch.setattr("circuit_sync.sync.aggregate_run.BATCH_WORK_ORDERS", 2)
-    monkeypatch.setattr("circuit_sync.sync.aggregate_run.BATCH_UNITS", 4)
+    monkeypatch.setattr("circuit_sync.sync.units.batches.BATCH_WORK_ORDERS", 2)
+    monkeypatch.setattr("circuit_sync.sync.units.batches.BATCH_UNITS", 4)
 
     result = sync_units(desk, force=True)
 

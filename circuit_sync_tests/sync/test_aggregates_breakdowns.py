@@ -4,8 +4,8 @@ from typing import Any
 
 import pytest
 
-from circuit_sync.sync.checks import AGGREGATE_CHECKS, run_check
-from circuit_sync.workstudio.simulator import UNIT_HEADING, units_table
+from circuit_sync.simulator import UNIT_HEADING, units_table
+from circuit_sync.sync.log.checks import AGGREGATE_CHECKS, run_check
 from circuit_sync_tests.scenery import Desk
 from circuit_sync_tests.sync.units_desk import (
     WO,

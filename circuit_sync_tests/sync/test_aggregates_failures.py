@@ -9,12 +9,12 @@ import psycopg
 import pytest
 
 from circuit_sync.database.connection import Database
-from circuit_sync.database.sync_logs import SyncAlreadyClosed
+from circuit_sync.database.log.sync_logs import SyncAlreadyClosed
 from circuit_sync.domain.errors import CircuitSyncError, PassingError, PermanentError
-from circuit_sync.sync.aggregates import fetch_and_store_aggregates
-from circuit_sync.sync.closing import close_as_failed
+from circuit_sync.simulator import Simulator, World
+from circuit_sync.sync.log.closing import close_as_failed
+from circuit_sync.sync.units.sync import fetch_and_store_aggregates
 from circuit_sync.workstudio.errors import Unauthorized
-from circuit_sync.workstudio.simulator import Simulator, World
 from circuit_sync_tests.scenery import Clock, Desk, session_for, until
 from circuit_sync_tests.sync.units_desk import (
     WO,
@@ -336,7 +336,7 @@ def test_no_more_calls_overlap_than_may_when_one_is_made_twice(database: Databas
 
 def test_the_log_of_a_run_that_is_killed_tells_what_it_stored(at_desk: Desk, monkeypatch: pytest.MonkeyPatch) -> None:
     """It is written with each batch: nobody writes it later."""
-    monkeypatch.setattr("circuit_sync.sync.aggregate_run.BATCH_WORK_ORDERS", 1)
+    monkeypatch.setattr("circuit_sync.sync.units.batches.BATCH_WORK_ORDERS", 1)
     stored = []
 
     def look(_done: int, _total: int) -> None:
@@ -380,7 +380,7 @@ def test_a_cancelled_run_keeps_finished_work_and_closes_its_log(at_desk: Desk, e
 
 
 def test_a_run_cancelled_while_it_stores_keeps_what_it_fetched(at_desk: Desk, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("circuit_sync.sync.aggregate_run.BATCH_WORK_ORDERS", 2)
+    monkeypatch.setattr("circuit_sync.sync.units.batches.BATCH_WORK_ORDERS", 2)
     readings = iter(range(100))
 
     def clock() -> Any:
@@ -412,7 +412,7 @@ def test_an_unforeseen_error_closes_the_log_without_its_words(at_desk: Desk) -> 
 def test_a_run_that_was_taken_for_dead_stores_nothing_more_and_tells_nothing(
     at_desk: Desk, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("circuit_sync.sync.aggregate_run.BATCH_WORK_ORDERS", 2)
+    monkeypatch.setattr("circuit_sync.sync.units.batches.BATCH_WORK_ORDERS", 2)
     sync_id = open_units(at_desk)
 
     def bury(done: int, _total: int) -> None:

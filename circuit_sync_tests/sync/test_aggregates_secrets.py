@@ -7,7 +7,7 @@ import pytest
 
 from circuit_sync.domain.aggregates import compute_aggregates, with_roots
 from circuit_sync.domain.errors import CircuitSyncError
-from circuit_sync.workstudio.simulator import FREE_TEXT_MARKER, UNIT_HEADING, units_table
+from circuit_sync.simulator import FREE_TEXT_MARKER, UNIT_HEADING, units_table
 from circuit_sync_tests.scenery import Desk
 from circuit_sync_tests.sync.units_desk import WO, answer_units, circuits, split, sync_units, unit
 

@@ -8,21 +8,21 @@ from typing import Any
 import pytest
 from cryptography.fernet import Fernet
 
-from circuit_sync.database.credentials import planners_by_work_order
+from circuit_sync.database.people.credentials import planners_by_work_order
 from circuit_sync.domain.errors import UsageError
-from circuit_sync.sync.accounts import (
+from circuit_sync.simulator import SERVICE_USERNAME
+from circuit_sync.sync.people.accounts import (
     account_holder,
     list_accounts,
     rotate_accounts,
     store_account,
     verify_accounts,
 )
-from circuit_sync.sync.credentials import CredentialRotation, open_rotation
-from circuit_sync.sync.people import NewUser, add_user
-from circuit_sync.sync.secrets import CannotDecrypt, SecretKeys
+from circuit_sync.sync.people.credentials import CredentialRotation, open_rotation
+from circuit_sync.sync.people.secrets import CannotDecrypt, SecretKeys
+from circuit_sync.sync.people.users import NewUser, add_user
 from circuit_sync.workstudio.errors import Forbidden, ServerUnreachable, Unauthorized
 from circuit_sync.workstudio.server import Credential
-from circuit_sync.workstudio.simulator import SERVICE_USERNAME
 from circuit_sync_tests.scenery import Desk
 
 OLD, NEW = Fernet.generate_key().decode(), Fernet.generate_key().decode()

@@ -7,8 +7,8 @@ import pytest
 
 from circuit_sync.domain.departures import is_shrunken
 from circuit_sync.domain.errors import PermanentError
-from circuit_sync.sync.recovery import close_abandoned
-from circuit_sync.workstudio.simulator import CIRCUIT_HEADING
+from circuit_sync.simulator import CIRCUIT_HEADING
+from circuit_sync.sync.log.recovery import close_abandoned
 from circuit_sync_tests.scenery import Desk
 
 
@@ -338,7 +338,7 @@ def test_while_a_row_cannot_be_told_nobody_departs_until_three_answers_agree(des
 def test_an_answer_with_more_rejected_rows_than_are_listed_marks_none_of_them(
     desk: Desk, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("circuit_sync.sync.circuits.REJECTED_LISTED", 3)
+    monkeypatch.setattr("circuit_sync.sync.circuits.sync.REJECTED_LISTED", 3)
     desk.answer("ACTIV", rows(range(8)))
     desk.sync()
     desk.answer("ACTIV", rows(range(6), VEGJOB_LENGTH="junk") + rows([6, 7]))
@@ -352,7 +352,7 @@ def test_an_answer_with_more_rejected_rows_than_are_listed_marks_none_of_them(
 def test_a_sync_that_fails_before_it_stores_lists_no_more_of_them_either(
     desk: Desk, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("circuit_sync.sync.closing.REJECTED_LISTED", 3)
+    monkeypatch.setattr("circuit_sync.sync.log.closing.REJECTED_LISTED", 3)
     desk.answer("ACTIV", rows(range(8), VEGJOB_LENGTH="junk"))
     sync_id = desk.fetch("ACTIV")
 

@@ -3,8 +3,8 @@
 import pytest
 
 from circuit_sync.domain.errors import PassingError
-from circuit_sync.sync.due import latest_finished_syncs, statuses_needing_aggregates
-from circuit_sync.sync.snapshots import SnapshotRequest, open_snapshots, take_snapshots
+from circuit_sync.sync.log.due import latest_finished_syncs, statuses_needing_aggregates
+from circuit_sync.sync.progress.snapshots import SnapshotRequest, open_snapshots, take_snapshots
 from circuit_sync_tests.scenery import MONDAY, Desk
 from circuit_sync_tests.sync.units_desk import WO, answer_units, circuits, open_units, sync_units, unit
 

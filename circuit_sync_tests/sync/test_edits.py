@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 from psycopg.types.json import Jsonb
 
-from circuit_sync.workstudio.simulator import CIRCUIT_HEADING
+from circuit_sync.simulator import CIRCUIT_HEADING
 from circuit_sync_tests.scenery import Desk, until
 
 EDIT = """

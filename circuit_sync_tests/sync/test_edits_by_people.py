@@ -8,9 +8,9 @@ from typing import Any
 import pytest
 
 from circuit_sync.domain.errors import UsageError
-from circuit_sync.sync.edits import edit_circuit, set_stage, show_circuit
-from circuit_sync.sync.people import NewUser, add_user
-from circuit_sync.workstudio.simulator import COMMENT_MARKER
+from circuit_sync.simulator import COMMENT_MARKER
+from circuit_sync.sync.circuits.edits import edit_circuit, set_stage, show_circuit
+from circuit_sync.sync.people.users import NewUser, add_user
 from circuit_sync_tests.scenery import Desk, until
 
 WO = "2025-1930"

@@ -7,7 +7,7 @@ import pytest
 
 from circuit_sync.domain.errors import CircuitSyncError, PassingError, PermanentError
 from circuit_sync.domain.values import LONGEST_NAME
-from circuit_sync.workstudio.simulator import CIRCUIT_HEADING, COMMENT_MARKER, SERVICE_PASSWORD, circuits_table
+from circuit_sync.simulator import CIRCUIT_HEADING, COMMENT_MARKER, SERVICE_PASSWORD, circuits_table
 from circuit_sync_tests.scenery import Desk
 
 ROWS = [{"SS_WO": f"wo-{number}", "VEGJOB_CIRCCOMNTS": f"{COMMENT_MARKER} {number}"} for number in range(4)]

@@ -6,7 +6,7 @@ from typing import Any
 from hypothesis import HealthCheck, Phase, given, settings
 from hypothesis import strategies as st
 
-from circuit_sync.workstudio.simulator import CIRCUIT_HEADING, UNIT_HEADING, circuits_table, units_table
+from circuit_sync.simulator import CIRCUIT_HEADING, UNIT_HEADING, circuits_table, units_table
 from circuit_sync_tests.scenery import Desk
 from circuit_sync_tests.sync.units_desk import WO, circuits, sync_units
 

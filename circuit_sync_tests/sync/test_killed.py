@@ -7,7 +7,7 @@ from typing import Any
 import psycopg
 import pytest
 
-from circuit_sync.sync.recovery import close_abandoned, open_syncs
+from circuit_sync.sync.log.recovery import close_abandoned, open_syncs
 from circuit_sync_tests.processes import start_sync
 from circuit_sync_tests.scenery import Desk, until
 

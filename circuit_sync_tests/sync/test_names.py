@@ -6,8 +6,8 @@ import pytest
 
 from circuit_sync.database.connection import Database
 from circuit_sync.database.migrate import upgrade
-from circuit_sync.sync.people import NewUser, add_user, link_to_user
-from circuit_sync.workstudio.simulator import Simulator
+from circuit_sync.simulator import Simulator
+from circuit_sync.sync.people.users import NewUser, add_user, link_to_user
 from circuit_sync_tests.database.databases import made
 from circuit_sync_tests.scenery import Clock, Desk, session_for
 

@@ -4,11 +4,11 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
-from circuit_sync.sync.aggregates import fetch_and_store_aggregates
-from circuit_sync.sync.due import statuses_needing_aggregates
-from circuit_sync.sync.edits import edit_circuit
-from circuit_sync.sync.overview import overview
-from circuit_sync.sync.people import NewUser, add_user
+from circuit_sync.sync.circuits.edits import edit_circuit
+from circuit_sync.sync.log.due import statuses_needing_aggregates
+from circuit_sync.sync.log.overview import overview
+from circuit_sync.sync.people.users import NewUser, add_user
+from circuit_sync.sync.units.sync import fetch_and_store_aggregates
 from circuit_sync_tests.scenery import Desk
 from circuit_sync_tests.sync.units_desk import (
     WO,

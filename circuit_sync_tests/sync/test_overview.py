@@ -6,7 +6,7 @@ import pytest
 
 from circuit_sync.domain.errors import PassingError
 from circuit_sync.events.state import common_state
-from circuit_sync.sync.overview import overview
+from circuit_sync.sync.log.overview import overview
 from circuit_sync_tests.scenery import Desk
 from circuit_sync_tests.sync.units_desk import WO, answer_units, circuits, split, sync_units, unit
 

@@ -12,10 +12,10 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from circuit_sync.database.rollups import replace_rollups
-from circuit_sync.database.seasons import replace_season_daily
-from circuit_sync.database.snapshots import replace_snapshots
-from circuit_sync.database.states import dated_states
+from circuit_sync.database.progress.rollups import replace_rollups
+from circuit_sync.database.progress.seasons import replace_season_daily
+from circuit_sync.database.progress.snapshots import replace_snapshots
+from circuit_sync.database.progress.states import dated_states
 from circuit_sync.domain.eastern import end_of, midnight, weekdays_between
 from circuit_sync_tests.scenery import Desk
 

@@ -5,8 +5,8 @@ from collections.abc import Callable
 import pytest
 
 from circuit_sync.domain.errors import CircuitSyncError, PassingError, UsageError
-from circuit_sync.sync.ownership import adopt_database
-from circuit_sync.workstudio.simulator import Simulator, World
+from circuit_sync.simulator import Simulator, World
+from circuit_sync.sync.installation.ownership import adopt_database
 from circuit_sync_tests.scenery import Desk, session_for
 
 OWNER = "SELECT value FROM database_settings WHERE name = 'workstudio'"

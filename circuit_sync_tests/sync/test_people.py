@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 
 from circuit_sync.domain.errors import UsageError
-from circuit_sync.sync.people import NewUser, add_user, link_to_user, planners, users
+from circuit_sync.sync.people.users import NewUser, add_user, link_to_user, planners, users
 from circuit_sync_tests.scenery import Desk, until
 
 ANN, BOB = "CONTRACTOR\\ann", "CONTRACTOR\\bob"

@@ -17,7 +17,7 @@ from matplotlib.text import Text
 from circuit_sync.domain.eastern import weekdays_between
 from circuit_sync.domain.printable import one_line
 from circuit_sync.domain.progress import Lines
-from circuit_sync.sync.pictures import (
+from circuit_sync.sync.progress.pictures import (
     date_labels,
     permissions_figure,
     permissions_picture,

@@ -7,7 +7,7 @@ from hypothesis import HealthCheck, Phase, given, settings
 from hypothesis import strategies as st
 
 from circuit_sync.domain.statuses import STATUS_CODES
-from circuit_sync.workstudio.simulator import CIRCUIT_HEADING, COMMENT_MARKER, circuits_table
+from circuit_sync.simulator import CIRCUIT_HEADING, COMMENT_MARKER, circuits_table
 from circuit_sync_tests.scenery import Desk
 
 Rows = list[dict[str, Any]]

@@ -6,9 +6,9 @@ import pytest
 
 from circuit_sync.database.locks import run_lock
 from circuit_sync.domain.errors import CircuitSyncError
-from circuit_sync.sync.aggregates import complete_aggregate_sync, fetch_and_store_aggregates
-from circuit_sync.sync.closing import CANCELLED
-from circuit_sync.sync.recovery import UnopenedSync, close_abandoned, fail_unopened, open_syncs
+from circuit_sync.sync.log.closing import CANCELLED
+from circuit_sync.sync.log.recovery import UnopenedSync, close_abandoned, fail_unopened, open_syncs
+from circuit_sync.sync.units.sync import complete_aggregate_sync, fetch_and_store_aggregates
 from circuit_sync_tests.scenery import Desk
 from circuit_sync_tests.sync.units_desk import WO, answer_units, circuits, feet, open_units, sync_units, unit
 

@@ -10,9 +10,9 @@ import pytest
 from circuit_sync.domain.eastern import weekdays_between
 from circuit_sync.domain.errors import UsageError
 from circuit_sync.domain.progress import courses, percent, readable
-from circuit_sync.sync.pictures import permissions_picture, planners_figure, planners_picture, progress_picture
-from circuit_sync.sync.report import report_page, week_progress
-from circuit_sync.sync.rollups import roll_up
+from circuit_sync.sync.progress.pictures import permissions_picture, planners_figure, planners_picture, progress_picture
+from circuit_sync.sync.progress.report import report_page, week_progress
+from circuit_sync.sync.progress.rollups import roll_up
 from circuit_sync_tests.scenery import Desk
 from circuit_sync_tests.sync.snapshot_shelf import PLANNER, Shelf
 

@@ -6,13 +6,13 @@ from typing import Any
 import pytest
 
 from circuit_sync.domain.errors import PassingError, PermanentError
-from circuit_sync.sync import aggregates
-from circuit_sync.sync.aggregates import AggregateSyncRequest
-from circuit_sync.sync.circuits import CircuitSyncRequest, fetch_circuits, open_circuit_sync
-from circuit_sync.sync.closing import closing_on_failure
-from circuit_sync.sync.recovery import close_abandoned
-from circuit_sync.sync.retries import cancel_retries, pending_retries
-from circuit_sync.workstudio.simulator import Fault
+from circuit_sync.simulator import Fault
+from circuit_sync.sync.circuits.sync import CircuitSyncRequest, fetch_circuits, open_circuit_sync
+from circuit_sync.sync.log.closing import closing_on_failure
+from circuit_sync.sync.log.recovery import close_abandoned
+from circuit_sync.sync.log.retries import cancel_retries, pending_retries
+from circuit_sync.sync.units import sync as aggregates
+from circuit_sync.sync.units.sync import AggregateSyncRequest
 from circuit_sync_tests.scenery import Desk
 
 QUARTER, HALF = timedelta(minutes=15), timedelta(minutes=30)

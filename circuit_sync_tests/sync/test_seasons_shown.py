@@ -12,9 +12,9 @@ from matplotlib.figure import Figure
 from circuit_sync.domain.errors import UsageError
 from circuit_sync.domain.progress import added
 from circuit_sync.domain.seasons import burn_ups, season_line
-from circuit_sync.sync.pictures import burn_up_figure, burn_up_picture
-from circuit_sync.sync.report import report_page, week_progress
-from circuit_sync.sync.targets import remove_target, set_target, targets
+from circuit_sync.sync.progress.pictures import burn_up_figure, burn_up_picture
+from circuit_sync.sync.progress.report import report_page, week_progress
+from circuit_sync.sync.progress.targets import remove_target, set_target, targets
 from circuit_sync_tests.scenery import Desk
 from circuit_sync_tests.sync.snapshot_shelf import Shelf
 

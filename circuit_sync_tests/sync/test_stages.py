@@ -4,7 +4,7 @@ from typing import Any
 
 import pytest
 
-from circuit_sync.database.stages import get_or_create_ui_state
+from circuit_sync.database.circuits.stages import get_or_create_ui_state
 from circuit_sync_tests.scenery import Desk
 
 

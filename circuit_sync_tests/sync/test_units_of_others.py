@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 
 from circuit_sync.domain.errors import PermanentError
-from circuit_sync.workstudio.simulator import units_table
+from circuit_sync.simulator import units_table
 from circuit_sync_tests.scenery import Desk
 from circuit_sync_tests.sync.units_desk import WO, aggregates, answer_units, circuits, feet, sync_units, unit
 

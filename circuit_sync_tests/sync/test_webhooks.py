@@ -13,9 +13,9 @@ import pytest
 
 from circuit_sync.domain.errors import PassingError
 from circuit_sync.events.webhooks import Webhook, wait_after
-from circuit_sync.sync.recovery import close_abandoned
+from circuit_sync.simulator import Fault
+from circuit_sync.sync.log.recovery import close_abandoned
 from circuit_sync.sync.webhooks import MOST_REFUSALS, deliver_events
-from circuit_sync.workstudio.simulator import Fault
 from circuit_sync_tests.events.test_webhooks import speaking
 from circuit_sync_tests.scenery import PATIENCE, Desk, until
 from circuit_sync_tests.sync.units_desk import open_units, sync_units
@@ -241,7 +241,7 @@ def test_no_message_and_no_log_holds_the_secret_of_a_url(
 
 
 def test_two_processes_do_not_deliver_at_once(desk: Desk, receiver: Receiver) -> None:
-    from circuit_sync.database.webhooks import delivering
+    from circuit_sync.database.log.webhooks import delivering
 
     desk.sync()
     with delivering(desk.database) as is_ours:

@@ -3,14 +3,14 @@
 from collections.abc import Mapping
 from typing import Any
 
-from circuit_sync.sync.aggregates import (
+from circuit_sync.simulator import units_table
+from circuit_sync.sync.units.sync import (
     AggregateSyncRequest,
     AggregateSyncResult,
     complete_aggregate_sync,
     fetch_and_store_aggregates,
     open_aggregate_sync,
 )
-from circuit_sync.workstudio.simulator import units_table
 from circuit_sync_tests.scenery import Desk
 
 WO = "2026-0101"

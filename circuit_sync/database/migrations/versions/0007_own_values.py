@@ -1,7 +1,7 @@
 """each mile once: own values beside what is shown, seasons, and roll-ups that add own values.
 
-What was computed before is brought into order afterwards (``circuit_sync.database.recompute``), in steps that can be
-repeated; until then own values that are missing mean what is shown.
+What was computed before is brought into order afterwards (``circuit_sync.database.progress.recompute``), in steps that
+can be repeated; until then own values that are missing mean what is shown.
 """
 
 import sqlalchemy as sa

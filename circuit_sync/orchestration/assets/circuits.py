@@ -1,0 +1,94 @@
+"""The asset ``circuits``: one partition per status, from three ops that each call one use case."""
+
+from typing import Any
+
+import dagster as dg
+from pydantic import Field
+
+from circuit_sync.orchestration.assets import metadata
+from circuit_sync.orchestration.assets.partitions import keys_of, statuses
+from circuit_sync.orchestration.installation import installed
+from circuit_sync.orchestration.runs.resources import Workplace
+from circuit_sync.orchestration.runs.tags import carrying, started_by
+from circuit_sync.settings import load_settings
+from circuit_sync.sync.circuits import sync as use_case
+from circuit_sync.sync.circuits.sync import CircuitSyncRequest, CircuitSyncResult
+
+
+class CircuitSyncConfig(dg.Config):
+    """How a circuit sync runs, beyond its partitions."""
+
+    force: bool = Field(False, description="overwrite the fields that a person edited")
+    accept_departures: bool = Field(
+        False, description="believe an answer with fewer than half of the circuits held before"
+    )
+    triggered_by: str | None = Field(None, description="the user who asks for it, by e-mail or WorkStudio name")
+
+
+@dg.op(
+    description="Opens the sync log, emits sync.started and asks WorkStudio whether it is well. Returns the log's id"
+)
+def open_circuit_sync(
+    context: dg.AssetExecutionContext, config: CircuitSyncConfig, workplace: dg.ResourceParam[Workplace]
+) -> int:
+    with workplace.session(context.log.info) as session:
+        request = CircuitSyncRequest(
+            statuses=keys_of(context),
+            triggered_by=config.triggered_by,
+            force=config.force,
+            accept_departures=config.accept_departures,
+            **started_by(context.run),
+        )
+        return carrying(context, use_case.open_circuit_sync(session, request))
+
+
+@dg.op(description="Fetches the view of every status, normalises the rows and stages them. Hands on the log's id")
+def fetch_circuits(context: dg.AssetExecutionContext, workplace: dg.ResourceParam[Workplace], sync_id: int) -> int:
+    with workplace.session(context.log.info) as session:
+        received = use_case.fetch_circuits(session, sync_id)
+    context.add_output_metadata({f"rows_received_{status}": rows for status, rows in received.items()})
+    return sync_id
+
+
+@dg.op(
+    description="Stores all statuses, links, history and events in one transaction, together with the log's completion",
+    out=dg.Out(dg.Nothing),
+)
+def store_circuits(context: dg.AssetExecutionContext, workplace: dg.ResourceParam[Workplace], sync_id: int) -> None:
+    with workplace.session(context.log.info) as session:
+        result = use_case.store_circuits(session, sync_id)
+    for status in context.partition_keys:
+        counts = metadata.counted(result.per_status[status])
+        rows = {metadata.ROW_COUNT: counts["processed"]}
+        context.add_asset_metadata(counts | rows | of_the_sync(result), partition_key=status)
+
+
+def of_the_sync(result: CircuitSyncResult) -> metadata.Metadata:
+    """What holds for all statuses of the sync."""
+    over_all = {name: result.counts[name] for name in ("departed", "returned", "withheld")}
+    tables = metadata.tables(changes=result.changes, rejected_rows=result.rejected)
+    return metadata.shared(result) | metadata.counted(over_all) | tables
+
+
+@dg.config_mapping
+def _circuit_sync_config(config: CircuitSyncConfig) -> dict[str, object]:
+    return {"open_circuit_sync": {"config": config.model_dump()}}
+
+
+@installed
+@dg.graph_asset(
+    partitions_def=statuses,
+    group_name="workstudio",
+    kinds={"http", "pandas", "postgres"},
+    owners=list(load_settings().circuit_sync_owners),
+    backfill_policy=dg.BackfillPolicy.single_run(),
+    config=_circuit_sync_config,
+    description=(
+        "The circuits of each status as WorkStudio lists them, upserted by `job_guid` with their workflow stage, "
+        "planners, history and events. All statuses of a run are fetched before anything is stored, and stored in one "
+        "transaction."
+    ),
+)
+def circuits() -> Any:
+    """Open, fetch, store."""
+    return store_circuits(fetch_circuits(open_circuit_sync()))

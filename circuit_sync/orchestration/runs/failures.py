@@ -1,0 +1,66 @@
+"""How an error of ours ends a step: as one line in the UI, with its fate, instead of a stack trace."""
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import Any
+
+import dagster as dg
+
+from circuit_sync.domain.eastern import EASTERN
+from circuit_sync.domain.errors import CircuitSyncError, UsageError
+from circuit_sync.orchestration import clock
+from circuit_sync.sync.log.recovery import FailedSync
+
+_WRONG_USE = "permanent: the input is wrong"
+_PASSING = "passing: it may work later"
+_SOON = timedelta(hours=12)
+"""What happens sooner is told by the hour alone."""
+
+
+def failure(error: CircuitSyncError, failed: FailedSync | None) -> dg.Failure:
+    """A ``Failure`` that says what ``error`` does, which sync ``failed`` with it, and when that is tried again.
+
+    Steps are never retried: calls retry in the client, whole syncs by a sensor that reads the fate in the sync log.
+    """
+    fate = _PASSING if error.passing else "permanent: it needs a person"
+    description = str(error)
+    told: dict[str, Any] = {
+        "kind": type(error).__name__,
+        "fate": _WRONG_USE if isinstance(error, UsageError) else fate,
+    }
+    if failed is not None:
+        told["sync_log_id"] = failed.id
+        if error.passing and failed.retry_at is not None:
+            told["retry_at"] = dg.MetadataValue.timestamp(failed.retry_at)
+            description += f"; sync {failed.id} is tried again at {_hour(failed.retry_at)} while the daemon runs"
+    return dg.Failure(description=description, metadata=told, allow_retries=False)
+
+
+@dataclass(frozen=True)
+class End:
+    """Why a run failed, whether that passes, and whether what was asked for is wrong."""
+
+    reason: str
+    passing: bool = True
+    wrong_use: bool = False
+
+
+def end_without_log(run_id: str, failures: Iterable[dg.DagsterEvent]) -> End:
+    """How a run ended that has no sync log: by an error of ours in a step, or before any step could say so."""
+    for event in failures:
+        data = event.step_failure_data.user_failure_data
+        if data and "fate" in data.metadata:
+            passing = data.metadata["fate"].value == _PASSING
+            return End(data.description or "", passing, blames_input(data.metadata))
+    return End(f"run {run_id} ended before it opened its sync log: see the run's log")
+
+
+def blames_input(metadata: Mapping[str, dg.MetadataValue[Any]]) -> bool:
+    """Whether a failure made here tells of a mistake in what the operator asked for."""
+    return "fate" in metadata and metadata["fate"].value == _WRONG_USE
+
+
+def _hour(instant: datetime) -> str:
+    day = "" if instant - clock.now() < _SOON else "%Y-%m-%d "
+    return f"{instant.astimezone(EASTERN):{day}%H:%M %Z}"

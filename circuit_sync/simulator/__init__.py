@@ -1,0 +1,45 @@
+"""A WorkStudio to develop, show and test against: real HTTP, a world that moves on, faults on request.
+
+Part of the product: ``circuit-sync simulator``, and what ``demo``, ``dev`` and ``sync`` talk to when nothing
+is configured.
+"""
+
+from circuit_sync.simulator.answering import Call
+from circuit_sync.simulator.faults import Fault
+from circuit_sync.simulator.headings import (
+    CIRCUIT_HEADING,
+    CIRCUITS_VIEW,
+    DEFAULT_CIRCUITS,
+    DEFAULT_SEED,
+    PLANNED_UNITS_VIEW,
+    SERVICE_PASSWORD,
+    SERVICE_USERNAME,
+    UNIT_HEADING,
+)
+from circuit_sync.simulator.invention import COMMENT_MARKER, FREE_TEXT_MARKER, default_accounts
+from circuit_sync.simulator.running import environment, run
+from circuit_sync.simulator.server import Simulator
+from circuit_sync.simulator.tables import circuits_table, units_table
+from circuit_sync.simulator.world import World
+
+__all__ = [
+    "CIRCUITS_VIEW",
+    "CIRCUIT_HEADING",
+    "COMMENT_MARKER",
+    "DEFAULT_CIRCUITS",
+    "DEFAULT_SEED",
+    "FREE_TEXT_MARKER",
+    "PLANNED_UNITS_VIEW",
+    "SERVICE_PASSWORD",
+    "SERVICE_USERNAME",
+    "UNIT_HEADING",
+    "Call",
+    "Fault",
+    "Simulator",
+    "World",
+    "circuits_table",
+    "default_accounts",
+    "environment",
+    "run",
+    "units_table",
+]

@@ -1,0 +1,72 @@
+"""Reading a GETVIEWDATA request as strictly as WorkStudio does."""
+
+import base64
+import binascii
+import hmac
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+import orjson
+
+from circuit_sync.simulator.headings import CIRCUITS_VIEW, PLANNED_UNITS_VIEW
+
+CIRCUITS = "circuits"
+PLANNED_UNITS = "planned_units"
+_VIEWS = {CIRCUITS_VIEW: (CIRCUITS, "By Job Status"), PLANNED_UNITS_VIEW: (PLANNED_UNITS, "WO#")}
+
+
+class NotUnderstoodError(Exception):
+    """The request is none that the server knows; its text goes into the answer's ``errorMessage``."""
+
+
+@dataclass(frozen=True)
+class ViewRequest:
+    """Which view, and the value of its filter: a status code or a work order."""
+
+    view: str
+    value: str
+
+
+def read_request(body: bytes) -> ViewRequest:
+    """The request in a body. Raises ``NotUnderstoodError``."""
+    try:
+        request = orjson.loads(body)
+    except orjson.JSONDecodeError:
+        raise NotUnderstoodError("The request is not valid JSON.") from None
+    if not isinstance(request, dict):
+        raise NotUnderstoodError("The request is not an object.")
+    if request.get("Protocol") != "GETVIEWDATA":
+        raise NotUnderstoodError("Unknown protocol.")
+    guid = str(request.get("ViewDefinitionGuid")).strip().upper()
+    if guid not in _VIEWS:
+        raise NotUnderstoodError("View definition not found.")
+    view, filter_name = _VIEWS[guid]
+    view_filter = request.get("ViewFilter")
+    if not isinstance(view_filter, dict) or view_filter.get("ClassName") != "TViewFilter":
+        raise NotUnderstoodError("ViewFilter must be a TViewFilter.")
+    if view_filter.get("FilterName") != filter_name:
+        raise NotUnderstoodError(f"The view has no such filter: its filter is '{filter_name}'.")
+    value = view_filter.get("FilterValue")
+    if not isinstance(value, str):
+        raise NotUnderstoodError("FilterValue must be text.")
+    if request.get("ResultFormat") != "DDOTable":
+        raise NotUnderstoodError("Unknown ResultFormat.")
+    return ViewRequest(view, value.strip())
+
+
+def basic_credentials(header: str | None) -> tuple[str, str] | None:
+    """User and password of a Basic ``Authorization`` header; None if it is not one."""
+    scheme, _, encoded = (header or "").partition(" ")
+    if scheme.lower() != "basic":
+        return None
+    try:
+        user, colon, password = base64.b64decode(encoded, validate=True).decode().partition(":")
+    except (binascii.Error, UnicodeDecodeError):
+        return None
+    return (user, password) if colon else None
+
+
+def signs_in(accounts: Mapping[str, str], user: str, password: str) -> bool:
+    """Whether the password is the user's; the case of a user's name does not count."""
+    own = {name.casefold(): secret for name, secret in accounts.items()}.get(user.casefold())
+    return own is not None and hmac.compare_digest(own.encode(), password.encode())

@@ -1,0 +1,103 @@
+"""Nothing vanishes: a circuit missing from its status' answer is marked; a doubtful answer is not believed at once."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+from circuit_sync.database.circuits.departures import circuits_held, count_new, mark_departed, missing_circuits
+from circuit_sync.database.connection import Connection
+from circuit_sync.database.log.sync_logs import SyncLog, shrunken_before
+from circuit_sync.domain.departures import is_foreign, is_shrunken
+from circuit_sync.domain.errors import PermanentError
+
+ANSWERS_THAT_AGREE = 3
+
+
+@dataclass(frozen=True)
+class Departures:
+    """``shrunken``: for each status whose answer is doubted the ids of the circuits it lacks; ``warnings``: why."""
+
+    shrunken: Mapping[str, list[int]]
+    warnings: Sequence[str]
+
+
+def settle_departures(connection: Connection, log: SyncLog, now: datetime) -> Departures:
+    """Marks the circuits that left their status; of a doubtful answer only those that three answers in a row lack.
+
+    An answer is doubtful that has shrunken, or has a row of which nobody can tell whose it was. Raises
+    ``PermanentError`` for one that is another view's or another server's, unless departures are accepted.
+    """
+    answers: Mapping[str, Mapping[str, Any]] = log.context["answers"]
+    rejected = log.error_details.get("rejected", ())
+    held = circuits_held(connection, log.id, list(answers))
+    doubted: dict[str, list[int]] = {}
+    warnings = []
+    for status in log.context["statuses"]:
+        missing = _without_rejected(missing_circuits(connection, log.id, status), rejected)
+        was_held, moved = held.get(status, (0, 0))
+        came = was_held - moved - len(missing)
+        rows = answers[status]["accepted"] + answers[status]["rejected"]
+        shrunken = is_shrunken(held=was_held - moved, came=came, rows=rows)
+        doubt = _few(status, came, was_held - moved) if shrunken else _untold(status, answers[status], rejected)
+        if missing and doubt:
+            doubted[status] = missing
+            if not log.context["accept_departures"]:
+                if shrunken:
+                    _refuse_foreign(connection, log.id, status, doubt, len(missing), rejected)
+                earlier = shrunken_before(connection, log.id, status, ANSWERS_THAT_AGREE - 1)
+                warnings.append(_warning(doubt, len(earlier) + 1))
+                missing = _lacked_by_all(missing, earlier)
+        mark_departed(connection, missing, now)
+    return Departures(doubted, warnings)
+
+
+def _few(status: str, came: int, held: int) -> str:
+    return f"{status}: only {came} of {held} circuits came"
+
+
+def _untold(status: str, answer: Mapping[str, Any], rejected: Sequence[Mapping[str, Any]]) -> str | None:
+    """Why an answer with a row that may be any circuit's is not believed when it lacks circuits."""
+    told = sum(1 for row in rejected if row["status"] == status and (row["job_guid"] or row["work_order"]))
+    untold = answer["rejected"] - told
+    return f"{status}: {untold} row{'s' * (untold > 1)} of the answer cannot be told" if untold else None
+
+
+def _refuse_foreign(
+    connection: Connection, sync_id: int, status: str, doubt: str, missing: int, rejected: Sequence[Mapping[str, Any]]
+) -> None:
+    guids = [row["job_guid"] for row in rejected if row["status"] == status and row["job_guid"]]
+    new = count_new(connection, sync_id, status, guids)
+    if is_foreign(missing=missing, new=new):
+        raise PermanentError(
+            f"{doubt}, and {new} new ones: this looks like the answer of another view or another WorkStudio, and "
+            "nothing was stored; check WORKSTUDIO_BASE_URL and WORKSTUDIO_CIRCUITS_VIEW, or, if it is right, look at "
+            "it with --preview --accept-departures and sync with --accept-departures"
+        )
+
+
+def _without_rejected(missing: Sequence[Mapping[str, Any]], rejected: Sequence[Mapping[str, Any]]) -> list[int]:
+    """Ids of the missing circuits that no rejected row stood for: a row that cannot be stored was still there."""
+    guids = {row["job_guid"] for row in rejected if row["job_guid"]}
+    places = {(row["work_order"], row["extension"]) for row in rejected if row["work_order"]}
+    return [
+        circuit["id"]
+        for circuit in missing
+        if circuit["job_guid"] not in guids
+        and places.isdisjoint(((circuit["work_order"], circuit["extension"]), (circuit["work_order"], None)))
+    ]
+
+
+def _lacked_by_all(missing: Sequence[int], earlier: Sequence[Sequence[int]]) -> list[int]:
+    if len(earlier) < ANSWERS_THAT_AGREE - 1:
+        return []
+    return [circuit for circuit in missing if all(circuit in lacked for lacked in earlier)]
+
+
+def _warning(doubt: str, in_a_row: int) -> str:
+    if in_a_row >= ANSWERS_THAT_AGREE:
+        return f"{doubt}, for the third time in a row: what all three lacked is departed"
+    return (
+        f"{doubt}, so nobody is marked departed (answer {in_a_row} of {ANSWERS_THAT_AGREE}); if the missing circuits "
+        "are really gone, sync with --accept-departures"
+    )

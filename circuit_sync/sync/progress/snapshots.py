@@ -1,0 +1,136 @@
+"""Daily snapshots: the state at the end of a date, computed from history, replaced as a whole and rolled up."""
+
+import time
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import date, datetime
+
+from circuit_sync.database.circuits.stages import add_ui_states
+from circuit_sync.database.connection import Connection
+from circuit_sync.database.log import sync_logs
+from circuit_sync.database.progress.history import record_history
+from circuit_sync.database.progress.snapshots import history_begins, replace_snapshots
+from circuit_sync.database.progress.states import dated_states
+from circuit_sync.domain.eastern import EASTERN, eastern_date, is_weekday, last_instants
+from circuit_sync.domain.errors import UsageError
+from circuit_sync.events.catalogue import SyncCompleted, SyncStarted
+from circuit_sync.events.outbox import emit
+from circuit_sync.sync.log.closing import closing_on_failure
+from circuit_sync.sync.progress.rollups import RollUp, roll_up_days, why_empty
+from circuit_sync.sync.session import Session
+
+
+@dataclass(frozen=True)
+class SnapshotRequest:
+    """Which weekdays to take. ``triggered_by`` names a user."""
+
+    dates: Sequence[date]
+    trigger: str = "manual"
+    triggered_by: str | None = None
+    run_id: str | None = None
+    retry_of: int | None = None
+
+
+@dataclass(frozen=True)
+class SnapshotResult:
+    """``per_date``: the ``snapshots`` of each date, and the ``imported`` among them if there are any, which were left
+    alone; ``empty``: why a date has none; ``history_since``: before it nothing is known; ``message`` says so.
+
+    ``rolled_up``: what the roll-ups say now, by table or view (``roll_up_days``). ``durations``: seconds.
+    """
+
+    sync_id: int
+    sync_status: str
+    message: str | None
+    counts: Mapping[str, int]
+    per_date: Mapping[str, Mapping[str, int]]
+    empty: Mapping[str, str]
+    history_since: datetime | None
+    rolled_up: Mapping[str, RollUp]
+    durations: Mapping[str, float]
+
+
+def open_snapshots(session: Session, request: SnapshotRequest) -> int:
+    """Opens the sync log; ``UsageError`` for a weekend or a date to come."""
+    now = session.now()
+    today = eastern_date(now)
+    dates = sorted(set(request.dates))
+    if not dates:
+        raise UsageError("no date to take snapshots of: name at least one weekday")
+    for day in dates:
+        if not is_weekday(day):
+            raise UsageError(f"{day} is a {day:%A}: snapshots are taken of weekdays, Monday to Friday")
+        if day > today:
+            raise UsageError(f"{day} is to come: the latest date that has a snapshot is {today} (Eastern Time)")
+    with session.database.transaction() as connection:
+        log = sync_logs.start(
+            connection,
+            sync_type="snapshots",
+            trigger=request.trigger,
+            now=now,
+            triggered_by=sync_logs.resolve_user(connection, request.triggered_by),
+            run_id=request.run_id,
+            retry_of=request.retry_of,
+            context={"dates": [day.isoformat() for day in dates]},
+        )
+        emit(connection, [SyncStarted(log.id, "snapshots", (), request.trigger, now)], now)
+    return log.id
+
+
+def take_snapshots(session: Session, sync_id: int) -> SnapshotResult:
+    """Replaces each date's snapshots by the state at its end (now, if it is today), rolls them up and completes the
+    log: all of it in one transaction, or nothing.
+    """
+    with closing_on_failure(session, sync_id), session.database.transaction() as connection:
+        result = _take(connection, session, sync_id)
+        _complete(connection, session.now(), result)
+    session.log(f"sync {sync_id}: {result.counts['snapshots']} snapshots of {result.counts['dates']} dates, rolled up")
+    if result.message:
+        session.log(f"sync {sync_id}: {result.message}")
+    return result
+
+
+def _take(connection: Connection, session: Session, sync_id: int) -> SnapshotResult:
+    now, begun = session.now(), time.monotonic()
+    dates = [date.fromisoformat(text) for text in sync_logs.read(connection, sync_id).context["dates"]]
+    add_ui_states(connection, now)
+    record_history(connection, now)
+    untils = last_instants(dates)
+    with dated_states(connection, untils):
+        per_date = replace_snapshots(connection, untils, now)
+        taken = time.monotonic()
+        rolled_up = roll_up_days(connection, dates, now)
+    since = history_begins(connection)
+    empty = [day for day in dates if not per_date[day]["snapshots"]]
+    message = _before_history([day for day in empty if since is None or day < eastern_date(since)], since)
+    return SnapshotResult(
+        sync_id=sync_id,
+        sync_status="warning" if message else "completed",
+        message=message,
+        counts={"snapshots": sum(told["snapshots"] for told in per_date.values()), "dates": len(per_date)},
+        per_date={day.isoformat(): told for day, told in per_date.items()},
+        empty={day.isoformat(): why_empty(day, since) for day in empty},
+        history_since=since,
+        rolled_up=rolled_up,
+        durations={"snapshots": taken - begun, "roll_ups": time.monotonic() - taken},
+    )
+
+
+def _complete(connection: Connection, now: datetime, result: SnapshotResult) -> None:
+    processed = result.counts["snapshots"]
+    results = {"circuits_processed": processed}
+    sync_logs.remember(connection, result.sync_id, {"seconds": dict(result.durations)}, {})
+    if result.message:
+        sync_logs.complete_with_warning(connection, result.sync_id, now, result.message, results)
+    else:
+        sync_logs.complete(connection, result.sync_id, now, results)
+    emit(connection, [SyncCompleted(result.sync_id, result.sync_status, now, {"processed": processed})], now)
+
+
+def _before_history(dates: Sequence[date], since: datetime | None) -> str | None:
+    if not dates:
+        return None
+    span = f"{dates[0]}" if len(dates) == 1 else f"{dates[0]} to {dates[-1]}"
+    if since is None:
+        return f"no snapshot for {span}: no circuit was synced yet, so there is no history"
+    return f"no snapshot for {span}: history begins {since.astimezone(EASTERN):%Y-%m-%d %H:%M %Z}"

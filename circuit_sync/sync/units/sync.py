@@ -1,0 +1,174 @@
+"""The aggregate sync: choose the circuits that need units, one call per work order, store batch by batch."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import pandas as pd
+
+from circuit_sync.database.circuits.staging import discard_orphans, discard_staged
+from circuit_sync.database.log import sync_logs
+from circuit_sync.database.units import store as aggregate_store
+from circuit_sync.domain.aggregates import with_roots
+from circuit_sync.domain.eastern import eastern_date, midnight
+from circuit_sync.domain.errors import PassingError, UsageError
+from circuit_sync.domain.statuses import STATUS_CODES, parse_statuses
+from circuit_sync.events.catalogue import SyncCompleted, SyncStarted
+from circuit_sync.events.outbox import emit
+from circuit_sync.sync.installation.ownership import check_owner, identity_of
+from circuit_sync.sync.log.closing import closing_on_failure, done_so_far
+from circuit_sync.sync.session import Session
+from circuit_sync.sync.units.batches import AggregateRun
+
+
+@dataclass(frozen=True)
+class AggregateSyncRequest:
+    """Whose units to fetch: the circuits of ``statuses`` that are due, or ``work_orders``; ``force``: due or not."""
+
+    statuses: Sequence[str] = STATUS_CODES
+    work_orders: Sequence[str] = ()
+    trigger: str = "manual"
+    triggered_by: str | None = None
+    run_id: str | None = None
+    force: bool = False
+    retry_of: int | None = None
+
+
+@dataclass(frozen=True)
+class AggregateSyncResult:
+    """``counts``: work_orders, circuits, stored, unchanged, failed, units; ``reasons``: circuits per reason for being
+    chosen; ``failures``: lines of work_order, reason; ``changes``: lines of work_order, extension, units,
+    previous_units.
+    """
+
+    sync_id: int
+    sync_status: str
+    message: str | None
+    counts: Mapping[str, int]
+    per_status: Mapping[str, Mapping[str, int]]
+    reasons: Mapping[str, int]
+    failures: Sequence[Mapping[str, Any]]
+    changes: Sequence[Mapping[str, Any]]
+    calls: Mapping[str, float]
+    durations: Mapping[str, float]
+
+
+def open_aggregate_sync(session: Session, request: AggregateSyncRequest) -> int:
+    """Opens the sync log, looks whether WorkStudio is up, and chooses the circuits; returns the log's id."""
+    statuses = parse_statuses(request.statuses)
+    now = session.now()
+    with session.database.transaction() as connection:
+        discard_orphans(connection)
+        check_owner(connection, session)
+        if unknown := aggregate_store.unknown_work_orders(connection, request.work_orders):
+            raise UsageError(
+                f"no circuit has the work order {', '.join(unknown)}: sync its circuits first, or look at its number"
+            )
+        log = sync_logs.start(
+            connection,
+            sync_type="aggregates",
+            trigger=request.trigger,
+            now=now,
+            api_status_filter=",".join(statuses),
+            triggered_by=sync_logs.resolve_user(connection, request.triggered_by),
+            run_id=request.run_id,
+            retry_of=request.retry_of,
+            context={"statuses": statuses, "force": request.force, "work_orders": list(request.work_orders)},
+        )
+        emit(connection, [SyncStarted(log.id, "aggregates", statuses, request.trigger, now)], now)
+        reasons = aggregate_store.choose(
+            connection,
+            log.id,
+            statuses,
+            midnight=midnight(eastern_date(now)),
+            work_orders=request.work_orders,
+            force=request.force,
+        )
+        left_out = aggregate_store.left_out(connection, log.id, request.work_orders)
+        sync_logs.remember(connection, log.id, {"reasons": reasons, "left_out": left_out}, {})
+    session.log(f"sync {log.id}: {sum(reasons.values())} circuits need units: {_listed(reasons) or 'none'}")
+    if reasons:
+        with closing_on_failure(session, log.id), session.workstudio() as workstudio:
+            session.log(f"sync {log.id}: planned units from {identity_of(session)}")
+            workstudio.check_health()
+    return log.id
+
+
+def fetch_and_store_aggregates(session: Session, sync_id: int) -> dict[str, int]:
+    """Fetches the units of each chosen work order and stores the aggregates batch by batch; returns the counts.
+
+    What a batch stored stays, whatever happens later. Raises ``PassingError`` when three work orders failed one after
+    another for a passing reason or a crash of the database lost what was chosen, ``Unauthorized`` when the server
+    knows none of our credentials, and the fate of the failures when every work order failed.
+    """
+    with closing_on_failure(session, sync_id):
+        with session.database.transaction() as connection:
+            reasons = sync_logs.read(connection, sync_id).context["reasons"]
+            if aggregate_store.count_chosen(connection, sync_id) != sum(reasons.values()):
+                raise PassingError(f"what sync {sync_id} chose is gone, as after a crash of the database: sync again")
+            circuits = pd.DataFrame(aggregate_store.chosen(connection, sync_id), columns=aggregate_store.CHOSEN_COLUMNS)
+            measurements = aggregate_store.measurements(connection)
+        run = AggregateRun(session, sync_id, with_roots(circuits), measurements)
+        try:
+            run.fetch_and_store()
+        finally:
+            run.remember()
+    return run.tally.counts
+
+
+def complete_aggregate_sync(session: Session, sync_id: int) -> AggregateSyncResult:
+    """Closes the sync log: as ``warning`` if a work order failed or a unit could not be counted."""
+    with closing_on_failure(session, sync_id), session.database.transaction() as connection:
+        log = sync_logs.read(connection, sync_id)
+        counts, now = log.context["counts"], session.now()
+        message = _message(counts, log.error_details, log.context)
+        results = done_so_far(log.context)
+        if message:
+            sync_logs.complete_with_warning(connection, sync_id, now, message, results)
+        else:
+            sync_logs.complete(connection, sync_id, now, results)
+        status = "warning" if message else "completed"
+        updated = counts["circuits"] - counts["unchanged"]
+        tallied = {"processed": counts["circuits"], "updated": updated, "unchanged": counts["unchanged"]}
+        emit(connection, [SyncCompleted(sync_id, status, now, tallied)], now)
+        discard_staged(connection, sync_id)
+    session.log(f"sync {sync_id}: {status}; {_listed(counts)}")
+    if message:
+        session.log(f"sync {sync_id}: {message}")
+    return AggregateSyncResult(
+        sync_id=sync_id,
+        sync_status=status,
+        message=message,
+        counts=counts,
+        per_status={},
+        reasons=log.context["reasons"],
+        failures=log.error_details["failures"],
+        changes=log.context["changes"],
+        calls=log.context["calls"],
+        durations=log.context["seconds"],
+    )
+
+
+def _message(counts: Mapping[str, int], details: Mapping[str, Any], context: Mapping[str, Any]) -> str | None:
+    lines = []
+    if left_out := context["left_out"]:
+        lines.append(f"nothing was fetched for {', '.join(left_out)}: every circuit of it is excluded or has departed")
+    if failed := counts["failed"]:
+        told = "1 work order failed" if failed == 1 else f"{failed} work orders failed"
+        if context["force"] or context["work_orders"]:
+            lines.append(f"{told} (listed in error_details): ask for what was not due again, with --work-order")
+        else:
+            lines.append(f"{told} and {'stays' if failed == 1 else 'stay'} due (listed in error_details)")
+    if rejected := sum(line["units"] for line in details["rejected_units"]):
+        lines.append(f"{rejected} units could not be read and are not counted")
+    if unknown := details["unknown_unit_types"]:
+        lines.append(f"unknown unit types, counted as units without a measure: {', '.join(sorted(unknown))}")
+    if undated := details["pending_units_undated"]:
+        lines.append(f"{undated} pending units have a date assessed that cannot be read, counted as unknown")
+    if emptied := details["emptied"]:
+        lines.append(f"{len(emptied)} circuits have no units any more, asked twice (listed in error_details)")
+    return "; ".join(lines) or None
+
+
+def _listed(numbers: Mapping[str, int]) -> str:
+    return ", ".join(f"{number} {name}" for name, number in numbers.items() if number)
