@@ -16,7 +16,8 @@ from circuit_sync.orchestration.assets.snapshots import daily_snapshots
 from circuit_sync.orchestration.automation import retention, schedules, sensors
 from circuit_sync.orchestration.automation.delivery import deliver_events
 from circuit_sync.orchestration.automation.freshness import freshness
-from circuit_sync.orchestration.recovery import sensors as recovery
+from circuit_sync.orchestration.recovery.closing import close_abandoned_syncs
+from circuit_sync.orchestration.recovery.retrying import retry_failed_syncs
 from circuit_sync.orchestration.runs.jobs import (
     create_daily_snapshots,
     preview_circuits,
@@ -24,7 +25,7 @@ from circuit_sync.orchestration.runs.jobs import (
     sync_circuits,
     sync_work_orders,
 )
-from circuit_sync.orchestration.runs.resources import workplace
+from circuit_sync.orchestration.runs.resources import run_context
 from circuit_sync.orchestration.terminal.progress import progress_logger
 
 defs = dg.Definitions(
@@ -58,12 +59,12 @@ defs = dg.Definitions(
         sensors.aggregates_after_circuits,
         sensors.snapshots_after_sync,
         sensors.departed_circuits,
-        recovery.close_abandoned_syncs,
-        recovery.retry_failed_syncs,
+        close_abandoned_syncs,
+        retry_failed_syncs,
         deliver_events,
         freshness,
     ],
-    resources={"workplace": workplace},
+    resources={"run_context": run_context},
     loggers={"console": dg.colored_console_logger, "progress": progress_logger},
     executor=dg.in_process_executor,
 )

@@ -9,7 +9,8 @@ from types import ModuleType
 from typing import Any
 
 from circuit_sync.database.connection import Database
-from circuit_sync.sync.circuits.sync import CircuitSyncRequest, fetch_circuits, open_circuit_sync, store_circuits
+from circuit_sync.domain.requests import CircuitSyncRequest
+from circuit_sync.sync.circuits.sync import fetch_circuits, open_circuit_sync, store_circuits
 from circuit_sync_tests.scenery import Clock, Desk, session_for
 
 PROCESSES = multiprocessing.get_context("forkserver")

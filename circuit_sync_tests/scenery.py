@@ -14,6 +14,7 @@ import psycopg
 from psycopg.rows import dict_row
 
 from circuit_sync.database.connection import Database
+from circuit_sync.domain.requests import CircuitSyncRequest
 from circuit_sync.simulator import (
     CIRCUITS_VIEW,
     PLANNED_UNITS_VIEW,
@@ -23,7 +24,6 @@ from circuit_sync.simulator import (
     circuits_table,
 )
 from circuit_sync.sync.circuits.sync import (
-    CircuitSyncRequest,
     CircuitSyncResult,
     fetch_circuits,
     open_circuit_sync,

@@ -15,12 +15,12 @@ def run_demo(*, verbose: bool) -> int:
     with prepared_environment(settings):
         # The definitions are loaded where the first partition is known.
         from circuit_sync.cli.runs import at_work
-        from circuit_sync.orchestration.runs.resources import looking
+        from circuit_sync.orchestration.runs.resources import sensor_session
 
         with at_work(verbose=verbose) as runner:
             terminal.note(f"one whole sync from {server} into {database}, each step a Dagster run")
             status = runner.everything(settings.workstudio_statuses)
-            with looking() as session:
+            with sensor_session() as session:
                 show_overview(session)
     if status == 0:
         terminal.say(

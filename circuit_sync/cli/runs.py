@@ -1,6 +1,6 @@
 """Runs of the jobs, one after the other, and the tables of what they did."""
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, nullcontext
 from datetime import UTC, date, datetime
 from typing import Any
@@ -11,14 +11,15 @@ from circuit_sync.cli import terminal
 from circuit_sync.cli.results import show_aggregates, show_circuits, show_preview, show_snapshots, show_work_orders
 from circuit_sync.definitions import defs
 from circuit_sync.domain.eastern import eastern_date, latest_weekday
-from circuit_sync.orchestration.assets.partitions import status_ranges, weekday_keys
-from circuit_sync.orchestration.recovery.sensors import close_what_died
-from circuit_sync.orchestration.runs.resources import looking
+from circuit_sync.domain.requests import AggregateSyncRequest, CircuitSyncRequest, SyncRequest
+from circuit_sync.orchestration.assets.partitions import weekday_keys
+from circuit_sync.orchestration.recovery.closing import close_what_died
+from circuit_sync.orchestration.runs.jobs import PreviewConfig
+from circuit_sync.orchestration.runs.requests import runs_of
+from circuit_sync.orchestration.runs.resources import sensor_session
 from circuit_sync.orchestration.terminal.execution import Outcome, persistent_instance, run_job, tags_of_our_runs
 from circuit_sync.orchestration.terminal.progress import unheard_retries
 from circuit_sync.sync.log.due import statuses_needing_aggregates
-
-Config = Mapping[str, Any]
 
 
 @contextmanager
@@ -41,37 +42,26 @@ class Runner:
         self._instance = instance
         self._verbose = verbose
 
-    def circuits(self, statuses: Sequence[str], config: Config | None = None) -> int:
+    def circuits(self, request: CircuitSyncRequest) -> int:
         """Statuses side by side go in one run; the first run that fails is the last."""
-        for keys in _ranges(statuses):
-            outcome = self._run(f"circuits {', '.join(keys)}", "sync_circuits", keys, _asset_config("circuits", config))
-            if status := _exit_status(outcome):
-                return status
-            show_circuits(keys, outcome)
-        return 0
+        return self._by_range("circuits", request, show_circuits)
 
-    def preview(self, statuses: Sequence[str], config: Config) -> int:
+    def preview(self, request: CircuitSyncRequest) -> int:
         """Shows what ``circuits`` would do."""
-        wanted = {"ops": {"compare_circuits": {"config": {"statuses": list(statuses), **config}}}}
-        outcome = self._run(f"preview of circuits {', '.join(statuses)}", "preview_circuits", (), wanted)
+        told = request.asked() | {"triggered_by": request.triggered_by}
+        config = {name: told[name] for name in PreviewConfig.model_fields}
+        title = f"preview of circuits {', '.join(request.statuses)}"
+        outcome = self._run(title, "preview_circuits", (), {"ops": {"compare_circuits": {"config": config}}})
         if not (status := _exit_status(outcome)):
             show_preview(outcome)
         return status
 
-    def aggregates(self, statuses: Sequence[str], config: Config | None = None) -> int:
-        """Like ``circuits``."""
-        for keys in _ranges(statuses):
-            wanted = _asset_config("circuit_aggregates", config)
-            outcome = self._run(f"aggregates {', '.join(keys)}", "sync_circuit_aggregates", keys, wanted)
-            if status := _exit_status(outcome):
-                return status
-            show_aggregates(keys, outcome)
-        return 0
-
-    def work_orders(self, work_orders: Sequence[str], config: Config) -> int:
-        """The aggregates of single work orders."""
-        wanted = {"ops": {"open_work_orders": {"config": {"work_orders": list(work_orders), **config}}}}
-        outcome = self._run(f"aggregates of {', '.join(work_orders)}", "sync_work_orders", (), wanted)
+    def aggregates(self, request: AggregateSyncRequest) -> int:
+        """Like ``circuits``, or of single work orders."""
+        if not request.work_orders:
+            return self._by_range("aggregates", request, show_aggregates)
+        (run,) = runs_of(request)
+        outcome = self._run(f"aggregates of {', '.join(request.work_orders)}", run.job_name, (), run.run_config)
         if not (status := _exit_status(outcome)):
             show_work_orders(outcome)
         return status
@@ -89,31 +79,31 @@ class Runner:
 
     def everything(self, statuses: Sequence[str]) -> int:
         """Circuits, the aggregates that are due then, and the snapshot, also if an aggregate failed."""
-        if status := self.circuits(statuses):
+        if status := self.circuits(CircuitSyncRequest(statuses)):
             return status
-        with looking() as session:
+        with sensor_session() as session:
             due = statuses_needing_aggregates(session)
-        failed = self.aggregates([code for code in statuses if due.get(code)])
+        failed = self.aggregates(AggregateSyncRequest([code for code in statuses if due.get(code)]))
         return self.snapshots() or failed
 
-    def _run(self, title: str, job: str, partitions: Sequence[str], config: Config) -> Outcome:
+    def _by_range(self, what: str, request: SyncRequest, show: Callable[[Sequence[str], Outcome], None]) -> int:
+        """Says so if the statuses take more than one run."""
+        runs = runs_of(request)
+        if len(runs) > 1:
+            told = "; ".join(", ".join(run.keys) for run in runs)
+            terminal.note(f"{len(runs)} runs, as a run takes statuses that lie side by side: {told}")
+        for run in runs:
+            outcome = self._run(f"{what} {', '.join(run.keys)}", run.job_name, run.keys, run.run_config)
+            if status := _exit_status(outcome):
+                return status
+            show(run.keys, outcome)
+        return 0
+
+    def _run(self, title: str, job: str, partitions: Sequence[str], config: Mapping[str, Any]) -> Outcome:
         if self._verbose:
             return run_job(defs, self._instance, job, partitions=partitions, run_config=config)
         with terminal.progress(title) as listener:
             return run_job(defs, self._instance, job, partitions=partitions, run_config=config, listener=listener)
-
-
-def _ranges(statuses: Sequence[str]) -> list[list[str]]:
-    """The statuses of each run; says so if they are more than one."""
-    ranges = status_ranges(statuses)
-    if len(ranges) > 1:
-        runs = "; ".join(", ".join(keys) for keys in ranges)
-        terminal.note(f"{len(ranges)} runs, as a run takes statuses that lie side by side: {runs}")
-    return ranges
-
-
-def _asset_config(asset: str, config: Config | None) -> Config:
-    return {"ops": {asset: {"config": dict(config)}}} if config else {}
 
 
 def _exit_status(outcome: Outcome) -> int:

@@ -8,6 +8,7 @@ import typer
 
 from circuit_sync.cli.dates import parse_date
 from circuit_sync.domain.errors import UsageError
+from circuit_sync.domain.requests import AggregateSyncRequest, CircuitSyncRequest
 from circuit_sync.domain.statuses import parse_statuses
 from circuit_sync.settings import Settings, load_settings
 
@@ -37,12 +38,10 @@ def circuits(
     """The circuits of the statuses: those of a range of neighbouring statuses in one run."""
     settings = load_settings()
     wanted = _statuses(status, settings)
-    config = {"force": force, "triggered_by": as_user}
+    request = CircuitSyncRequest(wanted, force, accept_departures, triggered_by=as_user)
 
     def work(runner: "Runner") -> int:
-        if preview:
-            return runner.preview(wanted, config)
-        return runner.circuits(wanted, config | {"accept_departures": accept_departures})
+        return runner.preview(request) if preview else runner.circuits(request)
 
     _run(settings, work, verbose=verbose)
 
@@ -60,12 +59,10 @@ def aggregates(
     settings = load_settings()
     if status and work_order:
         raise UsageError("--status and --work-order exclude each other: name statuses or single work orders")
-    wanted = _statuses(status, settings)
+    request = AggregateSyncRequest(_statuses(status, settings), work_order or (), force)
 
     def work(runner: "Runner") -> int:
-        if work_order:
-            return runner.work_orders(work_order, {"force": force})
-        return runner.aggregates(wanted, {"force": force})
+        return runner.aggregates(request)
 
     _run(settings, work, verbose=verbose)
 

@@ -455,6 +455,7 @@ sync_events = Table(
     Column("sync_log_id", BigInteger),
     Column("occurred_at", INSTANT, nullable=False, server_default=NOW),
     Index("ix_sync_events_occurred_at", "occurred_at"),
+    Index("ix_sync_events_of_syncs", "id", postgresql_where=text("circuit_id IS NULL")),
 )
 
 webhooks = Table(

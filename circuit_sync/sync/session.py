@@ -19,7 +19,7 @@ def _utc_now() -> datetime:
     return datetime.now(UTC)
 
 
-def _silent(_line: str) -> None:
+def silent(_line: str) -> None:
     """Nobody listens."""
 
 
@@ -51,7 +51,7 @@ class Session:
     retry_delays: Sequence[timedelta] = ()
     was_cancelled: Callable[[], bool] = _by_a_person
     now: Callable[[], datetime] = _utc_now
-    log: Callable[[str], None] = _silent
+    log: Callable[[str], None] = silent
     progress: Callable[[int, int], None] = _unseen
     _store: ExitStack = field(default_factory=ExitStack, repr=False)
     _confirmations: list[Callable[[], None]] = field(default_factory=list, repr=False)

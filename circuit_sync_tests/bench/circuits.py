@@ -15,8 +15,9 @@ from circuit_sync.database.connection import Database
 from circuit_sync.database.tables import metadata
 from circuit_sync.database.urls import parse_url
 from circuit_sync.domain.circuits import transform_collection
+from circuit_sync.domain.requests import CircuitSyncRequest
 from circuit_sync.simulator import CIRCUITS_VIEW, PLANNED_UNITS_VIEW, Simulator, circuits_table
-from circuit_sync.sync.circuits.sync import CircuitSyncRequest, fetch_circuits, open_circuit_sync, store_circuits
+from circuit_sync.sync.circuits.sync import fetch_circuits, open_circuit_sync, store_circuits
 from circuit_sync.sync.session import Session
 from circuit_sync.workstudio.ddotable import read_table
 from circuit_sync.workstudio.server import Credential, Server

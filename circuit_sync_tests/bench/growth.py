@@ -16,12 +16,13 @@ from circuit_sync.database.connection import Database
 from circuit_sync.database.migrate import upgrade
 from circuit_sync.database.progress.rollups import replace_rollups
 from circuit_sync.domain.eastern import weekdays_between
+from circuit_sync.domain.requests import CircuitSyncRequest, SnapshotRequest
 from circuit_sync.simulator import CIRCUITS_VIEW, PLANNED_UNITS_VIEW, Simulator, World, circuits_table
 from circuit_sync.simulator.running import environment
-from circuit_sync.sync.circuits.sync import CircuitSyncRequest, fetch_circuits, open_circuit_sync, store_circuits
+from circuit_sync.sync.circuits.sync import fetch_circuits, open_circuit_sync, store_circuits
 from circuit_sync.sync.log.overview import overview
 from circuit_sync.sync.progress.report import report_page, week_progress
-from circuit_sync.sync.progress.snapshots import SnapshotRequest, open_snapshots, take_snapshots
+from circuit_sync.sync.progress.snapshots import open_snapshots, take_snapshots
 from circuit_sync.sync.session import Session
 from circuit_sync.workstudio.server import Credential, Server
 from circuit_sync_tests.bench.measuring import medians, seconds

@@ -6,8 +6,9 @@ from sqlalchemy import text
 
 from circuit_sync.database.connection import Database
 from circuit_sync.domain.eastern import weekdays_between
+from circuit_sync.domain.requests import SnapshotRequest
 from circuit_sync.sync.progress.rollups import roll_up
-from circuit_sync.sync.progress.snapshots import SnapshotRequest, SnapshotResult, open_snapshots, take_snapshots
+from circuit_sync.sync.progress.snapshots import SnapshotResult, open_snapshots, take_snapshots
 from circuit_sync.sync.session import Session
 from circuit_sync_tests.bench.measuring import in_turns, seconds
 from circuit_sync_tests.bench.report import Report

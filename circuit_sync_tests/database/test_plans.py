@@ -10,11 +10,12 @@ import pytest
 from sqlalchemy import Connection, event, text
 
 from circuit_sync.domain.eastern import eastern_date, previous_weekday
+from circuit_sync.domain.requests import SnapshotRequest
 from circuit_sync.events.state import common_state
 from circuit_sync.sync.log.checks import AGGREGATE_CHECKS, CIRCUIT_CHECKS, run_check
 from circuit_sync.sync.log.overview import overview
 from circuit_sync.sync.progress.report import report_page, week_progress
-from circuit_sync.sync.progress.snapshots import SnapshotRequest, open_snapshots, take_snapshots
+from circuit_sync.sync.progress.snapshots import open_snapshots, take_snapshots
 from circuit_sync_tests.scenery import Desk
 
 CIRCUITS = 20_000

@@ -14,17 +14,22 @@ from dagster._daemon.monitoring.run_monitoring import check_run_timeout
 from circuit_sync.database.connection import Database
 from circuit_sync.definitions import defs
 from circuit_sync.domain.errors import PassingError
+from circuit_sync.domain.requests import CircuitSyncRequest
 from circuit_sync.domain.statuses import STATUS_CODES
 from circuit_sync.orchestration import clock
 from circuit_sync.orchestration.assets.partitions import partition_tags
-from circuit_sync.orchestration.recovery import sensors as recovery
+from circuit_sync.orchestration.recovery.closing import RunUnderWay, close_abandoned_syncs, dead_runs
+from circuit_sync.orchestration.recovery.retrying import retry_failed_syncs
 from circuit_sync.simulator import Fault, Simulator
-from circuit_sync.sync.circuits.sync import CircuitSyncRequest, open_circuit_sync
-from circuit_sync.sync.log.recovery import close_abandoned
+from circuit_sync.sync.circuits.sync import open_circuit_sync
+from circuit_sync.sync.log.closing import close_as_failed
 from circuit_sync_tests.scenery import Clock, Desk, session_for
 
 CANCELLED = "the run was cancelled: what was not stored yet is not stored; start it again when you like"
 QUARTER = timedelta(minutes=15)
+NOW = datetime(2026, 3, 9, 12, tzinfo=UTC)
+GRACE = timedelta(seconds=20)
+TIMEOUT = timedelta(seconds=60)
 Status = dg.DagsterRunStatus
 
 
@@ -42,7 +47,7 @@ def close(stored: dg.DagsterInstance, desk: Desk) -> Callable[[], str]:
     """What the sensor that closes what died says."""
 
     def look() -> str:
-        reason = recovery.close_abandoned_syncs(dg.build_sensor_context(instance=stored))
+        reason = close_abandoned_syncs(dg.build_sensor_context(instance=stored))
         assert isinstance(reason, dg.SkipReason)
         return reason.skip_message or ""
 
@@ -54,7 +59,7 @@ def retries(stored: dg.DagsterInstance, desk: Desk) -> Callable[[], Sequence[dg.
     """What the sensor that tries again would start."""
 
     def look() -> Sequence[dg.RunRequest]:
-        result = recovery.retry_failed_syncs(dg.build_sensor_context(instance=stored))
+        result = retry_failed_syncs(dg.build_sensor_context(instance=stored))
         assert isinstance(result, dg.SensorResult)
         return result.run_requests or ()
 
@@ -81,7 +86,7 @@ REQUESTS: Mapping[str, tuple[dict[str, str], dict[str, Any], dict[str, Any]]] = 
     ),
     "sync_work_orders": (
         {},
-        {"open_work_orders": {"config": {"work_orders": ["2026-1"], "force": False}}},
+        {"open_work_orders": {"config": {"work_orders": ["2026-1"]}}},
         {"statuses": list(STATUS_CODES), "force": False, "work_orders": ["2026-1"]},
     ),
     "create_daily_snapshots": (
@@ -161,7 +166,7 @@ def test_a_run_that_dagster_failed_before_its_first_step_gets_a_failed_sync(
     [
         {"job_name": "preview_circuits"},
         {"tags": {"circuit_sync/terminal": "yes"}},
-        {"tags": {"circuit_sync/retry_of": "1"}},
+        {"tags": {"circuit_sync/retry_of": "99"}},
         {"tags": {"circuit_sync/trigger": "chance"}},
         {"tags": {"dagster/partition": "OPEN"}},
         {"step_keys_to_execute": ["circuits.fetch_circuits", "circuits.store_circuits"]},
@@ -169,7 +174,7 @@ def test_a_run_that_dagster_failed_before_its_first_step_gets_a_failed_sync(
     ids=[
         "syncs nothing",
         "somebody watched it",
-        "is started anew as the same retry",
+        "is the retry of no sync",
         "was started by nobody we know",
         "was to sync nothing we know",
         "was to go on with the sync of another",
@@ -187,7 +192,7 @@ def test_a_run_that_has_a_sync_log_gets_no_other(
 ) -> None:
     run = a_run(stored)
     sync = open_circuit_sync(desk.session, CircuitSyncRequest(("ACTIV",), run_id=run.run_id))
-    close_abandoned(desk.session, sync, "it broke")
+    close_as_failed(desk.session, sync, "it broke")
     stored.report_run_failed(run)
     assert close() == "nothing is abandoned"
 
@@ -377,4 +382,62 @@ def test_a_run_that_a_person_repeats_counts_as_no_retry(
     cancelled(stored, a_run(stored, Status.NOT_STARTED, tags=copied))
     (request,) = retries()
     assert request.run_key is not None
-    assert request.run_key.endswith(":0:ACTIV")
+    assert request.run_key.endswith(":ACTIV:ACTIV")
+
+
+def test_a_retry_whose_run_died_before_it_opened_its_log_counts_and_is_tried_again(
+    desk: Desk, stored: dg.DagsterInstance, close: Callable[[], str], retries: Callable[[], Sequence[dg.RunRequest]]
+) -> None:
+    desk.simulator.add_fault(Fault("status", times=1, code=503))
+    with pytest.raises(PassingError):
+        desk.sync()
+    first = desk.log()["id"]
+    desk.clock.advance(minutes=15)
+    (request,) = retries()
+    a_run(stored, tags=request.tags)
+    assert not retries()
+    close()
+    second = desk.log()
+    assert (second["retry_of"], second["sync_status"]) == (first, "failed")
+    desk.clock.advance(minutes=30)
+    (request,) = retries()
+    assert request.tags["circuit_sync/retry_of"] == str(second["id"])
+
+
+def test_of_a_retry_in_two_runs_each_is_started_until_it_has_opened_its_log(
+    desk: Desk, stored: dg.DagsterInstance, retries: Callable[[], Sequence[dg.RunRequest]]
+) -> None:
+    desk.simulator.add_fault(Fault("status", times=1, code=503))
+    with pytest.raises(PassingError):
+        desk.sync("ACTIV", "CLOSE")
+    sync = desk.log()["id"]
+    desk.clock.advance(minutes=15)
+    assert [request.tags["dagster/partition"] for request in retries()] == ["ACTIV", "CLOSE"]
+    desk.sync("CLOSE", retry_of=sync)
+    (request,) = retries()
+    assert request.tags["dagster/partition"] == "ACTIV"
+    a_run(stored, Status.NOT_STARTED, tags=request.tags)
+    assert not retries()
+
+
+def under_way(status: str, seconds: float) -> RunUnderWay:
+    return RunUnderWay("run-1", status, NOW - timedelta(seconds=seconds))
+
+
+@pytest.mark.parametrize(
+    ("run", "dead"),
+    [
+        (under_way("STARTED", 21), True),
+        (under_way("CANCELING", 21), True),
+        (under_way("STARTED", 19), False),
+        (under_way("STARTING", 59), False),
+        (under_way("STARTING", 61), True),
+    ],
+)
+def test_a_run_without_its_lock_is_dead_after_the_grace(run: RunUnderWay, dead: bool) -> None:
+    def holds(alive: bool) -> Callable[[str], bool]:
+        return lambda _run_id: alive
+
+    found = dead_runs([run], holds(False), NOW, grace=GRACE, start_timeout=TIMEOUT)
+    assert found == ([run] if dead else [])
+    assert dead_runs([run], holds(True), NOW, grace=GRACE, start_timeout=TIMEOUT) == []

@@ -1,4 +1,4 @@
-"""What a run's workplace does when the run ends badly: between its steps, or with Dagster's own storage away."""
+"""What a run's run_context does when the run ends badly: between its steps, or with Dagster's own storage away."""
 
 import os
 import signal
@@ -17,7 +17,7 @@ from sqlalchemy import Engine, event
 from circuit_sync.database.connection import Database
 from circuit_sync.definitions import defs
 from circuit_sync.orchestration.assets.partitions import partition_tags
-from circuit_sync.orchestration.runs.resources import workplace
+from circuit_sync.orchestration.runs.resources import run_context
 from circuit_sync.simulator import Simulator
 from circuit_sync_tests.scenery import Clock, Desk, session_for
 
@@ -145,8 +145,8 @@ def test_a_line_that_dagster_cannot_store_fails_no_step(desk: Desk) -> None:
         raise DagsterPostgresException("too many retries for DB connection")
 
     with (
-        dg.build_resources({"workplace": workplace}) as resources,
-        resources.workplace.session(storage_is_away, calls_workstudio=False) as session,
+        dg.build_resources({"run_context": run_context}) as resources,
+        resources.run_context.session(storage_is_away, calls_workstudio=False) as session,
     ):
         session.log("ACTIV: 60 circuits received")
 
@@ -157,7 +157,7 @@ def test_an_interruption_while_a_line_is_stored_is_none_of_that(desk: Desk) -> N
 
     with (
         pytest.raises(DagsterExecutionInterruptedError),
-        dg.build_resources({"workplace": workplace}) as resources,
-        resources.workplace.session(interrupted, calls_workstudio=False) as session,
+        dg.build_resources({"run_context": run_context}) as resources,
+        resources.run_context.session(interrupted, calls_workstudio=False) as session,
     ):
         session.log("ACTIV: 60 circuits received")

@@ -3,37 +3,26 @@ from typing import Any
 
 import pytest
 
-from circuit_sync.orchestration.recovery.retrying import RunsSoFar, retries_to_start, run_requests
+from circuit_sync.database.log.retries import NewerSync, PendingRetry
+from circuit_sync.domain.requests import AggregateSyncRequest, CircuitSyncRequest, SnapshotRequest, SyncRequest
+from circuit_sync.orchestration.recovery.retrying import StartedRun, retries_to_start
+from circuit_sync.orchestration.runs.requests import runs_of
 
 NOW = datetime(2026, 3, 9, 12, tzinfo=UTC)
 MINUTE = timedelta(minutes=1)
+ACTIV = CircuitSyncRequest(("ACTIV",), trigger="scheduled", retry_of=7)
 
 
-def failed(number: int = 7, **told: Any) -> dict[str, Any]:
-    return {
-        "id": number,
-        "sync_type": "circuit_list",
-        "sync_trigger": "scheduled",
-        "retry_at": NOW - MINUTE,
-        "triggered_by": None,
-        "context": {"statuses": ["ACTIV"], "force": False, "accept_departures": False},
-        "newer": [],
-    } | told
+def failed(request: SyncRequest = ACTIV, **told: Any) -> PendingRetry:
+    return PendingRetry(**{"sync_id": 7, "request": request, "retry_at": NOW - MINUTE} | told)
 
 
-def later(number: int, status: str, *statuses: str, **told: Any) -> dict[str, Any]:
-    """A later sync of ACTIV, or of ``statuses``."""
-    asked = {"statuses": statuses or ["ACTIV"]}
-    return {"id": number, "status": status, "is_retried": False, "needs_a_person": False, "asked": asked} | told
-
-
-def no_runs(_sync: int) -> RunsSoFar:
-    return RunsSoFar()
+def no_runs(_sync: int) -> list[StartedRun]:
+    return []
 
 
 def test_a_retry_starts_when_its_time_has_come() -> None:
-    sync = failed()
-    assert retries_to_start([sync], no_runs, NOW).due == [(sync, 0)]
+    assert retries_to_start([failed()], no_runs, NOW).due == runs_of(ACTIV)
 
 
 def test_until_then_it_says_when() -> None:
@@ -50,101 +39,62 @@ def test_without_a_failed_sync_there_is_nothing_to_wait_for() -> None:
 @pytest.mark.parametrize(
     ("newer", "why"),
     [
-        ([later(8, "completed")], "sync 8 did the same meanwhile"),
-        ([later(8, "warning")], "sync 8 did the same meanwhile"),
-        ([later(8, "failed"), later(9, "completed")], "sync 9 did the same meanwhile"),
-        ([later(8, "completed"), later(9, "started")], "sync 8 did the same meanwhile"),
+        (NewerSync(8, "completed", is_retried=False), "sync 8 did the same meanwhile"),
+        (NewerSync(8, "warning", is_retried=False), "sync 8 did the same meanwhile"),
+        (NewerSync(8, "failed", is_retried=True), "sync 8 failed at the same meanwhile, to be tried again"),
         (
-            [later(8, "failed", is_retried=True)],
-            "sync 8 failed at the same meanwhile, to be tried again",
-        ),
-        (
-            [later(8, "failed", needs_a_person=True)],
+            NewerSync(8, "failed", is_retried=False),
             "sync 8 failed at the same meanwhile, for a reason that needs a person",
         ),
-        ([later(8, "failed", needs_a_person=True), later(9, "completed")], "sync 9 did the same meanwhile"),
     ],
 )
-def test_another_sync_that_did_the_same_cancels_it(retry_at: datetime, newer: list[dict[str, Any]], why: str) -> None:
+def test_a_newer_sync_that_covers_the_request_cancels_it(retry_at: datetime, newer: NewerSync, why: str) -> None:
     decision = retries_to_start([failed(retry_at=retry_at, newer=newer)], no_runs, NOW)
     assert not decision.due
     assert decision.cancelled == {7: why}
 
 
 def test_a_sync_under_way_over_the_same_is_waited_for() -> None:
-    decision = retries_to_start([failed(newer=[later(8, "started")])], no_runs, NOW)
+    decision = retries_to_start([failed(newer=NewerSync(8, "started", is_retried=False))], no_runs, NOW)
     assert (decision.due, decision.cancelled) == ([], {})
     assert decision.reasons == ["sync 7: the same is under way in sync 8"]
 
 
-def test_several_syncs_together_cancel_it_and_a_part_of_them_does_not() -> None:
-    asked = {"statuses": ["QC", "REWRK", "CLOSE"]}
-    parts = [later(8, "completed", "QC"), later(9, "warning", "ACTIV", "REWRK"), later(10, "completed", "CLOSE")]
-    decision = retries_to_start([failed(context=asked, newer=parts)], no_runs, NOW)
-    assert decision.cancelled == {7: "syncs 8, 9, 10 did the same meanwhile"}
-    decision = retries_to_start([failed(context=asked, newer=parts[:2])], no_runs, NOW)
-    assert (len(decision.due), decision.cancelled) == (1, {})
-
-
-@pytest.mark.parametrize(
-    ("first", "why"),
-    [
-        (later(8, "failed", "QC", is_retried=True), "sync 8 failed at the same meanwhile, to be tried again"),
-        (
-            later(8, "failed", "QC", needs_a_person=True),
-            "sync 8 failed at the same meanwhile, for a reason that needs a person",
-        ),
-    ],
-)
-def test_of_several_the_one_that_failed_is_named(first: dict[str, Any], why: str) -> None:
-    newer = [first, later(9, "completed", "REWRK")]
-    sync = failed(context={"statuses": ["QC", "REWRK"]}, newer=newer)
-    assert retries_to_start([sync], no_runs, NOW).cancelled == {7: why}
-
-
-def test_of_several_the_one_under_way_is_named() -> None:
-    newer = [later(8, "started", "QC"), later(9, "completed", "REWRK")]
-    sync = failed(context={"statuses": ["QC", "REWRK"]}, newer=newer)
-    assert retries_to_start([sync], no_runs, NOW).reasons == ["sync 7: the same is under way in sync 8"]
-
-
-def test_a_later_failure_that_is_not_tried_again_leaves_the_retry_to_come() -> None:
-    assert len(retries_to_start([failed(newer=[later(8, "failed")])], no_runs, NOW).due) == 1
-
-
 def test_a_run_on_its_way_is_not_started_twice() -> None:
-    decision = retries_to_start([failed()], lambda _sync: RunsSoFar(1, "run-1"), NOW)
+    decision = retries_to_start([failed()], lambda _sync: [StartedRun("run-1", ACTIV)], NOW)
     assert not decision.due
     assert decision.reasons == ["sync 7: run run-1 is on its way to try it again"]
 
 
-def test_a_run_that_died_before_it_opened_its_sync_is_started_anew_but_not_for_ever() -> None:
-    sync = failed()
-    second = retries_to_start([sync], lambda _sync: RunsSoFar(1), NOW)
-    assert second.due == [(sync, 1)]
-    keys = {run_requests(*due)[0].run_key for due in [(sync, 0), (sync, 1)]}
-    assert len(keys) == 2
-    for number in (3, 4):
-        decision = retries_to_start([sync], lambda _sync, number=number: RunsSoFar(number), NOW)  # type: ignore[misc]
-        assert not decision.due
-        assert decision.cancelled == {7: f"{number} runs ended before they opened their sync log"}
-
-
 def test_a_retry_that_a_person_cancelled_is_taken_back() -> None:
-    decision = retries_to_start([failed()], lambda _sync: RunsSoFar(1, cancelled="run-1"), NOW)
+    decision = retries_to_start([failed()], lambda _sync: [StartedRun("run-1", ACTIV, is_cancelled=True)], NOW)
     assert not decision.due
     assert decision.cancelled == {7: "a person cancelled run run-1, which was to try it again"}
 
 
-def test_a_retry_in_two_runs_goes_on_if_one_of_them_is_cancelled() -> None:
-    decision = retries_to_start([failed()], lambda _sync: RunsSoFar(2, "run-2", cancelled="run-1"), NOW)
-    assert (decision.due, decision.cancelled) == ([], {})
+def test_of_several_runs_those_are_started_that_are_neither_on_their_way_nor_have_begun() -> None:
+    request = CircuitSyncRequest(("ACTIV", "REWRK"), retry_of=7)
+    activ, rewrk = runs_of(request)
+    begun = failed(request, begun=[CircuitSyncRequest(("ACTIV",))])
+    assert retries_to_start([failed(request)], no_runs, NOW).due == [activ, rewrk]
+    assert retries_to_start([begun], no_runs, NOW).due == [rewrk]
+    on_its_way = [StartedRun("run-1", rewrk.asks)]
+    assert retries_to_start([failed(request)], lambda _sync: on_its_way, NOW).due == [activ]
+    assert retries_to_start([begun], lambda _sync: on_its_way, NOW).due == []
 
 
 def test_circuits_are_asked_for_as_the_first_time() -> None:
-    asked = {"statuses": ["QC", "REWRK", "CLOSE"], "force": True, "accept_departures": True}
-    (request,) = run_requests(failed(context=asked, triggered_by="ana@example.com"), 0)
+    asked = CircuitSyncRequest(
+        ("QC", "REWRK", "CLOSE"),
+        force=True,
+        accept_departures=True,
+        trigger="scheduled",
+        triggered_by="ana@example.com",
+        retry_of=7,
+    )
+    request = runs_of(asked)[0].run_request("why")
     assert request.job_name == "sync_circuits"
+    assert request.run_key == "why:QC:CLOSE"
     assert request.tags == {
         "circuit_sync/trigger": "scheduled",
         "circuit_sync/retry_of": "7",
@@ -156,20 +106,18 @@ def test_circuits_are_asked_for_as_the_first_time() -> None:
 
 
 def test_aggregates_and_single_work_orders_are_asked_for_as_the_first_time() -> None:
-    asked = {"statuses": ["ACTIV"], "force": True, "work_orders": []}
-    (request,) = run_requests(failed(sync_type="aggregates", context=asked), 0)
+    request = runs_of(AggregateSyncRequest(("ACTIV",), force=True, retry_of=7))[0].run_request("why")
     assert request.job_name == "sync_circuit_aggregates"
     assert request.tags["dagster/partition"] == "ACTIV"
     assert request.run_config == {"ops": {"circuit_aggregates": {"config": {"force": True}}}}
-    (request,) = run_requests(failed(sync_type="aggregates", context=asked | {"work_orders": ["2026-1"]}), 0)
+    request = runs_of(AggregateSyncRequest(work_orders=("2026-1",), force=True, retry_of=7))[0].run_request("why")
     assert request.job_name == "sync_work_orders"
     assert set(request.tags) == {"circuit_sync/trigger", "circuit_sync/retry_of"}
     assert request.run_config == {"ops": {"open_work_orders": {"config": {"work_orders": ["2026-1"], "force": True}}}}
 
 
 def test_snapshots_are_taken_of_the_same_dates() -> None:
-    dates = [date(2026, 3, 6).isoformat(), date(2026, 3, 9).isoformat()]
-    (request,) = run_requests(failed(sync_type="snapshots", context={"dates": dates}), 0)
+    request = runs_of(SnapshotRequest([date(2026, 3, 6), date(2026, 3, 9)]))[0].run_request("why")
     assert request.job_name == "create_daily_snapshots"
     assert request.tags["dagster/asset_partition_range_end"] == "2026-03-09"
     assert request.run_config == {}

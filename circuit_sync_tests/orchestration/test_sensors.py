@@ -12,21 +12,18 @@ from circuit_sync.database.connection import Database
 from circuit_sync.database.locks import run_lock
 from circuit_sync.definitions import defs
 from circuit_sync.domain.errors import PassingError, UsageError
+from circuit_sync.domain.requests import AggregateSyncRequest, CircuitSyncRequest, SnapshotRequest
 from circuit_sync.domain.statuses import STATUS_CODES
 from circuit_sync.orchestration import clock
 from circuit_sync.orchestration.assets.partitions import partition_tags
 from circuit_sync.orchestration.automation import sensors
 from circuit_sync.orchestration.automation.delivery import deliver_events
-from circuit_sync.orchestration.recovery import sensors as recovery
+from circuit_sync.orchestration.recovery import closing, retrying
 from circuit_sync.simulator import Fault, Simulator
-from circuit_sync.sync.circuits.sync import CircuitSyncRequest, open_circuit_sync
-from circuit_sync.sync.log.recovery import close_abandoned
-from circuit_sync.sync.progress.snapshots import SnapshotRequest, open_snapshots
-from circuit_sync.sync.units.sync import (
-    AggregateSyncRequest,
-    fetch_and_store_aggregates,
-    open_aggregate_sync,
-)
+from circuit_sync.sync.circuits.sync import open_circuit_sync
+from circuit_sync.sync.log.closing import close_as_failed
+from circuit_sync.sync.progress.snapshots import open_snapshots
+from circuit_sync.sync.units.sync import fetch_and_store_aggregates, open_aggregate_sync
 from circuit_sync_tests.scenery import Clock, Desk, session_for
 
 Look = Callable[..., dg.SensorResult]
@@ -58,12 +55,16 @@ def said(result: dg.SensorResult) -> str:
     return result.skip_reason.skip_message or ""
 
 
+def identity(desk: Desk) -> str:
+    return str(desk.one("SELECT value FROM database_settings WHERE name = 'identity'"))
+
+
 def test_aggregates_start_once_for_what_was_synced(look: Look, desk: Desk) -> None:
     sync = desk.sync("ACTIV", "QC").sync_id
     first = look(sensors.aggregates_after_circuits)
     (request,) = first.run_requests or ()
     assert request.tags == {"circuit_sync/trigger": "workflow_event"} | partition_tags(["ACTIV", "QC"])
-    assert request.run_key == f"aggregates_after_circuits:{sync}:ACTIV:QC"
+    assert request.run_key == f"aggregates_after_circuits:{identity(desk)}:{sync}:ACTIV:QC"
     second = look(sensors.aggregates_after_circuits, first.cursor)
     assert not second.run_requests
     assert said(second) == "no circuits were synced since the last look"
@@ -101,7 +102,7 @@ def test_todays_snapshot_is_taken_after_a_change(look: Look, desk: Desk) -> None
     sync = desk.sync("ACTIV").sync_id
     (request,) = look(sensors.snapshots_after_sync).run_requests or ()
     assert request.tags["dagster/partition"] == "2026-03-02"
-    assert request.run_key == f"snapshots_after_sync:{sync}:2026-03-02:2026-03-02"
+    assert request.run_key == f"snapshots_after_sync:{identity(desk)}:{sync}:2026-03-02:2026-03-02"
 
 
 def test_aggregates_that_were_stored_before_their_sync_failed_refresh_the_snapshot(look: Look, desk: Desk) -> None:
@@ -109,9 +110,9 @@ def test_aggregates_that_were_stored_before_their_sync_failed_refresh_the_snapsh
     cursor = look(sensors.snapshots_after_sync).cursor
     sync = open_aggregate_sync(desk.session, AggregateSyncRequest(("ACTIV",)))
     fetch_and_store_aggregates(desk.session, sync)
-    close_abandoned(desk.session, sync, "killed before its completion")
+    close_as_failed(desk.session, sync, "killed before its completion")
     (request,) = look(sensors.snapshots_after_sync, cursor).run_requests or ()
-    assert request.run_key == f"snapshots_after_sync:{sync}:2026-03-02:2026-03-02"
+    assert request.run_key == f"snapshots_after_sync:{identity(desk)}:{sync}:2026-03-02:2026-03-02"
 
 
 def departure(desk: Desk) -> int:
@@ -130,7 +131,7 @@ def test_circuits_that_departed_are_looked_for_once(look: Look, desk: Desk) -> N
     sync = desk.sync("ACTIV").sync_id
     second = look(sensors.departed_circuits, first.cursor)
     (request,) = second.run_requests or ()
-    assert request.run_key == f"departed_circuits:{sync}:QC:CLOSE"
+    assert request.run_key == f"departed_circuits:{identity(desk)}:{sync}:QC:CLOSE"
     assert request.tags == {"circuit_sync/trigger": "workflow_event"} | partition_tags(["QC", "REWRK", "CLOSE"])
     desk.sync("QC", "REWRK", "CLOSE")
     desk.sync("ACTIV")
@@ -154,9 +155,9 @@ def failed(desk: Desk, *statuses: str, **options: Any) -> int:
 def test_a_failed_sync_is_started_again_with_its_request(look: Look, desk: Desk, ephemeral: dg.DagsterInstance) -> None:
     desk.execute("INSERT INTO users (name, email, role) VALUES ('Ana', 'ana@example.com', 'planner')")
     sync = failed(desk, "QC", "REWRK", force=True, accept_departures=True, triggered_by="Ana", trigger="scheduled")
-    assert said(look(recovery.retry_failed_syncs)) == f"sync {sync} runs again at 2026-03-02 04:46:00 EST"
+    assert said(look(retrying.retry_failed_syncs)) == f"sync {sync} runs again at 2026-03-02 04:46:00 EST"
     desk.clock.advance(minutes=15)
-    (request,) = look(recovery.retry_failed_syncs).run_requests or ()
+    (request,) = look(retrying.retry_failed_syncs).run_requests or ()
     assert request.job_name is not None
     job = defs.resolve_job_def(request.job_name)
     assert job.execute_in_process(instance=ephemeral, run_config=request.run_config, tags=request.tags).success
@@ -166,7 +167,7 @@ def test_a_failed_sync_is_started_again_with_its_request(look: Look, desk: Desk,
         assert second[name] == first[name], name
     assert second["context"]["force"]
     assert second["context"]["accept_departures"]
-    assert not look(recovery.retry_failed_syncs).run_requests
+    assert not look(retrying.retry_failed_syncs).run_requests
 
 
 def test_aggregates_and_snapshots_are_started_again_too(look: Look, desk: Desk, ephemeral: dg.DagsterInstance) -> None:
@@ -176,9 +177,9 @@ def test_aggregates_and_snapshots_are_started_again_too(look: Look, desk: Desk, 
     syncs = [open_aggregate_sync(desk.session, request) for request in requests]
     syncs.append(open_snapshots(desk.session, SnapshotRequest((date(2026, 2, 27), date(2026, 3, 2)))))
     for sync in syncs:
-        close_abandoned(desk.session, sync, "killed")
+        close_as_failed(desk.session, sync, "killed")
     desk.clock.advance(minutes=15)
-    for request in look(recovery.retry_failed_syncs).run_requests or ():
+    for request in look(retrying.retry_failed_syncs).run_requests or ():
         assert request.job_name is not None
         job = defs.resolve_job_def(request.job_name)
         assert job.execute_in_process(instance=ephemeral, run_config=request.run_config, tags=request.tags).success
@@ -217,33 +218,37 @@ def test_a_run_that_was_started_for_a_retry_is_not_started_again(
         status=dg.DagsterRunStatus.NOT_STARTED,
         tags={"circuit_sync/retry_of": str(sync)},
     )
-    assert said(look(recovery.retry_failed_syncs)) == f"sync {sync}: run {run.run_id} is on its way to try it again"
-    stored.report_run_failed(run)
-    (request,) = look(recovery.retry_failed_syncs).run_requests or ()
-    assert request.run_key == f"retry_failed_syncs:{sync}:1:ACTIV"
+    assert said(look(retrying.retry_failed_syncs)) == f"sync {sync}: run {run.run_id} is on its way to try it again"
+
+
+def test_a_run_key_names_the_database_and_the_sync_that_failed(look: Look, desk: Desk) -> None:
+    sync = failed(desk)
+    desk.clock.advance(minutes=15)
+    (request,) = look(retrying.retry_failed_syncs).run_requests or ()
+    assert request.run_key == f"retry_failed_syncs:{identity(desk)}:{sync}:ACTIV:ACTIV"
 
 
 def test_an_operators_success_in_between_cancels_the_retry_visibly(look: Look, desk: Desk) -> None:
     sync = failed(desk)
     success = desk.sync("ACTIV").sync_id
     desk.clock.advance(minutes=15)
-    result = look(recovery.retry_failed_syncs)
+    result = look(retrying.retry_failed_syncs)
     assert not result.run_requests
     assert said(result) == f"sync {sync} is not tried again: sync {success} did the same meanwhile"
     log = desk.log(sync)
     assert log["retry_at"] is None
     assert log["context"]["retry_cancelled"] == f"sync {success} did the same meanwhile"
-    assert said(look(recovery.retry_failed_syncs)) == "no sync waits to be tried again"
+    assert said(look(retrying.retry_failed_syncs)) == "no sync waits to be tried again"
 
 
 def test_a_dead_run_and_its_sync_are_closed_as_failed(
     desk: Desk, stored: dg.DagsterInstance, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(recovery, "GRACE", timedelta(0))
+    monkeypatch.setattr(closing, "GRACE", timedelta(0))
     desk.clock.instant = datetime.now(UTC) + timedelta(minutes=5)
     run = create_run_for_test(stored, job_name="sync_circuits", status=dg.DagsterRunStatus.STARTED)
     sync = open_circuit_sync(desk.session, CircuitSyncRequest(("ACTIV",), run_id=run.run_id))
-    reason = recovery.close_abandoned_syncs(dg.build_sensor_context(instance=stored))
+    reason = closing.close_abandoned_syncs(dg.build_sensor_context(instance=stored))
     assert isinstance(reason, dg.SkipReason)
     closed = stored.get_run_by_id(run.run_id)
     assert closed is not None
@@ -256,12 +261,12 @@ def test_a_dead_run_and_its_sync_are_closed_as_failed(
 def test_a_run_that_holds_its_lock_is_left_alone(
     desk: Desk, database: Database, stored: dg.DagsterInstance, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(recovery, "GRACE", timedelta(0))
+    monkeypatch.setattr(closing, "GRACE", timedelta(0))
     desk.clock.instant = datetime.now(UTC) + timedelta(minutes=5)
     run = create_run_for_test(stored, job_name="sync_circuits", status=dg.DagsterRunStatus.STARTED)
     with run_lock(database, run.run_id):
         sync = open_circuit_sync(desk.session, CircuitSyncRequest(("ACTIV",), run_id=run.run_id))
-        reason = recovery.close_abandoned_syncs(dg.build_sensor_context(instance=stored))
+        reason = closing.close_abandoned_syncs(dg.build_sensor_context(instance=stored))
     assert isinstance(reason, dg.SkipReason)
     assert reason.skip_message == "nothing is abandoned"
     assert desk.one("SELECT sync_status FROM sync_logs WHERE id = %s", sync) == "started"

@@ -7,16 +7,12 @@ import pytest
 from sqlalchemy import text
 
 from circuit_sync.domain import findings
+from circuit_sync.domain.requests import AggregateSyncRequest, CircuitSyncRequest
 from circuit_sync.simulator import Simulator, circuits_table, units_table
-from circuit_sync.sync.circuits.sync import CircuitSyncRequest, fetch_circuits, open_circuit_sync, store_circuits
+from circuit_sync.sync.circuits.sync import fetch_circuits, open_circuit_sync, store_circuits
 from circuit_sync.sync.log.checks import AGGREGATE_CHECKS, CIRCUIT_CHECKS, run_check
 from circuit_sync.sync.session import Session
-from circuit_sync.sync.units.sync import (
-    AggregateSyncRequest,
-    complete_aggregate_sync,
-    fetch_and_store_aggregates,
-    open_aggregate_sync,
-)
+from circuit_sync.sync.units.sync import complete_aggregate_sync, fetch_and_store_aggregates, open_aggregate_sync
 
 
 def _sync_circuits(session: Session, *rows: dict[str, object], simulator: Simulator) -> None:

@@ -7,9 +7,10 @@ from typing import Any
 import pytest
 
 from circuit_sync.domain.errors import PassingError, PermanentError, UsageError
+from circuit_sync.domain.requests import CircuitSyncRequest
 from circuit_sync.simulator import CIRCUIT_HEADING, COMMENT_MARKER, Simulator, World
 from circuit_sync.simulator.tables import guid_of
-from circuit_sync.sync.circuits.sync import CircuitSyncRequest, open_circuit_sync, preview_circuits
+from circuit_sync.sync.circuits.sync import open_circuit_sync, preview_circuits
 from circuit_sync.sync.installation.ownership import adopt_database
 from circuit_sync_tests.scenery import Desk, session_for
 

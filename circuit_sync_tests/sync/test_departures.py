@@ -8,7 +8,7 @@ import pytest
 from circuit_sync.domain.departures import is_shrunken
 from circuit_sync.domain.errors import PermanentError
 from circuit_sync.simulator import CIRCUIT_HEADING
-from circuit_sync.sync.log.recovery import close_abandoned
+from circuit_sync.sync.log.closing import close_as_failed
 from circuit_sync_tests.scenery import Desk
 
 
@@ -356,7 +356,7 @@ def test_a_sync_that_fails_before_it_stores_lists_no_more_of_them_either(
     desk.answer("ACTIV", rows(range(8), VEGJOB_LENGTH="junk"))
     sync_id = desk.fetch("ACTIV")
 
-    close_abandoned(desk.session, sync_id, "killed")
+    close_as_failed(desk.session, sync_id, "killed")
 
     assert len(desk.log(sync_id)["error_details"]["rejected"]) == 3
 

@@ -8,8 +8,9 @@ import pytest
 
 from circuit_sync.database.progress.history import record_history
 from circuit_sync.domain.errors import UsageError
+from circuit_sync.domain.requests import SnapshotRequest
 from circuit_sync.sync.progress.imports import MOST_FAULTS, FileRefused, import_snapshots, take_manual_snapshots
-from circuit_sync.sync.progress.snapshots import SnapshotRequest, open_snapshots, take_snapshots
+from circuit_sync.sync.progress.snapshots import open_snapshots, take_snapshots
 from circuit_sync_tests.scenery import MONDAY, Desk
 from circuit_sync_tests.sync.snapshot_shelf import Shelf
 

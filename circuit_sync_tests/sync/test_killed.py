@@ -7,7 +7,7 @@ from typing import Any
 import psycopg
 import pytest
 
-from circuit_sync.sync.log.recovery import close_abandoned, open_syncs
+from circuit_sync.sync.log.closing import close_as_failed, open_syncs
 from circuit_sync_tests.processes import start_sync
 from circuit_sync_tests.scenery import Desk, until
 
@@ -75,8 +75,8 @@ def heal(desk: Desk) -> dict[str, Any]:
     abandoned = open_syncs(desk.session)
     assert [log["is_alive"] for log in abandoned] in ([], [False])
     for log in abandoned:
-        assert close_abandoned(desk.session, log["id"], "its process is gone")
-        assert not close_abandoned(desk.session, log["id"], "its process is gone")
+        assert close_as_failed(desk.session, log["id"], "its process is gone")
+        assert not close_as_failed(desk.session, log["id"], "its process is gone")
     result = desk.sync("ACTIV", "QC")
     assert result.sync_status == "completed"
     assert desk.one("SELECT count(*) FROM staged_circuits") == 0

@@ -5,14 +5,14 @@ from typing import Any
 
 import pytest
 
+from circuit_sync.database.log.retries import NewerSync
 from circuit_sync.domain.errors import PassingError, PermanentError
+from circuit_sync.domain.requests import AggregateSyncRequest, CircuitSyncRequest
 from circuit_sync.simulator import Fault
-from circuit_sync.sync.circuits.sync import CircuitSyncRequest, fetch_circuits, open_circuit_sync
-from circuit_sync.sync.log.closing import closing_on_failure
-from circuit_sync.sync.log.recovery import close_abandoned
-from circuit_sync.sync.log.retries import cancel_retries, pending_retries
+from circuit_sync.sync.circuits.sync import fetch_circuits, open_circuit_sync
+from circuit_sync.sync.log.closing import close_as_failed, closing_on_failure
+from circuit_sync.sync.log.due import cancel_retries, pending_retries
 from circuit_sync.sync.units import sync as aggregates
-from circuit_sync.sync.units.sync import AggregateSyncRequest
 from circuit_sync_tests.scenery import Desk
 
 QUARTER, HALF = timedelta(minutes=15), timedelta(minutes=30)
@@ -32,7 +32,7 @@ def fail(desk: Desk, *statuses: str, **options: Any) -> int:
 
 
 def pending(desk: Desk) -> list[int]:
-    return [sync["id"] for sync in pending_retries(desk.session)]
+    return [sync.sync_id for sync in pending_retries(desk.session)]
 
 
 def test_a_passing_failure_is_tried_again_after_15_then_30_minutes_then_no_more(desk: Desk) -> None:
@@ -77,7 +77,7 @@ def test_a_sync_whose_process_was_told_to_end_is_tried_again(desk: Desk) -> None
 
 def test_what_a_dead_process_left_behind_is_tried_again(desk: Desk) -> None:
     sync = open_circuit_sync(desk.session, CircuitSyncRequest(("ACTIV",), run_id="dead"))
-    assert close_abandoned(desk.session, sync, "its process was killed")
+    assert close_as_failed(desk.session, sync, "its process was killed")
     assert desk.log(sync)["retry_at"] == desk.clock() + QUARTER
     assert pending(desk) == [sync]
 
@@ -90,37 +90,33 @@ def test_a_retry_that_has_begun_is_pending_no_more(desk: Desk) -> None:
     assert desk.log(first)["retry_at"] is not None, "the log keeps telling when it was tried again"
 
 
-def test_what_began_since_is_told_with_what_it_was_asked_for_and_how_it_fared(desk: Desk) -> None:
-    fail(desk, "ACTIV")
+def newer(desk: Desk) -> NewerSync | None:
+    """What is told of the oldest sync that is to be tried again."""
+    return pending_retries(desk.session)[0].newer
+
+
+def test_the_latest_sync_that_covers_the_request_is_told_and_how_it_fared(desk: Desk) -> None:
+    fail(desk, "ACTIV", force=True)
+    desk.sync("ACTIV")
+    desk.sync("QC", force=True)
+    assert newer(desk) is None
     success = desk.sync("ACTIV", "QC", force=True).sync_id
-    later = fail(desk)
+    assert newer(desk) == NewerSync(success, "completed", is_retried=False)
+    later = fail(desk, force=True)
+    assert newer(desk) == NewerSync(later, "failed", is_retried=True)
     desk.simulator.add_fault(Fault("status", times=1, match="ACTIV", code=401))
     with pytest.raises(PermanentError):
-        desk.sync()
-    newer = pending_retries(desk.session)[0]["newer"]
-    assert [(sync["id"], sync["status"], sync["is_retried"], sync["needs_a_person"]) for sync in newer] == [
-        (success, "completed", False, False),
-        (later, "failed", True, False),
-        (later + 1, "failed", False, True),
-    ]
-    assert newer[0]["asked"] == {
-        "statuses": ["ACTIV", "QC"],
-        "force": True,
-        "accept_departures": False,
-        "dates": None,
-        "work_orders": None,
-    }
+        desk.sync(force=True)
+    assert newer(desk) == NewerSync(later + 1, "failed", is_retried=False)
 
 
 def test_a_sync_that_a_person_ended_says_nothing_of_another(desk: Desk) -> None:
     fail(desk)
     later = open_circuit_sync(desk.session, CircuitSyncRequest(("ACTIV",)))
+    assert newer(desk) == NewerSync(later, "started", is_retried=False)
     with pytest.raises(KeyboardInterrupt), closing_on_failure(desk.session, later):
         raise KeyboardInterrupt
-    (sync,) = pending_retries(desk.session)
-    assert [(newer["id"], newer["status"], newer["needs_a_person"]) for newer in sync["newer"]] == [
-        (later, "failed", False)
-    ]
+    assert newer(desk) is None
 
 
 def test_of_aggregates_the_work_orders_are_told(desk: Desk) -> None:
@@ -128,10 +124,20 @@ def test_of_aggregates_the_work_orders_are_told(desk: Desk) -> None:
     (work_order,) = desk.column("SELECT DISTINCT work_order FROM circuits ORDER BY 1 LIMIT 1")
     for work_orders in ((), (work_order,)):
         request = AggregateSyncRequest(("ACTIV",), work_orders=work_orders)
-        close_abandoned(desk.session, aggregates.open_aggregate_sync(desk.session, request), "killed")
+        close_as_failed(desk.session, aggregates.open_aggregate_sync(desk.session, request), "killed")
     first, second = pending_retries(desk.session)
-    assert [sync["context"]["work_orders"] for sync in (first, second)] == [[], [work_order]]
-    assert [sync["asked"]["work_orders"] for sync in first["newer"]] == [[work_order]]
+    assert [sync.request.asked()["work_orders"] for sync in (first, second)] == [[], [work_order]]
+    assert (first.newer, second.newer) == (None, None)
+
+
+def test_a_retry_of_several_runs_is_pending_until_each_has_opened_its_log(desk: Desk) -> None:
+    first = fail(desk, "ACTIV", "CLOSE")
+    fail(desk, "CLOSE", retry_of=first)
+    sync = pending_retries(desk.session)[0]
+    assert sync.sync_id == first
+    assert [request.asked()["statuses"] for request in sync.begun] == [["CLOSE"]]
+    fail(desk, "ACTIV", retry_of=first)
+    assert first not in pending(desk)
 
 
 def test_a_cancelled_retry_says_why_in_the_sync_log(desk: Desk) -> None:

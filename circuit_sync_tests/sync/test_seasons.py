@@ -13,9 +13,10 @@ import pytest
 
 from circuit_sync.database.progress.states import dated_states
 from circuit_sync.domain.eastern import last_instants, midnight, weekdays_between
+from circuit_sync.domain.requests import SnapshotRequest
 from circuit_sync.domain.seasons import verdict
 from circuit_sync.sync.progress.rollups import roll_up, roll_up_days
-from circuit_sync.sync.progress.snapshots import SnapshotRequest, open_snapshots, take_snapshots
+from circuit_sync.sync.progress.snapshots import open_snapshots, take_snapshots
 from circuit_sync_tests.scenery import Desk, until
 from circuit_sync_tests.sync.snapshot_shelf import Shelf
 

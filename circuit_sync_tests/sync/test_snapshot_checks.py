@@ -6,10 +6,11 @@ from datetime import UTC, date, datetime
 import pytest
 
 from circuit_sync.domain.eastern import EASTERN, weekdays_between
+from circuit_sync.domain.requests import SnapshotRequest
 from circuit_sync.sync.log.freshness import first_date_with_data
 from circuit_sync.sync.log.snapshot_checks import dates_have_snapshots, roll_ups_agree
 from circuit_sync.sync.progress.rollups import roll_up
-from circuit_sync.sync.progress.snapshots import SnapshotRequest, open_snapshots, take_snapshots
+from circuit_sync.sync.progress.snapshots import open_snapshots, take_snapshots
 from circuit_sync_tests.scenery import Desk
 from circuit_sync_tests.sync.snapshot_shelf import Shelf
 from circuit_sync_tests.sync.units_desk import WO, circuits

@@ -10,7 +10,8 @@ from hypothesis import strategies as st
 
 from circuit_sync.domain.eastern import EASTERN, eastern_date, end_of, is_weekday, weekdays_between
 from circuit_sync.domain.errors import UsageError
-from circuit_sync.sync.progress.snapshots import SnapshotRequest, SnapshotResult, open_snapshots, take_snapshots
+from circuit_sync.domain.requests import SnapshotRequest
+from circuit_sync.sync.progress.snapshots import SnapshotResult, open_snapshots, take_snapshots
 from circuit_sync_tests.scenery import MONDAY, Desk
 from circuit_sync_tests.sync.units_desk import WO, answer_units, circuits, split, sync_units, unit
 

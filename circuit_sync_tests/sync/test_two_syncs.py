@@ -14,9 +14,10 @@ from circuit_sync.database.locks import STORE, store_lock
 from circuit_sync.database.log import sync_logs
 from circuit_sync.database.progress.history import record_history
 from circuit_sync.domain.errors import PassingError
+from circuit_sync.domain.requests import SnapshotRequest
 from circuit_sync.events.catalogue import SyncFailed
 from circuit_sync.events.outbox import emit
-from circuit_sync.sync.progress.snapshots import SnapshotRequest, open_snapshots, take_snapshots
+from circuit_sync.sync.progress.snapshots import open_snapshots, take_snapshots
 from circuit_sync_tests.processes import start_sync
 from circuit_sync_tests.scenery import PATIENCE, Desk, until
 

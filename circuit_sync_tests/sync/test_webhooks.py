@@ -14,7 +14,7 @@ import pytest
 from circuit_sync.domain.errors import PassingError
 from circuit_sync.events.webhooks import Webhook, wait_after
 from circuit_sync.simulator import Fault
-from circuit_sync.sync.log.recovery import close_abandoned
+from circuit_sync.sync.log.closing import close_as_failed
 from circuit_sync.sync.webhooks import MOST_REFUSALS, deliver_events
 from circuit_sync_tests.events.test_webhooks import speaking
 from circuit_sync_tests.scenery import PATIENCE, Desk, until
@@ -221,7 +221,7 @@ def test_only_what_had_failed_recovers(desk: Desk, receiver: Receiver) -> None:
     """One work order's units are no recovery of all the units of its status, nor one date's snapshot of another's."""
     desk.sync("ACTIV")
     (work_order,) = desk.column("SELECT work_order FROM circuits ORDER BY 1 LIMIT 1")
-    close_abandoned(desk.session, open_units(desk, statuses=["ACTIV"]), "killed")
+    close_as_failed(desk.session, open_units(desk, statuses=["ACTIV"]), "killed")
     sync_units(desk, work_orders=[work_order])
     recovered = sync_units(desk, statuses=["ACTIV"]).sync_id
     deliver(desk, receiver.url)

@@ -3,9 +3,9 @@
 from collections.abc import Mapping
 from typing import Any
 
+from circuit_sync.domain.requests import AggregateSyncRequest
 from circuit_sync.simulator import units_table
 from circuit_sync.sync.units.sync import (
-    AggregateSyncRequest,
     AggregateSyncResult,
     complete_aggregate_sync,
     fetch_and_store_aggregates,

@@ -8,20 +8,6 @@ from sqlalchemy import Connection, text
 
 from circuit_sync.database.units.store import NEEDS_SYNC
 
-_STARTED = text("""
-    SELECT id, sync_type, dagster_run_id, started_at FROM sync_logs WHERE sync_status = 'started' ORDER BY id
-""")
-
-_FINISHED = text("""
-    SELECT id, sync_type, sync_status, api_status_filter, circuits_created, circuits_updated, aggregates_created,
-           context, completed_at
-    FROM sync_logs
-    WHERE id > :after
-      AND (sync_status IN ('completed', 'warning') AND sync_type IN ('circuit_list', 'aggregates')
-           OR sync_status = 'failed' AND sync_type = 'aggregates' AND (context -> 'counts' ->> 'stored')::int > 0)
-    ORDER BY id
-""")
-
 _LATEST = text("""
     SELECT l.id, l.sync_type, l.api_status_filter AS statuses, l.sync_status, l.sync_trigger AS trigger, l.started_at,
            l.duration_seconds AS seconds, l.circuits_processed AS processed, l.circuits_created AS created,
@@ -103,16 +89,6 @@ _UNLINKED = text("""
     SELECT ws_username, occurrence_count AS circuits, first_seen_at, last_seen_at FROM unlinked_planners
     WHERE linked_user_id IS NULL AND occurrence_count > 0 ORDER BY occurrence_count DESC, ws_username LIMIT :most
 """)
-
-
-def started_syncs(connection: Connection) -> list[dict[str, Any]]:
-    """Sync logs still open: id, sync_type, dagster_run_id, started_at."""
-    return _rows(connection, _STARTED)
-
-
-def finished_syncs(connection: Connection, after_id: int) -> list[dict[str, Any]]:
-    """Circuit and aggregate syncs that ended and stored something, with an id above ``after_id``, oldest first."""
-    return _rows(connection, _FINISHED, after=after_id)
 
 
 def latest_syncs(connection: Connection, most: int) -> list[dict[str, Any]]:

@@ -37,13 +37,14 @@ def start(
     sync_type: str,
     trigger: str,
     now: datetime,
+    region_id: int | None = None,
     api_status_filter: str | None = None,
     triggered_by: int | None = None,
     run_id: str | None = None,
     retry_of: int | None = None,
     context: Mapping[str, Any] | None = None,
 ) -> SyncLog:
-    """Opens a sync log with the status ``started``.
+    """Opens a sync log with the status ``started``; ``region_id`` is for a sync of one region only, which none is yet.
 
     Raises ``UsageError`` when the run has opened one of this type already.
     """
@@ -54,6 +55,7 @@ def start(
             sync_status="started",
             sync_trigger=trigger,
             started_at=now,
+            region_id=region_id,
             api_status_filter=api_status_filter,
             triggered_by=triggered_by,
             dagster_run_id=run_id,
@@ -74,6 +76,12 @@ def start(
 def read(connection: Connection, sync_id: int) -> SyncLog:
     """The log of a sync."""
     return _log(connection.execute(select(*_COLUMNS).where(sync_logs.c.id == sync_id)).one())
+
+
+def started_logs(connection: Connection) -> list[SyncLog]:
+    """The logs that are still open, oldest first."""
+    open_logs = select(*_COLUMNS).where(sync_logs.c.sync_status == "started").order_by(sync_logs.c.id)
+    return [_log(row) for row in connection.execute(open_logs)]
 
 
 def runs_with_log(connection: Connection, run_ids: Collection[str]) -> set[str]:

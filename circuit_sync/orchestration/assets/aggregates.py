@@ -3,23 +3,18 @@
 from typing import Any
 
 import dagster as dg
-from pydantic import Field
 
+from circuit_sync.domain.requests import AggregateSyncRequest
 from circuit_sync.orchestration.assets import metadata
 from circuit_sync.orchestration.assets.columns import column_schema
-from circuit_sync.orchestration.assets.partitions import keys_of, statuses
+from circuit_sync.orchestration.assets.partitions import statuses
 from circuit_sync.orchestration.installation import installed
-from circuit_sync.orchestration.runs.resources import Workplace
-from circuit_sync.orchestration.runs.tags import carrying, started_by
+from circuit_sync.orchestration.runs.requests import AggregateSyncConfig, requested_partitions
+from circuit_sync.orchestration.runs.resources import RunContext
+from circuit_sync.orchestration.runs.tags import tag_run_with_sync
 from circuit_sync.settings import load_settings
 from circuit_sync.sync.units import sync as use_case
-from circuit_sync.sync.units.sync import AggregateSyncRequest, AggregateSyncResult
-
-
-class AggregateSyncConfig(dg.Config):
-    """How an aggregate sync runs, beyond its partitions."""
-
-    force: bool = Field(False, description="every circuit of the status, also one that needs no units")
+from circuit_sync.sync.units.sync import AggregateSyncResult
 
 
 @dg.op(
@@ -27,11 +22,11 @@ class AggregateSyncConfig(dg.Config):
     ins={"circuits": dg.In(dg.Nothing)},
 )
 def open_aggregate_sync(
-    context: dg.AssetExecutionContext, config: AggregateSyncConfig, workplace: dg.ResourceParam[Workplace]
+    context: dg.AssetExecutionContext, config: AggregateSyncConfig, run_context: dg.ResourceParam[RunContext]
 ) -> int:
-    with workplace.session(context.log.info) as session:
-        request = AggregateSyncRequest(statuses=keys_of(context), force=config.force, **started_by(context.run))
-        return carrying(context, use_case.open_aggregate_sync(session, request))
+    with run_context.session(context.log.info) as session:
+        request = requested_partitions(context, AggregateSyncRequest, config)
+        return tag_run_with_sync(context, use_case.open_aggregate_sync(session, request))
 
 
 @dg.op(
@@ -39,9 +34,9 @@ def open_aggregate_sync(
     "Hands on the log's id"
 )
 def fetch_and_store_aggregates(
-    context: dg.AssetExecutionContext, workplace: dg.ResourceParam[Workplace], sync_id: int
+    context: dg.AssetExecutionContext, run_context: dg.ResourceParam[RunContext], sync_id: int
 ) -> int:
-    with workplace.session(context.log.info) as session:
+    with run_context.session(context.log.info) as session:
         counts = use_case.fetch_and_store_aggregates(session, sync_id)
     context.add_output_metadata(metadata.counted(counts))
     return sync_id
@@ -49,9 +44,9 @@ def fetch_and_store_aggregates(
 
 @dg.op(description="Closes the sync log with what was stored and what failed", out=dg.Out(dg.Nothing))
 def complete_aggregate_sync(
-    context: dg.AssetExecutionContext, workplace: dg.ResourceParam[Workplace], sync_id: int
+    context: dg.AssetExecutionContext, run_context: dg.ResourceParam[RunContext], sync_id: int
 ) -> None:
-    with workplace.session(context.log.info) as session:
+    with run_context.session(context.log.info) as session:
         result = use_case.complete_aggregate_sync(session, sync_id)
     context.add_asset_metadata(of_the_sync(result))
 

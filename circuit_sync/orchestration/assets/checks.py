@@ -11,9 +11,9 @@ from circuit_sync.domain.printable import markdown
 from circuit_sync.orchestration.assets import metadata
 from circuit_sync.orchestration.assets.aggregates import circuit_aggregates
 from circuit_sync.orchestration.assets.circuits import circuits
+from circuit_sync.orchestration.assets.partitions import dates_of
 from circuit_sync.orchestration.assets.snapshots import daily_snapshots
-from circuit_sync.orchestration.runs.resources import Workplace
-from circuit_sync.orchestration.runs.runs import dates_of
+from circuit_sync.orchestration.runs.resources import RunContext
 from circuit_sync.settings import load_settings
 from circuit_sync.sync.log.checks import AGGREGATE_CHECKS, CIRCUIT_CHECKS, run_check
 from circuit_sync.sync.log.freshness import snapshots_are_taken, statuses_are_fresh
@@ -93,9 +93,9 @@ def _told(finding: Finding) -> dg.AssetCheckResult:
 
 def _asset_check(name: str, asset: dg.AssetsDefinition, ask: AskOfDates) -> dg.AssetChecksDefinition:
     @dg.asset_check(asset=asset, name=name, description=_QUESTIONS[name])
-    def check(context: dg.AssetCheckExecutionContext, workplace: dg.ResourceParam[Workplace]) -> dg.AssetCheckResult:
+    def check(context: dg.AssetCheckExecutionContext, run_context: dg.ResourceParam[RunContext]) -> dg.AssetCheckResult:
         try:
-            with workplace.session(context.log.info, calls_workstudio=False) as session:
+            with run_context.session(context.log.info, calls_workstudio=False) as session:
                 return _told(ask(session, dates_of(context.run.tags)))
         except dg.Failure as failure:
             # What the run synced is stored: a question that could not be asked is no reason to fail it.

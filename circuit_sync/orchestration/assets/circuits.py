@@ -3,48 +3,33 @@
 from typing import Any
 
 import dagster as dg
-from pydantic import Field
 
+from circuit_sync.domain.requests import CircuitSyncRequest
 from circuit_sync.orchestration.assets import metadata
-from circuit_sync.orchestration.assets.partitions import keys_of, statuses
+from circuit_sync.orchestration.assets.partitions import statuses
 from circuit_sync.orchestration.installation import installed
-from circuit_sync.orchestration.runs.resources import Workplace
-from circuit_sync.orchestration.runs.tags import carrying, started_by
+from circuit_sync.orchestration.runs.requests import CircuitSyncConfig, requested_partitions
+from circuit_sync.orchestration.runs.resources import RunContext
+from circuit_sync.orchestration.runs.tags import tag_run_with_sync
 from circuit_sync.settings import load_settings
 from circuit_sync.sync.circuits import sync as use_case
-from circuit_sync.sync.circuits.sync import CircuitSyncRequest, CircuitSyncResult
-
-
-class CircuitSyncConfig(dg.Config):
-    """How a circuit sync runs, beyond its partitions."""
-
-    force: bool = Field(False, description="overwrite the fields that a person edited")
-    accept_departures: bool = Field(
-        False, description="believe an answer with fewer than half of the circuits held before"
-    )
-    triggered_by: str | None = Field(None, description="the user who asks for it, by e-mail or WorkStudio name")
+from circuit_sync.sync.circuits.sync import CircuitSyncResult
 
 
 @dg.op(
     description="Opens the sync log, emits sync.started and asks WorkStudio whether it is well. Returns the log's id"
 )
 def open_circuit_sync(
-    context: dg.AssetExecutionContext, config: CircuitSyncConfig, workplace: dg.ResourceParam[Workplace]
+    context: dg.AssetExecutionContext, config: CircuitSyncConfig, run_context: dg.ResourceParam[RunContext]
 ) -> int:
-    with workplace.session(context.log.info) as session:
-        request = CircuitSyncRequest(
-            statuses=keys_of(context),
-            triggered_by=config.triggered_by,
-            force=config.force,
-            accept_departures=config.accept_departures,
-            **started_by(context.run),
-        )
-        return carrying(context, use_case.open_circuit_sync(session, request))
+    with run_context.session(context.log.info) as session:
+        request = requested_partitions(context, CircuitSyncRequest, config)
+        return tag_run_with_sync(context, use_case.open_circuit_sync(session, request))
 
 
 @dg.op(description="Fetches the view of every status, normalises the rows and stages them. Hands on the log's id")
-def fetch_circuits(context: dg.AssetExecutionContext, workplace: dg.ResourceParam[Workplace], sync_id: int) -> int:
-    with workplace.session(context.log.info) as session:
+def fetch_circuits(context: dg.AssetExecutionContext, run_context: dg.ResourceParam[RunContext], sync_id: int) -> int:
+    with run_context.session(context.log.info) as session:
         received = use_case.fetch_circuits(session, sync_id)
     context.add_output_metadata({f"rows_received_{status}": rows for status, rows in received.items()})
     return sync_id
@@ -54,8 +39,8 @@ def fetch_circuits(context: dg.AssetExecutionContext, workplace: dg.ResourcePara
     description="Stores all statuses, links, history and events in one transaction, together with the log's completion",
     out=dg.Out(dg.Nothing),
 )
-def store_circuits(context: dg.AssetExecutionContext, workplace: dg.ResourceParam[Workplace], sync_id: int) -> None:
-    with workplace.session(context.log.info) as session:
+def store_circuits(context: dg.AssetExecutionContext, run_context: dg.ResourceParam[RunContext], sync_id: int) -> None:
+    with run_context.session(context.log.info) as session:
         result = use_case.store_circuits(session, sync_id)
     for status in context.partition_keys:
         counts = metadata.counted(result.per_status[status])

@@ -81,6 +81,17 @@ def covers_date(tags: Mapping[str, str], day: date) -> bool:
     return tags.get(RANGE_START_TAG, key) <= key <= tags.get(RANGE_END_TAG, key)
 
 
+def dates_of(tags: Mapping[str, str]) -> list[date]:
+    """The weekdays that a run with these tags works on; none if it works on no dates."""
+    try:
+        first, last = (
+            date.fromisoformat(tags.get(PARTITION_TAG) or tags[end]) for end in (RANGE_START_TAG, RANGE_END_TAG)
+        )
+    except (KeyError, ValueError):
+        return []
+    return weekdays_between(first, last)
+
+
 def weekday_keys(first: date, last: date, today: date) -> list[str]:
     """The keys of the partitions from ``first`` to ``last``; ``UsageError`` if there are none, or one is to come."""
     begin = load_settings().circuit_sync_first_snapshot

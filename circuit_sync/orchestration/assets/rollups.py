@@ -19,7 +19,7 @@ from circuit_sync.orchestration.assets.columns import column_schema
 from circuit_sync.orchestration.assets.partitions import weekdays
 from circuit_sync.orchestration.assets.pictures import told_of
 from circuit_sync.orchestration.installation import asset_key, installed
-from circuit_sync.orchestration.runs.resources import Workplace
+from circuit_sync.orchestration.runs.resources import RunContext
 from circuit_sync.settings import load_settings
 from circuit_sync.sync.progress import rollups as use_case
 from circuit_sync.sync.progress.rollups import RollUp
@@ -75,43 +75,43 @@ def _yielded(context: dg.AssetExecutionContext, rolled_up: Mapping[str, RollUp])
     yield from others
 
 
-def _repaired(context: dg.AssetExecutionContext, workplace: Workplace, table: str) -> Events:
+def _repaired(context: dg.AssetExecutionContext, run_context: RunContext, table: str) -> Events:
     dates = [date.fromisoformat(key) for key in context.partition_keys]
-    with workplace.session(context.log.info, calls_workstudio=False) as session:
+    with run_context.session(context.log.info, calls_workstudio=False) as session:
         rolled_up = use_case.roll_up(session, dates, table)
     yield from _yielded(context, rolled_up)
 
 
-def _shown(context: dg.AssetExecutionContext, workplace: Workplace, view: str) -> Events:
+def _shown(context: dg.AssetExecutionContext, run_context: RunContext, view: str) -> Events:
     fridays = [week_ending(date.fromisoformat(key)) for key in context.partition_keys]
-    with workplace.session(context.log.info, calls_workstudio=False) as session:
+    with run_context.session(context.log.info, calls_workstudio=False) as session:
         weeks_shown = use_case.read_weeks(session, view, fridays)
     yield from _yielded(context, {view: weeks_shown})
 
 
 @dg.op(description="Replaces the dates of regional_daily", ins={"snapshots": dg.In(dg.Nothing)}, out=dg.Out(dg.Nothing))
-def roll_up_regions(context: dg.AssetExecutionContext, workplace: dg.ResourceParam[Workplace]) -> Any:
-    yield from _repaired(context, workplace, "regional_daily")
+def roll_up_regions(context: dg.AssetExecutionContext, run_context: dg.ResourceParam[RunContext]) -> Any:
+    yield from _repaired(context, run_context, "regional_daily")
 
 
 @dg.op(description="Replaces the dates of planner_daily", ins={"snapshots": dg.In(dg.Nothing)}, out=dg.Out(dg.Nothing))
-def roll_up_planners(context: dg.AssetExecutionContext, workplace: dg.ResourceParam[Workplace]) -> Any:
-    yield from _repaired(context, workplace, "planner_daily")
+def roll_up_planners(context: dg.AssetExecutionContext, run_context: dg.ResourceParam[RunContext]) -> Any:
+    yield from _repaired(context, run_context, "planner_daily")
 
 
 @dg.op(description="Replaces the dates of season_daily", ins={"snapshots": dg.In(dg.Nothing)}, out=dg.Out(dg.Nothing))
-def roll_up_seasons(context: dg.AssetExecutionContext, workplace: dg.ResourceParam[Workplace]) -> Any:
-    yield from _repaired(context, workplace, "season_daily")
+def roll_up_seasons(context: dg.AssetExecutionContext, run_context: dg.ResourceParam[RunContext]) -> Any:
+    yield from _repaired(context, run_context, "season_daily")
 
 
 @dg.op(description="Shows what the view regional_weekly says", ins={"days": dg.In(dg.Nothing)}, out=dg.Out(dg.Nothing))
-def show_regional_weeks(context: dg.AssetExecutionContext, workplace: dg.ResourceParam[Workplace]) -> Any:
-    yield from _shown(context, workplace, "regional_weekly")
+def show_regional_weeks(context: dg.AssetExecutionContext, run_context: dg.ResourceParam[RunContext]) -> Any:
+    yield from _shown(context, run_context, "regional_weekly")
 
 
 @dg.op(description="Shows what the view planner_weekly says", ins={"days": dg.In(dg.Nothing)}, out=dg.Out(dg.Nothing))
-def show_planner_weeks(context: dg.AssetExecutionContext, workplace: dg.ResourceParam[Workplace]) -> Any:
-    yield from _shown(context, workplace, "planner_weekly")
+def show_planner_weeks(context: dg.AssetExecutionContext, run_context: dg.ResourceParam[RunContext]) -> Any:
+    yield from _shown(context, run_context, "planner_weekly")
 
 
 def _options(name: str, partitions: dg.PartitionsDefinition, description: str) -> dict[str, Any]:

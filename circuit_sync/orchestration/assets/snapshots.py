@@ -1,32 +1,31 @@
 """The asset ``daily_snapshots``: the state of every open circuit at the end of each weekday."""
 
 from collections.abc import Mapping
-from datetime import date
 from typing import Any
 
 import dagster as dg
 
+from circuit_sync.domain.requests import SnapshotRequest
 from circuit_sync.orchestration.assets import metadata
 from circuit_sync.orchestration.assets.columns import column_schema
-from circuit_sync.orchestration.assets.partitions import keys_of, weekdays
+from circuit_sync.orchestration.assets.partitions import weekdays
 from circuit_sync.orchestration.assets.rollups import materialisations
 from circuit_sync.orchestration.installation import installed
-from circuit_sync.orchestration.runs.resources import Workplace
-from circuit_sync.orchestration.runs.tags import carrying, started_by
+from circuit_sync.orchestration.runs.requests import requested_partitions
+from circuit_sync.orchestration.runs.resources import RunContext
+from circuit_sync.orchestration.runs.tags import tag_run_with_sync
 from circuit_sync.settings import load_settings
 from circuit_sync.sync.progress import snapshots as use_case
-from circuit_sync.sync.progress.snapshots import SnapshotRequest
 
 
 @dg.op(
     description="Opens the sync log. Returns its id",
     ins={"circuits": dg.In(dg.Nothing), "circuit_aggregates": dg.In(dg.Nothing)},
 )
-def open_snapshots(context: dg.AssetExecutionContext, workplace: dg.ResourceParam[Workplace]) -> int:
-    with workplace.session(context.log.info, calls_workstudio=False) as session:
-        dates = tuple(date.fromisoformat(key) for key in keys_of(context))
-        request = SnapshotRequest(dates=dates, **started_by(context.run))
-        return carrying(context, use_case.open_snapshots(session, request))
+def open_snapshots(context: dg.AssetExecutionContext, run_context: dg.ResourceParam[RunContext]) -> int:
+    with run_context.session(context.log.info, calls_workstudio=False) as session:
+        request = requested_partitions(context, SnapshotRequest)
+        return tag_run_with_sync(context, use_case.open_snapshots(session, request))
 
 
 @dg.op(
@@ -34,8 +33,8 @@ def open_snapshots(context: dg.AssetExecutionContext, workplace: dg.ResourcePara
     "them up, in one transaction; yields the materialisations of the roll-ups and weeks, too",
     out=dg.Out(dg.Nothing),
 )
-def take_snapshots(context: dg.AssetExecutionContext, workplace: dg.ResourceParam[Workplace], sync_id: int) -> Any:
-    with workplace.session(context.log.info, calls_workstudio=False) as session:
+def take_snapshots(context: dg.AssetExecutionContext, run_context: dg.ResourceParam[RunContext], sync_id: int) -> Any:
+    with run_context.session(context.log.info, calls_workstudio=False) as session:
         result = use_case.take_snapshots(session, sync_id)
     of_the_sync = metadata.shared(result)
     if result.history_since is not None:

@@ -3,7 +3,7 @@
 import dagster as dg
 
 from circuit_sync.events.webhooks import Webhook
-from circuit_sync.orchestration.runs.resources import looking
+from circuit_sync.orchestration.runs.resources import sensor_session
 from circuit_sync.settings import load_settings
 from circuit_sync.sync.webhooks import deliver_events as deliver
 
@@ -22,5 +22,5 @@ def deliver_events(context: dg.SensorEvaluationContext) -> dg.SkipReason:
     urls = [url.get_secret_value() for url in load_settings().circuit_sync_webhooks]
     if not urls:
         return dg.SkipReason("CIRCUIT_SYNC_WEBHOOKS names no webhook")
-    with looking(context.log.info) as session:
+    with sensor_session(context.log.info) as session:
         return dg.SkipReason("; ".join(deliver(session, Webhook.parse_all(urls), SECONDS)))

@@ -5,7 +5,7 @@ from collections.abc import Sequence
 import dagster as dg
 
 from circuit_sync.orchestration.assets.checks import FRESHNESS, evaluate
-from circuit_sync.orchestration.runs.resources import looking
+from circuit_sync.orchestration.runs.resources import sensor_session
 
 LOOK_EVERY = 600
 
@@ -17,7 +17,7 @@ LOOK_EVERY = 600
 )
 def freshness(context: dg.SensorEvaluationContext) -> dg.SensorResult:
     """Writes an evaluation to the event log only where the UI shows another answer, whoever gave it."""
-    with looking() as session:
+    with sensor_session() as session:
         answers = [evaluate(name, session) for name in FRESHNESS]
     failing = [f"{answer.check_name}: {answer.description}" for answer in answers if not answer.passed]
     return dg.SensorResult(

@@ -3,14 +3,14 @@
 import dagster as dg
 
 from circuit_sync.domain.eastern import TIME_ZONE
-from circuit_sync.orchestration.runs.resources import Workplace
+from circuit_sync.orchestration.runs.resources import RunContext
 from circuit_sync.settings import load_settings
 from circuit_sync.sync.retention import prune_old_events
 
 
 @dg.op(description="Deletes the events older than CIRCUIT_SYNC_EVENT_RETENTION_DAYS", out=dg.Out(dg.Nothing))
-def delete_old_events(context: dg.OpExecutionContext, workplace: dg.ResourceParam[Workplace]) -> None:
-    with workplace.session(context.log.info, calls_workstudio=False) as session:
+def delete_old_events(context: dg.OpExecutionContext, run_context: dg.ResourceParam[RunContext]) -> None:
+    with run_context.session(context.log.info, calls_workstudio=False) as session:
         pruned = prune_old_events(session, load_settings().circuit_sync_event_retention_days)
     context.add_output_metadata({"events_deleted": pruned})
 

@@ -10,11 +10,12 @@ from datetime import date
 import dagster as dg
 
 from circuit_sync.domain.eastern import TIME_ZONE, eastern_date, previous_weekday
+from circuit_sync.domain.requests import SCHEDULED
 from circuit_sync.orchestration.assets.partitions import partition_tags, status_ranges
 from circuit_sync.orchestration.installation import installation_tags
 from circuit_sync.orchestration.runs.jobs import create_daily_snapshots, sync_circuits
 from circuit_sync.orchestration.runs.runs import unfinished_of_schedule
-from circuit_sync.orchestration.runs.tags import SCHEDULED, TRIGGER_TAG
+from circuit_sync.orchestration.runs.tags import TRIGGER_TAG
 from circuit_sync.settings import load_settings
 
 ACTIVE = ("ACTIV",)

@@ -1,26 +1,32 @@
 """The sensors that go on from what a sync found: each looks, a pure function decides. Every skip explains itself."""
 
+from collections.abc import Callable
 from datetime import date
 from functools import partial
 
 import dagster as dg
 
+from circuit_sync.domain.requests import (
+    WORKFLOW_EVENT,
+    AggregateSyncRequest,
+    CircuitSyncRequest,
+    SnapshotRequest,
+    SyncRequest,
+)
 from circuit_sync.orchestration import clock
-from circuit_sync.orchestration.assets.partitions import covers_date, partition_tags, statuses_of
+from circuit_sync.orchestration.assets.partitions import covers_date, statuses_of
 from circuit_sync.orchestration.automation.decisions import (
-    Cursor,
     Decision,
     aggregates_to_start,
     departed_to_start,
     snapshot_to_start,
 )
 from circuit_sync.orchestration.runs.jobs import create_daily_snapshots, sync_circuit_aggregates, sync_circuits
-from circuit_sync.orchestration.runs.resources import looking
+from circuit_sync.orchestration.runs.requests import runs_of
+from circuit_sync.orchestration.runs.resources import sensor_session
 from circuit_sync.orchestration.runs.runs import our_runs, unfinished_of_asset
-from circuit_sync.orchestration.runs.tags import TRIGGER_TAG, WORKFLOW_EVENT
 from circuit_sync.settings import load_settings
-from circuit_sync.sync.log.due import latest_finished_syncs, statuses_needing_aggregates, syncs_with_departed_circuits
-from circuit_sync.sync.log.recovery import open_syncs
+from circuit_sync.sync.log.due import statuses_needing_aggregates, syncs_ended, syncs_with_departed_circuits
 
 
 @dg.sensor(
@@ -31,14 +37,11 @@ from circuit_sync.sync.log.recovery import open_syncs
 )
 def aggregates_after_circuits(context: dg.SensorEvaluationContext) -> dg.SensorResult:
     """Starts ``circuit_aggregates`` for the statuses that were synced."""
-    cursor = Cursor.parse(context.cursor)
-    with looking() as session:
-        under_way = [sync["id"] for sync in open_syncs(session)]
-        finished = latest_finished_syncs(session, cursor.after)
+    with sensor_session() as session:
+        ended, cursor = syncs_ended(session, context.cursor)
         due = statuses_needing_aggregates(session)
-    runs = unfinished_of_asset(context.instance, "circuit_aggregates", our_runs(context))
-    busy = {status: run.run_id for run in runs for status in statuses_of(run.tags)}
-    return _result("aggregates_after_circuits", aggregates_to_start(cursor, finished, under_way, due, busy))
+    decision = aggregates_to_start(ended, cursor, due, _busy(context, "circuit_aggregates"))
+    return _result("aggregates_after_circuits", decision, partial(AggregateSyncRequest, trigger=WORKFLOW_EVENT))
 
 
 @dg.sensor(
@@ -49,16 +52,17 @@ def aggregates_after_circuits(context: dg.SensorEvaluationContext) -> dg.SensorR
 )
 def snapshots_after_sync(context: dg.SensorEvaluationContext) -> dg.SensorResult:
     """Refreshes today's snapshot."""
-    cursor = Cursor.parse(context.cursor)
-    with looking() as session:
-        under_way = [sync["id"] for sync in open_syncs(session)]
-        finished = latest_finished_syncs(session, cursor.after)
+    with sensor_session() as session:
+        ended, cursor = syncs_ended(session, context.cursor)
     runs = unfinished_of_asset(context.instance, "daily_snapshots", our_runs(context))
 
     def busy(day: date) -> str | None:
         return next((run.run_id for run in runs if covers_date(run.tags, day)), None)
 
-    return _result("snapshots_after_sync", snapshot_to_start(cursor, finished, under_way, clock.now(), busy))
+    def snapshot_of(keys: tuple[str, ...]) -> SnapshotRequest:
+        return SnapshotRequest([date.fromisoformat(key) for key in keys], trigger=WORKFLOW_EVENT)
+
+    return _result("snapshots_after_sync", snapshot_to_start(ended, cursor, clock.now(), busy), snapshot_of)
 
 
 @dg.sensor(
@@ -69,22 +73,26 @@ def snapshots_after_sync(context: dg.SensorEvaluationContext) -> dg.SensorResult
 )
 def departed_circuits(context: dg.SensorEvaluationContext) -> dg.SensorResult:
     """Starts one sync of the other statuses for each departure."""
-    cursor = Cursor.parse(context.cursor)
     enabled = load_settings().workstudio_statuses
-    with looking() as session:
-        under_way = [sync["id"] for sync in open_syncs(session)]
-        finished = latest_finished_syncs(session, cursor.after)
-        runs = unfinished_of_asset(context.instance, "circuits", our_runs(context))
-        busy = {status: run.run_id for run in runs for status in statuses_of(run.tags)}
+    with sensor_session() as session:
+        ended, cursor = syncs_ended(session, context.cursor)
         missing = partial(syncs_with_departed_circuits, session)
-        decision = departed_to_start(cursor, finished, under_way, missing, enabled, busy, clock.now())
-    return _result("departed_circuits", decision)
+        decision = departed_to_start(ended, cursor, missing, enabled, _busy(context, "circuits"), clock.now())
+    return _result("departed_circuits", decision, partial(CircuitSyncRequest, trigger=WORKFLOW_EVENT))
 
 
-def _result(sensor: str, decision: Decision) -> dg.SensorResult:
+def _busy(context: dg.SensorEvaluationContext, asset: str) -> dict[str, str]:
+    """The statuses that an unfinished run over the asset works on, and which run."""
+    runs = unfinished_of_asset(context.instance, asset, our_runs(context))
+    return {status: run.run_id for run in runs for status in statuses_of(run.tags)}
+
+
+def _result(sensor: str, decision: Decision, asks: Callable[[tuple[str, ...]], SyncRequest]) -> dg.SensorResult:
+    """The run key is the same for the same cause, so that a run starts once also if the cursor was lost."""
     requests = [
-        dg.RunRequest(run_key=start.run_key(sensor), tags={TRIGGER_TAG: WORKFLOW_EVENT} | partition_tags(start.keys))
+        run.run_request(f"{sensor}:{decision.cursor.database}:{start.sync_id}")
         for start in decision.starts
+        for run in runs_of(asks(start.keys))
     ]
     skip = None if requests else "; ".join(decision.reasons)
     return dg.SensorResult(run_requests=requests, cursor=decision.cursor.text(), skip_reason=skip)

@@ -1,124 +1,103 @@
-"""Which failed syncs run again now, and as which run: the request of the first attempt, as its log tells it."""
+"""Failed syncs run again when their log says so: a sensor looks, a pure function decides."""
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Any
 
 import dagster as dg
 
+from circuit_sync.database.log.retries import NewerSync, PendingRetry
 from circuit_sync.domain.eastern import EASTERN
-from circuit_sync.domain.retries import done_by, parts_of
-from circuit_sync.orchestration.assets.partitions import partition_tags, status_ranges
-from circuit_sync.orchestration.runs.tags import RETRY_OF_TAG, TRIGGER_TAG
+from circuit_sync.domain.requests import SyncRequest
+from circuit_sync.orchestration import clock
+from circuit_sync.orchestration.recovery.closing import LOOK_EVERY
+from circuit_sync.orchestration.runs.jobs import (
+    create_daily_snapshots,
+    sync_circuit_aggregates,
+    sync_circuits,
+    sync_work_orders,
+)
+from circuit_sync.orchestration.runs.requests import SyncRun, request_of, runs_of
+from circuit_sync.orchestration.runs.resources import sensor_session
+from circuit_sync.orchestration.runs.runs import cancelled_by_a_person, our_runs
+from circuit_sync.orchestration.runs.tags import RETRY_OF_TAG, tags_not_copied
+from circuit_sync.sync.log.due import cancel_retries, database_identity, pending_retries
 
-MOST_RUNS = 3
-"""Runs started for one retry: more than one only if those before died before they opened their sync log."""
+
+@dg.sensor(
+    jobs=[sync_circuits, sync_circuit_aggregates, create_daily_snapshots, sync_work_orders],
+    minimum_interval_seconds=LOOK_EVERY,
+    default_status=dg.DefaultSensorStatus.RUNNING,
+    description="Starts a sync again that failed for a passing reason, after the delays of CIRCUIT_SYNC_RETRY_DELAYS",
+)
+def retry_failed_syncs(context: dg.SensorEvaluationContext) -> dg.SensorResult:
+    """What a sync was asked for stands in its log, and so does when it is to run again."""
+    instance = context.instance
+
+    def started_for(sync_id: int) -> list[StartedRun]:
+        tags = {RETRY_OF_TAG: str(sync_id), **(our_runs(context) or {})}
+        runs = [run for run in instance.get_runs(dg.RunsFilter(tags=tags)) if RETRY_OF_TAG in tags_not_copied(run)]
+        return [StartedRun(run.run_id, request_of(run), cancelled_by_a_person(instance, run)) for run in runs]
+
+    with sensor_session() as session:
+        decision = retries_to_start(pending_retries(session), started_for, clock.now())
+        cancel_retries(session, decision.cancelled)
+        cause = f"retry_failed_syncs:{database_identity(session)}"
+    requests = [run.run_request(f"{cause}:{run.asks.retry_of}") for run in decision.due]
+    said = [f"sync {sync_id} is not tried again: {why}" for sync_id, why in decision.cancelled.items()]
+    return dg.SensorResult(run_requests=requests, skip_reason=None if requests else "; ".join(said or decision.reasons))
 
 
 @dataclass(frozen=True)
-class RunsSoFar:
-    """The runs that were started for a retry: how many, one that has not finished, and one that a person cancelled."""
+class StartedRun:
+    """A run that was started for a retry and has not opened its sync log yet: on its way, cancelled by a person, or
+    dead, which ``close_abandoned_syncs`` writes a failed log for.
+    """
 
-    number: int = 0
-    unfinished: str | None = None
-    cancelled: str | None = None
+    run_id: str
+    request: SyncRequest | None
+    is_cancelled: bool = False
 
 
 @dataclass(frozen=True)
 class RetryDecision:
-    """``due``: the failed syncs to start again, with the number of the run; ``cancelled``: why, by sync."""
+    """``due``: the runs to start; ``cancelled``: why a failed sync is not tried again; ``reasons``: why others wait."""
 
-    due: Sequence[tuple[Mapping[str, Any], int]]
+    due: Sequence[SyncRun]
     cancelled: Mapping[int, str]
     reasons: Sequence[str]
 
 
 def retries_to_start(
-    pending: Iterable[Mapping[str, Any]], runs_for: Callable[[int], RunsSoFar], now: datetime
+    pending: Iterable[PendingRetry], started_for: Callable[[int], Sequence[StartedRun]], now: datetime
 ) -> RetryDecision:
-    """A retry starts when its time has come, unless another sync has done, does, or is to do the same."""
-    due, cancelled, reasons = [], {}, []
+    """A retry starts when its time has come, unless a newer sync covers its request."""
+    due: list[SyncRun] = []
+    cancelled: dict[int, str] = {}
+    reasons = []
     for sync in pending:
-        number = sync["id"]
-        if why := _replaced(sync):
-            cancelled[number] = why
-        elif at_it := _covering(sync, lambda newer: _is_done(newer) or newer["status"] == "started"):
-            reasons.append(f"sync {number}: the same is under way in {_named(at_it, 'started')}")
-        elif sync["retry_at"] > now:
-            reasons.append(f"sync {number} runs again at {sync['retry_at'].astimezone(EASTERN):%Y-%m-%d %H:%M:%S %Z}")
-        elif (runs := runs_for(number)).unfinished:
-            reasons.append(f"sync {number}: run {runs.unfinished} is on its way to try it again")
-        elif runs.cancelled:
-            cancelled[number] = f"a person cancelled run {runs.cancelled}, which was to try it again"
-        elif runs.number >= MOST_RUNS:
-            cancelled[number] = f"{runs.number} runs ended before they opened their sync log"
+        if sync.newer is not None and sync.newer.sync_status == "started":
+            reasons.append(f"sync {sync.sync_id}: the same is under way in sync {sync.newer.id}")
+        elif sync.newer is not None:
+            cancelled[sync.sync_id] = _how_it_fared(sync.newer)
+        elif sync.retry_at > now:
+            at = f"{sync.retry_at.astimezone(EASTERN):%Y-%m-%d %H:%M:%S %Z}"
+            reasons.append(f"sync {sync.sync_id} runs again at {at}")
         else:
-            due.append((sync, runs.number))
+            runs = started_for(sync.sync_id)
+            if by_a_person := [run.run_id for run in runs if run.is_cancelled]:
+                cancelled[sync.sync_id] = f"a person cancelled run {by_a_person[0]}, which was to try it again"
+                continue
+            begun = [*sync.begun, *(run.request for run in runs if run.request)]
+            left = [run for run in runs_of(sync.request) if not any(request.covers(run.asks) for request in begun)]
+            due += left
+            if not left:
+                reasons.append(f"sync {sync.sync_id}: run {runs[0].run_id} is on its way to try it again")
     return RetryDecision(due, cancelled, reasons or ["no sync waits to be tried again"])
 
 
-def _replaced(sync: Mapping[str, Any]) -> str | None:
-    """Why later syncs make the retry needless: they did the same, are to be tried again themselves, or never can."""
-    if done := _covering(sync, _is_done):
-        return f"{_named(done)} did the same meanwhile"
-    if found := _covering(sync, lambda newer: _is_done(newer) or newer["is_retried"]):
-        return f"{_named(found, 'failed')} failed at the same meanwhile, to be tried again"
-    if found := _covering(sync, lambda newer: _is_done(newer) or newer["needs_a_person"]):
-        return f"{_named(found, 'failed')} failed at the same meanwhile, for a reason that needs a person"
-    return None
-
-
-def _is_done(newer: Mapping[str, Any]) -> bool:
-    return newer["status"] in ("completed", "warning")
-
-
-def _covering(sync: Mapping[str, Any], counts: Callable[[Mapping[str, Any]], bool]) -> list[Mapping[str, Any]]:
-    """The later syncs that count and together do all that ``sync`` was asked for; none if a part is left."""
-    left, found = parts_of(sync["context"]), []
-    for newer in sync["newer"]:
-        if counts(newer) and (done := left & done_by(newer["asked"], sync["context"])):
-            found.append(newer)
-            left -= done
-    return [] if left else found
-
-
-def _named(syncs: Sequence[Mapping[str, Any]], status: str | None = None) -> str:
-    """The syncs, or those of a status, for people."""
-    ids = [str(sync["id"]) for sync in syncs if status in (None, sync["status"])]
-    return f"sync{'s' * (len(ids) > 1)} {', '.join(ids)}"
-
-
-def run_requests(sync: Mapping[str, Any], number: int) -> list[dg.RunRequest]:
-    """The runs that do again what ``sync`` was asked for; as if started by who started it, and told as its retry."""
-    tags = {TRIGGER_TAG: sync["sync_trigger"], RETRY_OF_TAG: str(sync["id"])}
-    asked = sync["context"]
-    job, ranges, config = _as_a_job(sync["sync_type"], asked, sync["triggered_by"])
-    return [
-        dg.RunRequest(
-            run_key=f"retry_failed_syncs:{sync['id']}:{number}" + (f":{keys[0]}" if keys else ""),
-            job_name=job,
-            tags=tags | (partition_tags(keys) if keys else {}),
-            run_config={"ops": config} if config else {},
-        )
-        for keys in ranges
-    ]
-
-
-def _as_a_job(
-    sync_type: str, asked: Mapping[str, Any], triggered_by: str | None
-) -> tuple[str, Sequence[Sequence[str]], dict[str, Any]]:
-    """The job, the partitions of each of its runs, and the configuration of its ops."""
-    if sync_type == "snapshots":
-        return "create_daily_snapshots", [asked["dates"]], {}
-    force = {"force": bool(asked.get("force"))}
-    if asked.get("work_orders"):
-        return "sync_work_orders", [()], {"open_work_orders": {"config": {"work_orders": asked["work_orders"]} | force}}
-    if sync_type == "aggregates":
-        return (
-            "sync_circuit_aggregates",
-            status_ranges(asked["statuses"]),
-            {"circuit_aggregates": {"config": force}},
-        )
-    config = force | {"accept_departures": bool(asked.get("accept_departures")), "triggered_by": triggered_by}
-    return "sync_circuits", status_ranges(asked["statuses"]), {"circuits": {"config": config}}
+def _how_it_fared(newer: NewerSync) -> str:
+    if newer.sync_status != "failed":
+        return f"sync {newer.id} did the same meanwhile"
+    why = "to be tried again" if newer.is_retried else "for a reason that needs a person"
+    return f"sync {newer.id} failed at the same meanwhile, {why}"

@@ -10,7 +10,7 @@ import dagster as dg
 from circuit_sync.domain.eastern import EASTERN
 from circuit_sync.domain.errors import CircuitSyncError, UsageError
 from circuit_sync.orchestration import clock
-from circuit_sync.sync.log.recovery import FailedSync
+from circuit_sync.sync.log.closing import FailedSync
 
 _WRONG_USE = "permanent: the input is wrong"
 _PASSING = "passing: it may work later"
@@ -38,7 +38,7 @@ def failure(error: CircuitSyncError, failed: FailedSync | None) -> dg.Failure:
 
 
 @dataclass(frozen=True)
-class End:
+class RunEnd:
     """Why a run failed, whether that passes, and whether what was asked for is wrong."""
 
     reason: str
@@ -46,14 +46,14 @@ class End:
     wrong_use: bool = False
 
 
-def end_without_log(run_id: str, failures: Iterable[dg.DagsterEvent]) -> End:
+def end_without_log(run_id: str, failures: Iterable[dg.DagsterEvent]) -> RunEnd:
     """How a run ended that has no sync log: by an error of ours in a step, or before any step could say so."""
     for event in failures:
         data = event.step_failure_data.user_failure_data
         if data and "fate" in data.metadata:
             passing = data.metadata["fate"].value == _PASSING
-            return End(data.description or "", passing, blames_input(data.metadata))
-    return End(f"run {run_id} ended before it opened its sync log: see the run's log")
+            return RunEnd(data.description or "", passing, blames_input(data.metadata))
+    return RunEnd(f"run {run_id} ended before it opened its sync log: see the run's log")
 
 
 def blames_input(metadata: Mapping[str, dg.MetadataValue[Any]]) -> bool:

@@ -3,19 +3,19 @@
 import dagster as dg
 from pydantic import Field
 
-from circuit_sync.domain.statuses import STATUS_CODES, parse_statuses
+from circuit_sync.domain.requests import AggregateSyncRequest, CircuitSyncRequest
+from circuit_sync.domain.statuses import STATUS_CODES
 from circuit_sync.orchestration.assets import metadata
 from circuit_sync.orchestration.assets.aggregates import circuit_aggregates
 from circuit_sync.orchestration.assets.aggregates import of_the_sync as aggregates_told
 from circuit_sync.orchestration.assets.circuits import circuits
 from circuit_sync.orchestration.assets.circuits import of_the_sync as circuits_told
 from circuit_sync.orchestration.assets.snapshots import daily_snapshots
-from circuit_sync.orchestration.runs.resources import Workplace
-from circuit_sync.orchestration.runs.tags import carrying, started_by
+from circuit_sync.orchestration.runs.requests import WorkOrdersConfig, requested
+from circuit_sync.orchestration.runs.resources import RunContext
+from circuit_sync.orchestration.runs.tags import tag_run_with_sync
 from circuit_sync.sync.circuits import sync as circuit_use_case
-from circuit_sync.sync.circuits.sync import CircuitSyncRequest
 from circuit_sync.sync.units import sync as aggregate_use_case
-from circuit_sync.sync.units.sync import AggregateSyncRequest
 
 sync_circuits = dg.define_asset_job(
     "sync_circuits", selection=[circuits], description="Brings the circuits of the chosen statuses up to date"
@@ -47,15 +47,10 @@ class PreviewConfig(dg.Config):
     out=dg.Out(dg.Nothing),
 )
 def compare_circuits(
-    context: dg.OpExecutionContext, config: PreviewConfig, workplace: dg.ResourceParam[Workplace]
+    context: dg.OpExecutionContext, config: PreviewConfig, run_context: dg.ResourceParam[RunContext]
 ) -> None:
-    with workplace.session(context.log.info) as session:
-        request = CircuitSyncRequest(
-            statuses=parse_statuses(config.statuses),
-            triggered_by=config.triggered_by,
-            force=config.force,
-            **started_by(context.run),
-        )
+    with run_context.session(context.log.info) as session:
+        request = requested(CircuitSyncRequest, context.run, config.model_dump())
         result = circuit_use_case.preview_circuits(session, request)
     told = circuits_told(result)
     told["changes"] = metadata.table(result.changes, most=MOST_CHANGES)
@@ -69,30 +64,18 @@ def preview_circuits() -> None:
     compare_circuits()
 
 
-class WorkOrdersConfig(dg.Config):
-    """Which work orders to fetch the units of."""
-
-    work_orders: list[str] = Field(description="work orders, such as 2026-1234; every extension of each is done")
-    force: bool = Field(False, description="also those that need no units now")
-
-
 @dg.op(description="Opens the sync log for the named work orders. Returns its id")
 def open_work_orders(
-    context: dg.OpExecutionContext, config: WorkOrdersConfig, workplace: dg.ResourceParam[Workplace]
+    context: dg.OpExecutionContext, config: WorkOrdersConfig, run_context: dg.ResourceParam[RunContext]
 ) -> int:
-    with workplace.session(context.log.info) as session:
-        request = AggregateSyncRequest(
-            statuses=STATUS_CODES,
-            work_orders=tuple(config.work_orders),
-            force=config.force,
-            **started_by(context.run),
-        )
-        return carrying(context, aggregate_use_case.open_aggregate_sync(session, request))
+    with run_context.session(context.log.info) as session:
+        request = requested(AggregateSyncRequest, context.run, config.model_dump())
+        return tag_run_with_sync(context, aggregate_use_case.open_aggregate_sync(session, request))
 
 
 @dg.op(description="Fetches their planned units, stores the totals and closes the sync log", out=dg.Out(dg.Nothing))
-def store_work_orders(context: dg.OpExecutionContext, workplace: dg.ResourceParam[Workplace], sync_id: int) -> None:
-    with workplace.session(context.log.info) as session:
+def store_work_orders(context: dg.OpExecutionContext, run_context: dg.ResourceParam[RunContext], sync_id: int) -> None:
+    with run_context.session(context.log.info) as session:
         aggregate_use_case.fetch_and_store_aggregates(session, sync_id)
         result = aggregate_use_case.complete_aggregate_sync(session, sync_id)
     context.add_output_metadata(aggregates_told(result))

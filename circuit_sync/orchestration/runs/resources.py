@@ -1,4 +1,4 @@
-"""The workplace of a run: its database, WorkStudio, and the lock that says the run is alive.
+"""What the steps of a run share: its database, WorkStudio, and the lock that says the run is alive.
 
 No resource takes configuration: what is secret comes from the settings when a step first needs it, so that it is in no
 run configuration, no event and no repr.
@@ -17,23 +17,24 @@ from circuit_sync.database.connection import Database
 from circuit_sync.database.locks import run_lock
 from circuit_sync.database.migrate import upgrade
 from circuit_sync.domain.errors import CircuitSyncError, UsageError
+from circuit_sync.domain.requests import SyncRequest
 from circuit_sync.environment import server_name
 from circuit_sync.orchestration import clock
 from circuit_sync.orchestration.runs.failures import failure
-from circuit_sync.orchestration.runs.runs import cancelled_by_a_person, sync_of
-from circuit_sync.orchestration.runs.tags import SYNC_TAG, TERMINAL_TAG, own_tags
+from circuit_sync.orchestration.runs.requests import request_of
+from circuit_sync.orchestration.runs.runs import cancelled_by_a_person
+from circuit_sync.orchestration.runs.tags import SYNC_TAG, TERMINAL_TAG, tags_not_copied
 from circuit_sync.orchestration.terminal.progress import tell_progress
 from circuit_sync.settings import Settings, load_settings
-from circuit_sync.sync.log.closing import fate_of
-from circuit_sync.sync.log.recovery import FailedSync, UnopenedSync, close_left_open, fail_unopened, failed_sync_of
+from circuit_sync.sync.log.closing import FailedSync, close_left_open, fail_unopened, failed_sync_of, fate_of
 from circuit_sync.sync.people.secrets import SecretKeys
-from circuit_sync.sync.session import Session
+from circuit_sync.sync.session import Session, silent
 from circuit_sync.workstudio.server import Credential, Server
 
 _INTERRUPTIONS = (KeyboardInterrupt, DagsterExecutionInterruptedError)
 
 
-class Workplace:
+class RunContext:
     """What the steps of one run share. It opens at the first use and stays open until the run ends, however it ends.
 
     It sees to the run's sync log where no step can: before it is open, and between two steps.
@@ -104,24 +105,24 @@ class Workplace:
         Writes a failed sync log if the run ends before it opened its own; where that fails, the sensor
         close_abandoned_syncs does it.
         """
-        if self._instance is None or self._run is None or (sync := sync_of(self._run)) is None:
+        if self._instance is None or self._run is None or (request := request_of(self._run)) is None:
             return None
         if not isinstance(error, Exception) and self._was_cancelled():
             return None
         failed = None
         with suppress(CircuitSyncError), self._unmigrated() as session:
-            self._see_that_it_is_told(session, sync, error)
+            self._ensure_failed_log(session, request, error)
             failed = failed_sync_of(session, self._run.run_id)
         if failed is not None:
             with suppress(Exception):  # Dagster's storage may be away while ours is not.
                 self._instance.add_run_tags(self._run.run_id, {SYNC_TAG: str(failed.id)})
         return failed
 
-    def _see_that_it_is_told(self, session: Session, sync: UnopenedSync, error: BaseException) -> None:
+    def _ensure_failed_log(self, session: Session, request: SyncRequest, error: BaseException) -> None:
         """Not of what a person asked for in vain, and is told."""
-        if not (isinstance(error, UsageError) and sync.is_watched):
+        if not (isinstance(error, UsageError) and request.is_watched):
             reason, passing = fate_of(session, error)
-            fail_unopened(session, sync, reason, passing=passing)
+            fail_unopened(session, request, reason, passing=passing)
 
     @contextmanager
     def _unmigrated(self) -> Iterator[Session]:
@@ -132,7 +133,7 @@ class Workplace:
 
     def _was_cancelled(self) -> bool:
         """Dagster notes a cancellation before it interrupts the run; a shutdown interrupts without a word."""
-        if self._instance is None or self._run is None or TERMINAL_TAG in own_tags(self._run):
+        if self._instance is None or self._run is None or TERMINAL_TAG in tags_not_copied(self._run):
             return True
         try:
             run = self._instance.get_run_by_id(self._run.run_id)
@@ -148,18 +149,14 @@ class Workplace:
 @dg.resource(
     description="The database and WorkStudio as the settings name them, and the lock that says this run is alive"
 )
-def workplace(context: dg.InitResourceContext) -> Iterator[Workplace]:
+def run_context(context: dg.InitResourceContext) -> Iterator[RunContext]:
     """Opened lazily, so that what is wrong with a setting fails the step that needs it, in one line."""
     with ExitStack() as stack:
-        yield Workplace(context.instance, context.run, stack)
-
-
-def _unheard(_line: str) -> None:
-    """Nobody listens."""
+        yield RunContext(context.instance, context.run, stack)
 
 
 @contextmanager
-def looking(log: Callable[[str], None] = _unheard) -> Iterator[Session]:
+def sensor_session(log: Callable[[str], None] = silent) -> Iterator[Session]:
     """A session for a sensor: the database only."""
     settings = load_settings()
     with Database(database_url(settings)) as database:

@@ -2,7 +2,7 @@
 
 import time
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 from typing import Any
 
@@ -16,38 +16,26 @@ from circuit_sync.database.circuits.staging import (
 )
 from circuit_sync.database.connection import Connection
 from circuit_sync.database.log import sync_logs
-from circuit_sync.database.log.sync_logs import SyncLog
 from circuit_sync.database.people.planners import link_planners
 from circuit_sync.database.progress.history import record_history
 from circuit_sync.database.progress.snapshots import snapshot_status_changes
 from circuit_sync.domain.circuits import RejectedRow
 from circuit_sync.domain.eastern import eastern_date
 from circuit_sync.domain.errors import PassingError, UsageError
+from circuit_sync.domain.requests import CircuitSyncRequest
 from circuit_sync.domain.statuses import parse_statuses
-from circuit_sync.events.catalogue import SyncCompleted, SyncStarted
+from circuit_sync.events.catalogue import SyncCompleted
 from circuit_sync.events.outbox import emit, emit_circuit_changes
 from circuit_sync.sync.circuits.answers import fetch_answers, stage_answers
 from circuit_sync.sync.circuits.departures import settle_departures
 from circuit_sync.sync.installation.ownership import check_owner, claim_database, identity_of
 from circuit_sync.sync.log.closing import REJECTED_LISTED, closing_on_failure
+from circuit_sync.sync.log.opening import open_log, start_log
 from circuit_sync.sync.session import Session
 
 CHANGES_SHOWN = 50
 CHANGES_PREVIEWED = 1000
 WITHHELD_LISTED = 1000
-
-
-@dataclass(frozen=True)
-class CircuitSyncRequest:
-    """What to sync and how. ``triggered_by`` names a user; ``force`` overrides what people edited."""
-
-    statuses: Sequence[str]
-    trigger: str = "manual"
-    triggered_by: str | None = None
-    run_id: str | None = None
-    force: bool = False
-    accept_departures: bool = False
-    retry_of: int | None = None
 
 
 @dataclass(frozen=True)
@@ -75,9 +63,7 @@ def open_circuit_sync(session: Session, request: CircuitSyncRequest) -> int:
     """Opens the sync log and looks whether WorkStudio is up; returns the log's id."""
     with session.database.transaction() as connection:
         discard_orphans(connection)
-        log = _open_log(connection, session, request)
-        started = SyncStarted(log.id, "circuit_list", log.context["statuses"], request.trigger, log.started_at)
-        emit(connection, [started], log.started_at)
+        log = open_log(connection, _checked(connection, session, request), session.now())
     with closing_on_failure(session, log.id), session.workstudio() as workstudio:
         session.log(f"sync {log.id}: circuits {', '.join(log.context['statuses'])} from {identity_of(session)}")
         workstudio.check_health()
@@ -119,35 +105,25 @@ def store_circuits(session: Session, sync_id: int) -> CircuitSyncResult:
 def preview_circuits(session: Session, request: CircuitSyncRequest) -> CircuitSyncResult:
     """What ``request`` would store: the same path, rolled back. Leaves no sync log and no event."""
     with session.database.rehearsal() as connection:
-        log = _open_log(connection, session, request)
+        log = start_log(connection, _checked(connection, session, request), session.now())
     fetched = fetch_answers(session, log.context["statuses"], log.triggered_by)
     session.hold_store()
     try:
         with session.database.rehearsal() as connection:
-            log = _open_log(connection, session, request)
+            log = start_log(connection, _checked(connection, session, request), session.now())
             stage_answers(connection, log.id, fetched)
             return _store(connection, session, log.id, most=CHANGES_PREVIEWED)
     finally:
         session.leave_store()
 
 
-def _open_log(connection: Connection, session: Session, request: CircuitSyncRequest) -> SyncLog:
+def _checked(connection: Connection, session: Session, request: CircuitSyncRequest) -> CircuitSyncRequest:
+    """The request with its statuses in order. Raises ``UsageError`` for an unknown one or none."""
     statuses = parse_statuses(request.statuses)
     if not statuses:
         raise UsageError("no status to sync: name at least one, or enable one in WORKSTUDIO_STATUSES")
     check_owner(connection, session)
-    now = session.now()
-    return sync_logs.start(
-        connection,
-        sync_type="circuit_list",
-        trigger=request.trigger,
-        now=now,
-        api_status_filter=",".join(statuses),
-        triggered_by=sync_logs.resolve_user(connection, request.triggered_by),
-        run_id=request.run_id,
-        retry_of=request.retry_of,
-        context={"statuses": statuses, "force": request.force, "accept_departures": request.accept_departures},
-    )
+    return replace(request, statuses=statuses)
 
 
 def _store(connection: Connection, session: Session, sync_id: int, *, most: int) -> CircuitSyncResult:

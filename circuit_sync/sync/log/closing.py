@@ -1,16 +1,21 @@
-"""However a use case ends, its sync log ends too."""
+"""However a use case or its run ends, the sync log ends too: as ``failed``, with its event, if nobody completed it."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from dataclasses import dataclass, replace
+from datetime import datetime, timedelta
 from typing import Any
 
 from circuit_sync.database.circuits.staging import discard_staged
-from circuit_sync.database.connection import outage
+from circuit_sync.database.connection import Connection, outage
+from circuit_sync.database.locks import is_run_alive
 from circuit_sync.database.log import sync_logs
-from circuit_sync.domain.errors import CircuitSyncError, PermanentError
+from circuit_sync.database.log.retries import attempts_before
+from circuit_sync.domain.errors import CircuitSyncError, PermanentError, UsageError
+from circuit_sync.domain.requests import SyncRequest
 from circuit_sync.events.catalogue import SyncFailed
 from circuit_sync.events.outbox import emit
-from circuit_sync.sync.log.retries import next_attempt
+from circuit_sync.sync.log.opening import open_log
 from circuit_sync.sync.session import Session
 
 CANCELLED = "the run was cancelled: what was not stored yet is not stored; start it again when you like"
@@ -38,14 +43,14 @@ def closing_on_failure(session: Session, sync_id: int) -> Iterator[None]:
         raise
 
 
-def close_as_failed(session: Session, sync_id: int, message: str, *, passing: bool) -> bool:
+def close_as_failed(session: Session, sync_id: int, message: str, *, passing: bool = True) -> bool:
     """Closes an open sync log as ``failed``, with its event, and gives up what it staged; false if it was closed.
 
     After a passing reason the log says when the sync runs again, unless it was the last attempt.
     """
     now = session.now()
     with session.database.transaction() as connection:
-        retry_at = next_attempt(connection, sync_id, now, session.retry_delays) if passing else None
+        retry_at = _next_attempt(connection, sync_id, now, session.retry_delays) if passing else None
         log = sync_logs.read(connection, sync_id)
         details = {
             "passing": passing,
@@ -85,8 +90,89 @@ def fate_of(session: Session, error: BaseException) -> tuple[str, bool]:
     return f"{told}: what was not stored yet is not stored", True
 
 
+@dataclass(frozen=True)
+class OpenSync:
+    """A sync log still ``started``; ``is_alive``: whether its run lives, which holds a lock as long as it does."""
+
+    id: int
+    run_id: str | None
+    started_at: datetime
+    is_alive: bool
+
+
+@dataclass(frozen=True)
+class FailedSync:
+    """A sync whose log is closed as failed, and when it is tried again, if it is."""
+
+    id: int
+    retry_at: datetime | None
+
+
+def open_syncs(session: Session) -> list[OpenSync]:
+    """The syncs that did not end, oldest first."""
+    with session.database.transaction() as connection:
+        logs = sync_logs.started_logs(connection)
+    return [
+        OpenSync(log.id, run, log.started_at, run is not None and is_run_alive(session.database, run))
+        for log in logs
+        for run in (log.dagster_run_id,)
+    ]
+
+
+def close_left_open(session: Session, run_id: str, interruption: BaseException | None) -> None:
+    """Closes what a run that is ending left open, as steps close their sync only while they work on it.
+
+    Without an interruption something around the sync broke: it may be tried again.
+    """
+    with session.database.transaction() as connection:
+        left = [log.id for log in sync_logs.started_logs(connection) if log.dagster_run_id == run_id]
+    for sync_id in left:
+        message, passing = f"run {run_id} ended without closing its sync: see the run's log", True
+        if interruption is not None:
+            message, passing = fate_of(session, interruption)
+        close_as_failed(session, sync_id, message, passing=passing)
+
+
+def failed_sync_of(session: Session, run_id: str) -> FailedSync | None:
+    """The run's latest sync that failed."""
+    with session.database.transaction() as connection:
+        failed = sync_logs.failed_of(connection, run_id)
+    return failed and FailedSync(*failed)
+
+
+def runs_without_log(session: Session, run_ids: Collection[str]) -> set[str]:
+    """Those of the runs that have no sync log."""
+    with session.database.transaction() as connection:
+        return set(run_ids) - sync_logs.runs_with_log(connection, run_ids)
+
+
+def fail_unopened(session: Session, request: SyncRequest, reason: str, *, passing: bool) -> int | None:
+    """Opens the log of a sync that did not come to it and closes it as failed, both with their events; returns its id.
+
+    ``None``, and nothing done, if its run has a log after all; ``UsageError`` if it opens one right now. What was asked
+    for in the name of an unknown user cannot succeed later either.
+    """
+    now = session.now()
+    with session.database.transaction() as connection:
+        if request.run_id and sync_logs.runs_with_log(connection, [request.run_id]):
+            return None
+        try:
+            sync_logs.resolve_user(connection, request.triggered_by)
+        except UsageError as unknown:
+            request, reason, passing = replace(request, triggered_by=None), str(unknown), False
+        log = open_log(connection, request, now)
+    close_as_failed(session, log.id, reason, passing=passing)
+    return log.id
+
+
 def _expect_open(session: Session, sync_id: int) -> None:
     with session.database.transaction() as connection:
         status = sync_logs.read(connection, sync_id).sync_status
     if status != "started":
         raise PermanentError(f"sync {sync_id} has ended already ({status}): start a new run, not a step of the old one")
+
+
+def _next_attempt(connection: Connection, sync_id: int, now: datetime, delays: Sequence[timedelta]) -> datetime | None:
+    """When a sync that fails now for a passing reason runs again; never, after as many attempts as there are delays."""
+    attempts = attempts_before(connection, sync_id)
+    return now + delays[attempts] if attempts < len(delays) else None

@@ -2,7 +2,7 @@
 
 import time
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import date, datetime
 
 from circuit_sync.database.circuits.stages import add_ui_states
@@ -13,22 +13,13 @@ from circuit_sync.database.progress.snapshots import history_begins, replace_sna
 from circuit_sync.database.progress.states import dated_states
 from circuit_sync.domain.eastern import EASTERN, eastern_date, is_weekday, last_instants
 from circuit_sync.domain.errors import UsageError
-from circuit_sync.events.catalogue import SyncCompleted, SyncStarted
+from circuit_sync.domain.requests import SnapshotRequest
+from circuit_sync.events.catalogue import SyncCompleted
 from circuit_sync.events.outbox import emit
 from circuit_sync.sync.log.closing import closing_on_failure
+from circuit_sync.sync.log.opening import open_log
 from circuit_sync.sync.progress.rollups import RollUp, roll_up_days, why_empty
 from circuit_sync.sync.session import Session
-
-
-@dataclass(frozen=True)
-class SnapshotRequest:
-    """Which weekdays to take. ``triggered_by`` names a user."""
-
-    dates: Sequence[date]
-    trigger: str = "manual"
-    triggered_by: str | None = None
-    run_id: str | None = None
-    retry_of: int | None = None
 
 
 @dataclass(frozen=True)
@@ -63,18 +54,7 @@ def open_snapshots(session: Session, request: SnapshotRequest) -> int:
         if day > today:
             raise UsageError(f"{day} is to come: the latest date that has a snapshot is {today} (Eastern Time)")
     with session.database.transaction() as connection:
-        log = sync_logs.start(
-            connection,
-            sync_type="snapshots",
-            trigger=request.trigger,
-            now=now,
-            triggered_by=sync_logs.resolve_user(connection, request.triggered_by),
-            run_id=request.run_id,
-            retry_of=request.retry_of,
-            context={"dates": [day.isoformat() for day in dates]},
-        )
-        emit(connection, [SyncStarted(log.id, "snapshots", (), request.trigger, now)], now)
-    return log.id
+        return open_log(connection, replace(request, dates=dates), now).id
 
 
 def take_snapshots(session: Session, sync_id: int) -> SnapshotResult:

@@ -1,7 +1,7 @@
 """The aggregate sync: choose the circuits that need units, one call per work order, store batch by batch."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import pandas as pd
@@ -12,26 +12,15 @@ from circuit_sync.database.units import store as aggregate_store
 from circuit_sync.domain.aggregates import with_roots
 from circuit_sync.domain.eastern import eastern_date, midnight
 from circuit_sync.domain.errors import PassingError, UsageError
-from circuit_sync.domain.statuses import STATUS_CODES, parse_statuses
-from circuit_sync.events.catalogue import SyncCompleted, SyncStarted
+from circuit_sync.domain.requests import AggregateSyncRequest
+from circuit_sync.domain.statuses import parse_statuses
+from circuit_sync.events.catalogue import SyncCompleted
 from circuit_sync.events.outbox import emit
 from circuit_sync.sync.installation.ownership import check_owner, identity_of
 from circuit_sync.sync.log.closing import closing_on_failure, done_so_far
+from circuit_sync.sync.log.opening import open_log
 from circuit_sync.sync.session import Session
 from circuit_sync.sync.units.batches import AggregateRun
-
-
-@dataclass(frozen=True)
-class AggregateSyncRequest:
-    """Whose units to fetch: the circuits of ``statuses`` that are due, or ``work_orders``; ``force``: due or not."""
-
-    statuses: Sequence[str] = STATUS_CODES
-    work_orders: Sequence[str] = ()
-    trigger: str = "manual"
-    triggered_by: str | None = None
-    run_id: str | None = None
-    force: bool = False
-    retry_of: int | None = None
 
 
 @dataclass(frozen=True)
@@ -64,18 +53,7 @@ def open_aggregate_sync(session: Session, request: AggregateSyncRequest) -> int:
             raise UsageError(
                 f"no circuit has the work order {', '.join(unknown)}: sync its circuits first, or look at its number"
             )
-        log = sync_logs.start(
-            connection,
-            sync_type="aggregates",
-            trigger=request.trigger,
-            now=now,
-            api_status_filter=",".join(statuses),
-            triggered_by=sync_logs.resolve_user(connection, request.triggered_by),
-            run_id=request.run_id,
-            retry_of=request.retry_of,
-            context={"statuses": statuses, "force": request.force, "work_orders": list(request.work_orders)},
-        )
-        emit(connection, [SyncStarted(log.id, "aggregates", statuses, request.trigger, now)], now)
+        log = open_log(connection, replace(request, statuses=statuses), now)
         reasons = aggregate_store.choose(
             connection,
             log.id,
