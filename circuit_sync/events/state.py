@@ -23,9 +23,8 @@ _SYNCS = text("""
     FROM unnest(CAST(:statuses AS text[])) WITH ORDINALITY AS s (status, place)
     CROSS JOIN (VALUES ('circuit_list'), ('aggregates')) AS k (kind)
     CROSS JOIN LATERAL (
-        SELECT *, context -> 'per_status' -> s.status AS of_status FROM sync_logs
-        WHERE sync_type = k.kind AND s.status = ANY(string_to_array(api_status_filter, ','))
-          AND coalesce(context -> 'work_orders', '[]') = '[]'
+        SELECT *, context -> 'per_status' -> s.status AS of_status FROM syncs
+        WHERE sync_type = k.kind AND s.status = ANY(statuses) AND work_orders = 0
         ORDER BY id DESC LIMIT 1) AS l
     ORDER BY s.place, k.kind DESC
 """)
@@ -47,19 +46,16 @@ _UNITS = text("""
            coalesce(sum(a.units_pending), 0) AS pending, coalesce(sum(a.units_refused), 0) AS refused
     FROM circuits AS c
     LEFT JOIN regions AS r ON r.id = c.region_id
-    LEFT JOIN LATERAL (
-        SELECT * FROM circuit_aggregates
-        WHERE circuit_id = c.id AND NOT is_rollup ORDER BY aggregate_date DESC LIMIT 1) AS a ON true
+    LEFT JOIN LATERAL latest_aggregate(c.id, false) AS a ON true
     WHERE c.departed_at IS NULL AND NOT c.is_excluded AND c.api_status <> 'CLOSE'
     GROUP BY r.name ORDER BY r.name
 """)
 
 _LATEST_EVENTS = text(f"""
     SELECT e.id, e.name, e.occurred_at, e.payload, c.work_order, c.extension, l.sync_type,
-           CASE WHEN l.id IS NOT NULL
-               THEN jsonb_array_length(coalesce(l.context -> 'work_orders', '[]')) END AS sync_work_orders
+           l.work_orders AS sync_work_orders
     FROM sync_events AS e
-    LEFT JOIN sync_logs AS l ON l.id = e.sync_log_id
+    LEFT JOIN syncs AS l ON l.id = e.sync_log_id
     LEFT JOIN users AS u ON u.id = :user
     LEFT JOIN circuits AS c ON c.id = e.circuit_id AND {MAY_SEE}
     WHERE e.id > :newest - {_LOOKED_BACK} AND e.id <= :newest AND e.channels && CAST(:channels AS text[])

@@ -11,11 +11,11 @@ from sqlalchemy import Connection, event, text
 
 from circuit_sync.domain.eastern import eastern_date, previous_weekday
 from circuit_sync.events.state import common_state
-from circuit_sync.sync.log.checks import AGGREGATE_CHECKS, CIRCUIT_CHECKS, run_check
+from circuit_sync.sync.log.checks import CHECKS
 from circuit_sync.sync.log.overview import overview
 from circuit_sync.sync.progress.report import report_page, week_progress
 from circuit_sync.sync.progress.snapshots import SnapshotRequest, open_snapshots, take_snapshots
-from circuit_sync_tests.scenery import Desk
+from circuit_sync_tests.scenery import Desk, ask
 
 CIRCUITS = 20_000
 MANY = 500
@@ -110,8 +110,8 @@ def test_no_statement_joins_two_large_inputs_row_by_row(desk: Desk, plans: Plans
     overview(session)
     with session.database.transaction() as connection:
         common_state(connection)
-    for check in (*CIRCUIT_CHECKS.values(), *AGGREGATE_CHECKS.values()):
-        run_check(session, check)
+    for check in CHECKS:
+        ask(session, check)
     assert len(plans.seen) > 100
     assert list(plans.row_by_row()) == []
 

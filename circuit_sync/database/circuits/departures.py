@@ -6,6 +6,8 @@ from typing import Any
 
 from sqlalchemy import Connection, text
 
+from circuit_sync.database.circuits.temporary import departed
+
 _HELD = text("""
     SELECT c.api_status, count(*) AS held, count(*) FILTER (WHERE s.answer_status <> c.api_status) AS moved
     FROM circuits AS c
@@ -29,12 +31,12 @@ _NEW = text("""
     WHERE NOT EXISTS (SELECT 1 FROM circuits WHERE job_guid = named.job_guid)
 """)
 
-_DEPART = text("""
+_DEPART = text(f"""
     WITH locked AS (
         SELECT id FROM circuits WHERE id = ANY(:circuits) AND departed_at IS NULL ORDER BY id FOR NO KEY UPDATE),
     gone AS (
         UPDATE circuits AS c SET departed_at = :now FROM locked WHERE c.id = locked.id RETURNING c.id, c.api_status)
-    INSERT INTO departed SELECT id, api_status FROM gone
+    INSERT INTO {departed} SELECT id, api_status FROM gone
 """)
 
 _WITH_DEPARTED = text("""

@@ -4,9 +4,10 @@ from collections.abc import Mapping
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import Connection, text, update
+from sqlalchemy import Connection, select, text, update
 
 from circuit_sync.database.circuits.stages import add_ui_states, move_stages
+from circuit_sync.database.circuits.temporary import changes, make_temporary_tables, stage_changes
 from circuit_sync.database.tables import circuits
 
 _FIND = text("""
@@ -27,17 +28,12 @@ _READ = text("""
     WHERE c.id = :circuit
 """)
 
-_LIST_AS_CHANGED = text("""
-    CREATE TEMPORARY TABLE changes ON COMMIT DROP AS
-    SELECT id AS circuit_id, api_status AS old_status, api_status AS new_status FROM circuits WHERE id = :circuit
+_LIST_AS_CHANGED = text(f"""
+    INSERT INTO {changes} (circuit_id, old_status, new_status)
+    SELECT id, api_status, api_status FROM circuits WHERE id = :circuit
 """)
 
-_LIST_STAGES = text("""
-    CREATE TEMPORARY TABLE stage_changes (circuit_id bigint, old_stage text, new_stage text, changed_by text)
-    ON COMMIT DROP
-""")
-
-_STAGE_MOVED = text("SELECT old_stage, new_stage FROM stage_changes")
+_STAGE_MOVED = select(stage_changes.c.old_stage, stage_changes.c.new_stage)
 
 _SET_STAGE = text("""
     UPDATE circuit_ui_states SET workflow_stage = :stage, stage_changed_at = :now, stage_changed_by = :person
@@ -52,13 +48,12 @@ _LINKS = text("""
 """)
 
 _LATEST_AGGREGATES = text("""
-    SELECT DISTINCT ON (is_rollup)
-           aggregate_date AS date, CASE WHEN is_rollup THEN 'main and splits' ELSE 'this circuit' END AS of,
+    SELECT aggregate_date AS date, CASE WHEN a.is_rollup THEN 'main and splits' ELSE 'this circuit' END AS of,
            total_units AS units, units_approved AS approved, units_pending AS pending, units_refused AS refused,
            total_linear_ft AS feet, total_acres AS acres, total_trees AS trees
-    FROM circuit_aggregates
-    WHERE circuit_id = :circuit
-    ORDER BY is_rollup, aggregate_date DESC
+    FROM (VALUES (false), (true)) AS kinds (is_rollup)
+    CROSS JOIN LATERAL latest_aggregate(CAST(:circuit AS bigint), kinds.is_rollup) AS a
+    ORDER BY a.is_rollup
 """)
 
 
@@ -95,8 +90,8 @@ def settle_stage(connection: Connection, circuit_id: int, now: datetime) -> tupl
 
     Once in a transaction.
     """
+    make_temporary_tables(connection)
     connection.execute(_LIST_AS_CHANGED, {"circuit": circuit_id})
-    connection.execute(_LIST_STAGES)
     move_stages(connection, now)
     moved = connection.execute(_STAGE_MOVED).first()
     return (moved.old_stage, moved.new_stage) if moved else None

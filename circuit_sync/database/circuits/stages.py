@@ -8,6 +8,8 @@ from typing import Any
 
 from sqlalchemy import Connection, text
 
+from circuit_sync.database.circuits.temporary import changes, stage_changes
+
 _STATUS_STAGE = """
     CASE {status} WHEN 'ACTIV' THEN CASE WHEN {percent} >= 100 THEN 'pending_permissions' ELSE 'active' END
                   WHEN 'QC' THEN 'qc' WHEN 'REWRK' THEN 'rework' ELSE 'closed' END
@@ -33,7 +35,7 @@ _MOVE_STAGES = text(f"""
         SET workflow_stage = wanted.stage, stage_changed_at = :now, stage_changed_by = 'sync'
         FROM (SELECT x.circuit_id, x.old_status <> x.new_status AS has_moved, {_STAGE_OF_CIRCUIT} AS stage,
                      v.workflow_stage AS old_stage
-              FROM changes AS x JOIN circuits AS c ON c.id = x.circuit_id
+              FROM {changes} AS x JOIN circuits AS c ON c.id = x.circuit_id
               JOIN circuit_ui_states AS v ON v.circuit_id = c.id) AS wanted
         WHERE u.circuit_id = wanted.circuit_id
           AND (wanted.has_moved
@@ -42,7 +44,7 @@ _MOVE_STAGES = text(f"""
                    AND wanted.stage IN ('active', 'pending_permissions')))
           AND (u.workflow_stage <> wanted.stage OR coalesce(u.stage_changed_by, 'sync') <> 'sync')
         RETURNING u.circuit_id, wanted.old_stage, wanted.stage)
-    INSERT INTO stage_changes
+    INSERT INTO {stage_changes}
     SELECT circuit_id, old_stage, stage, 'sync' FROM moved WHERE old_stage <> stage
 """)
 

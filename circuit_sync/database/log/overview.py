@@ -38,14 +38,13 @@ _LAST_GOOD = text("""
            good.id AS sync_id, bad.completed_at AS last_failed, bad.error_message AS why
     FROM unnest(CAST(:statuses AS text[])) WITH ORDINALITY AS s (status, place)
     LEFT JOIN LATERAL (
-        SELECT id, sync_status, completed_at FROM sync_logs
-        WHERE sync_type = 'circuit_list' AND sync_status IN ('completed', 'warning')
-          AND s.status = ANY(string_to_array(api_status_filter, ','))
+        SELECT id, sync_status, completed_at FROM syncs
+        WHERE sync_type = 'circuit_list' AND is_good AND s.status = ANY(statuses)
         ORDER BY id DESC LIMIT 1) AS good ON true
     LEFT JOIN LATERAL (
-        SELECT completed_at, error_message FROM sync_logs
+        SELECT completed_at, error_message FROM syncs
         WHERE sync_type = 'circuit_list' AND sync_status = 'failed' AND id > coalesce(good.id, 0)
-          AND s.status = ANY(string_to_array(api_status_filter, ','))
+          AND s.status = ANY(statuses)
         ORDER BY id DESC LIMIT 1) AS bad ON true
     ORDER BY s.place
 """)
@@ -68,9 +67,7 @@ _UNITS = text("""
            coalesce(sum(a.total_trees), 0) AS trees
     FROM circuits AS c
     LEFT JOIN regions AS r ON r.id = c.region_id
-    LEFT JOIN LATERAL (
-        SELECT * FROM circuit_aggregates
-        WHERE circuit_id = c.id AND NOT is_rollup ORDER BY aggregate_date DESC LIMIT 1) AS a ON true
+    LEFT JOIN LATERAL latest_aggregate(c.id, false) AS a ON true
     WHERE c.departed_at IS NULL AND NOT c.is_excluded AND c.api_status <> 'CLOSE'
     GROUP BY r.name
     ORDER BY r.name
@@ -88,8 +85,8 @@ _DUE = text(f"""
 _REJECTED = text("""
     SELECT l.id AS sync_id, r.value ->> 'status' AS status, r.value ->> 'row' AS row, r.value ->> 'column' AS column,
            r.value ->> 'reason' AS reason, r.value ->> 'work_order' AS work_order
-    FROM (SELECT id, error_details FROM sync_logs
-          WHERE sync_type = 'circuit_list' AND sync_status IN ('completed', 'warning') ORDER BY id DESC LIMIT 4) AS l
+    FROM (SELECT id, error_details FROM syncs
+          WHERE sync_type = 'circuit_list' AND is_good ORDER BY id DESC LIMIT 4) AS l
     CROSS JOIN LATERAL jsonb_array_elements(coalesce(l.error_details -> 'rejected', '[]')) AS r
     ORDER BY l.id DESC, status, (r.value ->> 'row')::int LIMIT :most
 """)

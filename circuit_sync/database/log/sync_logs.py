@@ -223,9 +223,8 @@ def _closed_already(sync_id: int) -> SyncAlreadyClosed:
 
 _SHRUNKEN_BEFORE = text("""
     SELECT context -> 'shrunken' -> :status AS lacked
-    FROM sync_logs
-    WHERE sync_type = 'circuit_list' AND sync_status IN ('completed', 'warning') AND id <> :sync
-      AND context -> 'statuses' ? :status
+    FROM syncs
+    WHERE sync_type = 'circuit_list' AND is_good AND id <> :sync AND :status = ANY(statuses)
     ORDER BY id DESC LIMIT :most
 """)
 

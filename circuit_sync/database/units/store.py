@@ -69,10 +69,7 @@ _CHOSEN = text("""
            m.is_excluded
     FROM circuits AS m
     LEFT JOIN staged_choices AS h ON h.sync_log_id = :sync AND h.circuit_id = m.id
-    LEFT JOIN LATERAL (
-        SELECT total_units FROM circuit_aggregates
-        WHERE circuit_id = m.id AND NOT is_rollup AND NOT m.is_excluded ORDER BY aggregate_date DESC LIMIT 1) AS a
-        ON true
+    LEFT JOIN LATERAL latest_aggregate(m.id, false) AS a ON NOT m.is_excluded
     WHERE m.work_order IN (SELECT work_order FROM staged_choices WHERE sync_log_id = :sync)
       AND m.departed_at IS NULL
     ORDER BY m.work_order, m.extension, m.api_status = 'CLOSE', m.job_guid COLLATE "C"
@@ -104,9 +101,7 @@ _INCOMING = text(f"""
 
 _STORE = text(f"""
     WITH latest AS (
-        SELECT DISTINCT ON (a.circuit_id, a.is_rollup) a.*
-        FROM circuit_aggregates AS a JOIN incoming AS i USING (circuit_id, is_rollup)
-        ORDER BY a.circuit_id, a.is_rollup, a.aggregate_date DESC),
+        SELECT a.* FROM incoming AS i CROSS JOIN LATERAL latest_aggregate(i.circuit_id, i.is_rollup) AS a),
     stored AS (
         INSERT INTO circuit_aggregates (circuit_id, is_rollup, aggregate_date, computed_at, {", ".join(_VALUES)})
         SELECT i.circuit_id, i.is_rollup, :day, :now, {_of("i")}

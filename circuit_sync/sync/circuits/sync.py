@@ -14,6 +14,7 @@ from circuit_sync.database.circuits.staging import (
     discard_staged,
     expect_whole_tables,
 )
+from circuit_sync.database.circuits.temporary import departed, withheld
 from circuit_sync.database.connection import Connection
 from circuit_sync.database.log import sync_logs
 from circuit_sync.database.log.sync_logs import SyncLog
@@ -175,9 +176,9 @@ def _store(connection: Connection, session: Session, sync_id: int, *, most: int)
     per_status = _per_status(answers, stored_changes.count_stored(connection, sync_id))
     totals = {name: sum(counts[name] for counts in per_status.values()) for name in next(iter(per_status.values()))}
     counts = totals | {
-        "departed": stored_changes.count_of(connection, "departed"),
+        "departed": stored_changes.count_of(connection, departed),
         "returned": stored_changes.count_returned(connection),
-        "withheld": stored_changes.count_of(connection, "withheld"),
+        "withheld": stored_changes.count_of(connection, withheld),
     }
     message = _message(departures.warnings, counts, is_another_account=log.context["is_another_account"])
     # Departures are judged by every rejected row; the log goes on listing the first.

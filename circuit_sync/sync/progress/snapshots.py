@@ -9,9 +9,9 @@ from circuit_sync.database.circuits.stages import add_ui_states
 from circuit_sync.database.connection import Connection
 from circuit_sync.database.log import sync_logs
 from circuit_sync.database.progress.history import record_history
-from circuit_sync.database.progress.snapshots import history_begins, replace_snapshots
+from circuit_sync.database.progress.snapshots import first_snapshot, history_begins, replace_snapshots
 from circuit_sync.database.progress.states import dated_states
-from circuit_sync.domain.eastern import EASTERN, eastern_date, is_weekday, last_instants
+from circuit_sync.domain.eastern import EASTERN, eastern_date, is_weekday, last_instants, latest_weekday, next_weekday
 from circuit_sync.domain.errors import UsageError
 from circuit_sync.events.catalogue import SyncCompleted, SyncStarted
 from circuit_sync.events.outbox import emit
@@ -88,6 +88,17 @@ def take_snapshots(session: Session, sync_id: int) -> SnapshotResult:
     if result.message:
         session.log(f"sync {sync_id}: {result.message}")
     return result
+
+
+def first_date_with_data(session: Session) -> date:
+    """The first weekday that can have snapshots: the first of history, or of the snapshots that were imported.
+
+    Never later than the latest weekday, which is what is taken on a weekend, too.
+    """
+    with session.database.transaction() as connection:
+        since, imported = history_begins(connection), first_snapshot(connection)
+    known = [next_weekday(eastern_date(since))] if since else []
+    return min([latest_weekday(eastern_date(session.now())), *known, *([imported] if imported else [])])
 
 
 def _take(connection: Connection, session: Session, sync_id: int) -> SnapshotResult:
