@@ -4,12 +4,12 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import date, datetime
 from statistics import median
-from typing import Any, Literal
+from typing import Literal
 
 from circuit_sync.domain.eastern import eastern_date, weekdays_between
+from circuit_sync.domain.printable import Lines
 
 Severity = Literal["warning", "error"]
-Lines = Sequence[Mapping[str, Any]]
 
 REJECTED_WARNING, REJECTED_ERROR = 0.01, 0.10
 FEWER_WARNING, FEWER_ERROR, MORE_WARNING = 0.75, 0.50, 1.5

@@ -1,10 +1,12 @@
 """Where everything stands, in numbers, for the live page. No free text; what failed why is told to admins only."""
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 from typing import Any
 
-from sqlalchemy import Connection, text
+from sqlalchemy import Connection, TextClause, text
 
+from circuit_sync.domain.printable import Lines
 from circuit_sync.domain.statuses import STATUS_CODES, WORKFLOW_STAGES
 from circuit_sync.events.access import ADMIN_ROLES, MAY_SEE
 from circuit_sync.events.catalogue import DASHBOARD, SYNC_STATUS
@@ -63,16 +65,25 @@ _LATEST_EVENTS = text(f"""
 """)
 
 
-def common_state(connection: Connection) -> dict[str, Any]:
+@dataclass(frozen=True)
+class CommonState:
     """What every known user may see: the latest sync of each status, circuits per stage, units by region."""
-    return {
-        "syncs": _rows(connection, _SYNCS, statuses=list(STATUS_CODES)),
-        "stages": _rows(connection, _STAGES, stages=list(WORKFLOW_STAGES)),
-        "units": _rows(connection, _UNITS),
-    }
+
+    syncs: Lines = ()
+    stages: Lines = ()
+    units: Lines = ()
 
 
-def state_for(connection: Connection, holder: Holder, common: dict[str, Any]) -> dict[str, Any]:
+def common_state(connection: Connection) -> CommonState:
+    """The common state now."""
+    return CommonState(
+        syncs=_lines(connection, _SYNCS, statuses=list(STATUS_CODES)),
+        stages=_lines(connection, _STAGES, stages=list(WORKFLOW_STAGES)),
+        units=_lines(connection, _UNITS),
+    )
+
+
+def state_for(connection: Connection, holder: Holder, common: CommonState) -> dict[str, Any]:
     """The common state and the user's own part: channels to listen to, the latest events, where to go on from."""
     is_admin = holder.role in ADMIN_ROLES
     channels = [DASHBOARD, SYNC_STATUS] if is_admin else [DASHBOARD]
@@ -82,12 +93,12 @@ def state_for(connection: Connection, holder: Holder, common: dict[str, Any]) ->
         "user": {"name": holder.name, "role": holder.role},
         "channels": channels,
         "last_event_id": newest,
-        "syncs": [{name: value for name, value in sync.items() if name not in hidden} for sync in common["syncs"]],
-        "stages": common["stages"],
-        "units": common["units"],
-        "events": _rows(connection, _LATEST_EVENTS, user=holder.user_id, newest=newest, channels=channels),
+        "syncs": [{name: value for name, value in sync.items() if name not in hidden} for sync in common.syncs],
+        "stages": common.stages,
+        "units": common.units,
+        "events": _lines(connection, _LATEST_EVENTS, user=holder.user_id, newest=newest, channels=channels),
     }
 
 
-def _rows(connection: Connection, statement: Any, **parameters: Any) -> list[dict[str, Any]]:
+def _lines(connection: Connection, statement: TextClause, **parameters: Any) -> Lines:
     return [dict(row._mapping) for row in connection.execute(statement, parameters)]

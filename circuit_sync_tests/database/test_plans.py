@@ -116,6 +116,15 @@ def test_no_statement_joins_two_large_inputs_row_by_row(desk: Desk, plans: Plans
     assert list(plans.row_by_row()) == []
 
 
+def test_the_latest_aggregate_is_looked_up_in_the_plan_of_whoever_asks(desk: Desk) -> None:
+    plan = desk.rows(
+        "EXPLAIN SELECT a.* FROM circuits AS c LEFT JOIN LATERAL latest_aggregate(c.id, false) AS a ON true"
+    )
+    told = "\n".join(line["QUERY PLAN"] for line in plan)
+    assert "Function Scan" not in told
+    assert "uq_circuit_aggregates_circuit_id_aggregate_date_is_rollup" in told
+
+
 def test_two_large_inputs_that_are_joined_row_by_row_are_seen(desk: Desk, plans: Plans) -> None:
     with desk.database.transaction() as connection:
         connection.execute(text("SELECT count(*) FROM generate_series(1, 600) AS a, generate_series(1, 600) AS b"))

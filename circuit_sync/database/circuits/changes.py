@@ -1,10 +1,9 @@
 """What a transaction that stores circuits changes, counted and listed from its temporary tables."""
 
-from typing import Any
-
 from sqlalchemy import Connection, Table, func, select, text
 
 from circuit_sync.database.circuits.temporary import changes, created, departed, stage_changes, withheld
+from circuit_sync.domain.printable import Lines
 
 _COUNTS = text(f"""
     SELECT s.answer_status, count(*) AS processed, count(n.circuit_id) AS created, count(x.circuit_id) AS updated
@@ -71,7 +70,7 @@ def count_returned(connection: Connection) -> int:
     return int(connection.scalar(_COUNT_RETURNED) or 0)
 
 
-def changes_shown(connection: Connection, most: int) -> list[dict[str, Any]]:
+def changes_shown(connection: Connection, most: int) -> Lines:
     """What changes, field by field, at most ``most`` lines: work_order, extension, what, field, old, new.
 
     What an operator should not miss comes first: departures, then withheld values, stages, other changes, new circuits.
@@ -79,6 +78,6 @@ def changes_shown(connection: Connection, most: int) -> list[dict[str, Any]]:
     return [dict(row._mapping) for row in connection.execute(_CHANGES_SHOWN, {"most": most})]
 
 
-def withheld_values(connection: Connection, most: int) -> list[dict[str, Any]]:
+def withheld_values(connection: Connection, most: int) -> Lines:
     """The API's values that a person's edit held back: work_order, extension, field, kept, offered."""
     return [dict(row._mapping) for row in connection.execute(_WITHHELD, {"most": most})]

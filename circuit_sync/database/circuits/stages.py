@@ -3,8 +3,8 @@
 A stage set by a person (``stage_changed_by`` is not ``sync``) stays until the circuit's API status changes next.
 """
 
+from dataclasses import dataclass
 from datetime import datetime
-from typing import Any
 
 from sqlalchemy import Connection, text
 
@@ -49,15 +49,24 @@ _MOVE_STAGES = text(f"""
 """)
 
 
+@dataclass(frozen=True)
+class UIState:
+    """A row of ``circuit_ui_states``."""
+
+    workflow_stage: str
+    stage_changed_at: datetime
+    stage_changed_by: str | None
+
+
 def add_ui_states(connection: Connection, now: datetime) -> None:
     """Gives every circuit that has no UI state the one of its status."""
     connection.execute(_ADD_UI_STATES, {"now": now})
 
 
-def get_or_create_ui_state(connection: Connection, circuit_id: int, now: datetime) -> dict[str, Any]:
-    """The circuit's UI state (workflow_stage, stage_changed_at, stage_changed_by), made if it has none."""
+def get_or_create_ui_state(connection: Connection, circuit_id: int, now: datetime) -> UIState:
+    """The circuit's UI state, made if it has none."""
     add_ui_states(connection, now)
-    return dict(connection.execute(_READ_UI_STATE, {"circuit": circuit_id}).one()._mapping)
+    return UIState(**connection.execute(_READ_UI_STATE, {"circuit": circuit_id}).one()._mapping)
 
 
 def move_stages(connection: Connection, now: datetime) -> None:

@@ -5,8 +5,9 @@ from datetime import date, datetime
 
 from sqlalchemy import Connection, text
 
-from circuit_sync.domain.findings import AggregateSyncCounts, FetchedUnits, Lines, StatusAnswer
+from circuit_sync.domain.findings import AggregateSyncCounts, FetchedUnits, StatusAnswer
 from circuit_sync.domain.freshness import StatusAge
+from circuit_sync.domain.printable import Lines
 
 _RECENT_ANSWERS = text("""
     SELECT s.status, (recent.counts ->> 'processed')::int AS processed,

@@ -7,6 +7,7 @@ from typing import Any
 from sqlalchemy import Connection, text
 
 from circuit_sync.database.units.store import NEEDS_SYNC
+from circuit_sync.domain.printable import Lines
 
 _STARTED = text("""
     SELECT id, sync_type, dagster_run_id, started_at FROM sync_logs WHERE sync_status = 'started' ORDER BY id
@@ -112,44 +113,44 @@ def finished_syncs(connection: Connection, after_id: int) -> list[dict[str, Any]
     return _rows(connection, _FINISHED, after=after_id)
 
 
-def latest_syncs(connection: Connection, most: int) -> list[dict[str, Any]]:
+def latest_syncs(connection: Connection, most: int) -> Lines:
     """The newest sync logs, newest first. ``work_orders``: of how many; 0 if of its statuses as a whole."""
     return _rows(connection, _LATEST, most=most)
 
 
-def last_good_syncs(connection: Connection, statuses: Sequence[str]) -> list[dict[str, Any]]:
+def last_good_syncs(connection: Connection, statuses: Sequence[str]) -> Lines:
     """When each status was last synced well, and what failed since. ``result``: ``warning`` if it ended with one."""
     return _rows(connection, _LAST_GOOD, statuses=list(statuses))
 
 
-def circuits_by_status(connection: Connection, statuses: Sequence[str]) -> list[dict[str, Any]]:
+def circuits_by_status(connection: Connection, statuses: Sequence[str]) -> Lines:
     """Circuits, own miles and own miles planned by status and workflow stage, without departed or excluded ones."""
     return _rows(connection, _CIRCUITS, statuses=list(statuses))
 
 
-def units_by_region(connection: Connection) -> list[dict[str, Any]]:
+def units_by_region(connection: Connection) -> Lines:
     """Units and permissions by the latest aggregates, feet, acres and trees of the circuits that count: open and not
     excluded.
     """
     return _rows(connection, _UNITS)
 
 
-def due_circuits(connection: Connection, statuses: Sequence[str], midnight: datetime) -> list[dict[str, Any]]:
+def due_circuits(connection: Connection, statuses: Sequence[str], midnight: datetime) -> Lines:
     """How many circuits of each status need units, by reason."""
     return _rows(connection, _DUE, statuses=list(statuses), midnight=midnight)
 
 
-def rejected_rows(connection: Connection, most: int) -> list[dict[str, Any]]:
+def rejected_rows(connection: Connection, most: int) -> Lines:
     """The rows that the latest circuit syncs rejected, and why."""
     return _rows(connection, _REJECTED, most=most)
 
 
-def departed_circuits(connection: Connection, most: int) -> list[dict[str, Any]]:
+def departed_circuits(connection: Connection, most: int) -> Lines:
     """Circuits that left their status' answer and were not seen since."""
     return _rows(connection, _DEPARTED, most=most)
 
 
-def unlinked_planners(connection: Connection, most: int) -> list[dict[str, Any]]:
+def unlinked_planners(connection: Connection, most: int) -> Lines:
     """Planners who hold circuits and are no user's."""
     return _rows(connection, _UNLINKED, most=most)
 

@@ -4,7 +4,6 @@ import time
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
-from typing import Any
 
 from circuit_sync.database.circuits import changes as stored_changes
 from circuit_sync.database.circuits import store as circuit_store
@@ -24,7 +23,9 @@ from circuit_sync.database.progress.snapshots import snapshot_status_changes
 from circuit_sync.domain.circuits import RejectedRow
 from circuit_sync.domain.eastern import eastern_date
 from circuit_sync.domain.errors import PassingError, UsageError
+from circuit_sync.domain.printable import Lines
 from circuit_sync.domain.statuses import parse_statuses
+from circuit_sync.domain.sync_log import AnswerCounts
 from circuit_sync.events.catalogue import SyncCompleted, SyncStarted
 from circuit_sync.events.outbox import emit, emit_circuit_changes
 from circuit_sync.sync.circuits.answers import fetch_answers, stage_answers
@@ -66,8 +67,8 @@ class CircuitSyncResult:
     message: str | None
     counts: Mapping[str, int]
     per_status: Mapping[str, Mapping[str, int]]
-    changes: Sequence[Mapping[str, Any]]
-    rejected: Sequence[Mapping[str, Any]]
+    changes: Lines
+    rejected: Lines
     calls: Mapping[str, float]
     durations: Mapping[str, float] = field(default_factory=dict)
 
@@ -216,7 +217,7 @@ def _store(connection: Connection, session: Session, sync_id: int, *, most: int)
 
 
 def _per_status(
-    answers: Mapping[str, Mapping[str, Any]], stored: Mapping[str, Mapping[str, int]]
+    answers: Mapping[str, AnswerCounts], stored: Mapping[str, Mapping[str, int]]
 ) -> dict[str, dict[str, int]]:
     nothing = {"processed": 0, "created": 0, "updated": 0, "unchanged": 0}
     per_status = {}

@@ -11,7 +11,8 @@ from circuit_sync.database.progress import checks as progress
 from circuit_sync.database.progress.snapshots import history_begins
 from circuit_sync.domain import findings, freshness
 from circuit_sync.domain.eastern import eastern_date
-from circuit_sync.domain.findings import DateHeld, Finding, Lines, Severity
+from circuit_sync.domain.findings import DateHeld, Finding, Severity
+from circuit_sync.domain.printable import Lines
 from circuit_sync.domain.statuses import STATUS_CODES
 from circuit_sync.sync.progress.rollups import why_empty
 from circuit_sync.sync.session import Session

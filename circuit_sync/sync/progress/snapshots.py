@@ -130,7 +130,7 @@ def _take(connection: Connection, session: Session, sync_id: int) -> SnapshotRes
 def _complete(connection: Connection, now: datetime, result: SnapshotResult) -> None:
     processed = result.counts["snapshots"]
     results = {"circuits_processed": processed}
-    sync_logs.remember(connection, result.sync_id, {"seconds": dict(result.durations)}, {})
+    sync_logs.remember(connection, result.sync_id, {"seconds": dict(result.durations)})
     if result.message:
         sync_logs.complete_with_warning(connection, result.sync_id, now, result.message, results)
     else:
