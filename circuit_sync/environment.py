@@ -21,7 +21,7 @@ from circuit_sync.database.urls import dagster_url
 from circuit_sync.domain.errors import PermanentError, UsageError
 from circuit_sync.settings import Settings, load_settings
 from circuit_sync.simulator.running import environment
-from circuit_sync.sync.log.freshness import first_date_with_data
+from circuit_sync.sync.progress.snapshots import first_date_with_data
 from circuit_sync.sync.session import Session
 from circuit_sync.workstudio.server import Server
 

@@ -5,7 +5,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, date, datetime, timedelta
 from functools import partial
 from typing import Any
 
@@ -14,7 +14,9 @@ import psycopg
 from psycopg.rows import dict_row
 
 from circuit_sync.database.connection import Database
+from circuit_sync.domain.findings import Finding
 from circuit_sync.domain.requests import CircuitSyncRequest
+from circuit_sync.domain.statuses import STATUS_CODES
 from circuit_sync.simulator import (
     CIRCUITS_VIEW,
     PLANNED_UNITS_VIEW,
@@ -30,6 +32,7 @@ from circuit_sync.sync.circuits.sync import (
     preview_circuits,
     store_circuits,
 )
+from circuit_sync.sync.log.checks import CHECKS, Scope
 from circuit_sync.sync.session import Session
 from circuit_sync.workstudio.server import Credential, Server
 
@@ -83,6 +86,11 @@ def session_for(database: Database, base_url: str, clock: Callable[[], datetime]
         rate_limit_delay=0.0,
     )
     return Session(database, server, Credential(SERVICE_USERNAME, SERVICE_PASSWORD), now=clock, **options)
+
+
+def ask(session: Session, check: str, *dates: date) -> Finding:
+    """What an asset check finds now, of ``dates`` if it is one of dates."""
+    return CHECKS[check].ask(session, Scope(session.now(), STATUS_CODES, date(2026, 1, 1), dates))
 
 
 @dataclass

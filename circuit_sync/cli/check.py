@@ -1,13 +1,13 @@
 """``check``: what an installation rests on, a line each, before its first sync."""
 
 import json
-from collections.abc import Mapping
-from typing import Annotated, Any
+from typing import Annotated
 
 import typer
 
 from circuit_sync.cli import terminal
 from circuit_sync.domain.errors import UsageError
+from circuit_sync.domain.printable import Line
 from circuit_sync.settings import read_settings
 
 
@@ -41,6 +41,6 @@ def check(
     raise typer.Exit(1 if found.wrong else 0)
 
 
-def _shown(column: Mapping[str, Any]) -> dict[str, Any]:
+def _shown(column: Line) -> Line:
     values = ", ".join(f"{number} {kind}" for kind, number in column["values"].items())
     return dict(column) | {"values": values or ("no rows" if column["state"] == "found" else "")}

@@ -1,6 +1,6 @@
 """``circuits …``: one circuit, shown and edited."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
@@ -8,6 +8,7 @@ import typer
 from circuit_sync.cli import terminal
 from circuit_sync.cli.people import at_the_database
 from circuit_sync.domain.errors import UsageError
+from circuit_sync.domain.printable import Line, Lines
 
 if TYPE_CHECKING:
     from circuit_sync.sync.circuits.edits import EditedCircuit
@@ -95,7 +96,7 @@ def _assignments(words: Sequence[str]) -> tuple[str | None, dict[str, str]]:
 
 def _tell(edited: "EditedCircuit", otherwise: str) -> None:
     line = {"work_order": edited.work_order, "extension": edited.extension}
-    changes: list[dict[str, Any]] = [
+    changes: list[Line] = [
         {**line, "what": "changed", "field": name, **{when: _yes_no(value) for when, value in change.items()}}
         for name, change in edited.changed.items()
     ]
@@ -107,7 +108,7 @@ def _tell(edited: "EditedCircuit", otherwise: str) -> None:
         terminal.say(f"{edited.work_order} {edited.extension}: {otherwise}")
 
 
-def _readable(lines: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]:
+def _readable(lines: Lines) -> Lines:
     return [{name: _yes_no(cell) for name, cell in line.items()} for line in lines]
 
 

@@ -1,9 +1,7 @@
 """What is in the database: for ``status`` and ``demo``."""
 
-from collections.abc import Mapping, Sequence
-from typing import Any
-
 from circuit_sync.cli import terminal
+from circuit_sync.domain.printable import Line, Lines
 from circuit_sync.domain.statuses import STATUS_CODES
 from circuit_sync.sync.log.overview import overview
 from circuit_sync.sync.session import Session
@@ -27,11 +25,11 @@ def show_overview(session: Session) -> None:
     terminal.say("times are Eastern Time")
 
 
-def _or_never(lines: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]:
+def _or_never(lines: Lines) -> Lines:
     return [dict(line) | {"last_good": line["last_good"] or "never"} for line in lines]
 
 
-def _sync(line: Mapping[str, Any]) -> dict[str, Any]:
+def _sync(line: Line) -> Line:
     what, statuses = _WORDS.get(line["sync_type"], line["sync_type"]), line["statuses"]
     if number := line["work_orders"]:
         what, statuses = f"{what} of {number} work order{'' if number == 1 else 's'}", None
@@ -49,7 +47,7 @@ def _sync(line: Mapping[str, Any]) -> dict[str, Any]:
     }
 
 
-def _messages(lines: Sequence[Mapping[str, Any]]) -> None:
+def _messages(lines: Lines) -> None:
     told = [line for line in lines if line["message"]]
     for line in told:
         terminal.say(f"sync {line['id']}: {line['message']}")
@@ -57,6 +55,6 @@ def _messages(lines: Sequence[Mapping[str, Any]]) -> None:
         terminal.say()
 
 
-def _without_empty_columns(lines: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]:
+def _without_empty_columns(lines: Lines) -> Lines:
     names = [name for name in lines[0] if any(line[name] is not None for line in lines)] if lines else []
     return [{name: line[name] for name in names} for line in lines]

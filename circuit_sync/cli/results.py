@@ -1,12 +1,10 @@
 """What a run did, as tables: the same metadata that the UI shows on each partition."""
 
 from collections.abc import Mapping, Sequence
-from typing import Any
 
 from circuit_sync.cli import terminal
+from circuit_sync.domain.printable import Line, Lines
 from circuit_sync.orchestration.terminal.execution import Outcome
-
-Records = Sequence[Mapping[str, Any]]
 
 CIRCUIT_COUNTS = {
     "received": "rows_received",
@@ -70,7 +68,7 @@ def show_preview(outcome: Outcome) -> None:
 def _show_rest(outcome: Outcome) -> None:
     told = _shared(outcome)
     for title in ("rejected_rows", "failures"):
-        records: Records = told.get(title, [])
+        records: Lines = told.get(title, [])
         terminal.table(title.replace("_", " "), records[:FEW])
         if len(records) > FEW:
             terminal.say(f"… and {len(records) - FEW} more: see the run in the UI")
@@ -86,14 +84,12 @@ def _title(what: str, outcome: Outcome) -> str:
     return f"{what}: sync {told.get('sync_log_id')} {told.get('sync_status')}"
 
 
-def _shared(outcome: Outcome) -> Mapping[str, Any]:
+def _shared(outcome: Outcome) -> Line:
     """What holds for the whole sync is the same on each partition."""
     return next(iter(outcome.told.values()), {})
 
 
-def _by_partition(
-    heading: str, partitions: Sequence[str], outcome: Outcome, names: Mapping[str, str]
-) -> list[dict[str, Any]]:
+def _by_partition(heading: str, partitions: Sequence[str], outcome: Outcome, names: Mapping[str, str]) -> Lines:
     return [
         {heading: key} | {shown: outcome.told.get(key, {}).get(name, 0) for shown, name in names.items()}
         for key in partitions

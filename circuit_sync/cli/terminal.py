@@ -4,7 +4,7 @@ Names and titles come from WorkStudio: whatever is printed here is made printabl
 """
 
 import sys
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import datetime
 from typing import IO, Any
@@ -17,7 +17,7 @@ from rich.table import Table
 from rich.text import Text
 
 from circuit_sync.domain.eastern import EASTERN
-from circuit_sync.domain.printable import one_line, printable
+from circuit_sync.domain.printable import Lines, one_line, printable
 
 WIDTH_OF_A_PIPE = 140
 
@@ -101,7 +101,7 @@ def progress(title: str) -> Iterator[Progress]:
         yield Progress(title, None)
 
 
-def table(title: str, records: Sequence[Mapping[str, Any]], *, total: bool = False) -> None:
+def table(title: str, records: Lines, *, total: bool = False) -> None:
     """A table of ``records``, whose keys are its columns; nothing if there are none."""
     if not records:
         return
@@ -119,7 +119,7 @@ def table(title: str, records: Sequence[Mapping[str, Any]], *, total: bool = Fal
     out.print(shown)
 
 
-def difference(changes: Sequence[Mapping[str, Any]]) -> None:
+def difference(changes: Lines) -> None:
     """Changes as lines: ``+`` created, ``~`` changed from → to, ``=`` withheld, ``-`` departed."""
     for change in changes:
         sign, style = _SIGNS.get(str(change.get("what")), ("~", "yellow"))
@@ -143,7 +143,7 @@ def _is_decimal(value: Any) -> bool:
     return type(value).__name__ == "Decimal"
 
 
-def _sum(records: Sequence[Mapping[str, Any]], name: str) -> str:
+def _sum(records: Lines, name: str) -> str:
     return _cell(sum(record.get(name) or 0 for record in records))
 
 

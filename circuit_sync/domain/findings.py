@@ -2,14 +2,14 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from datetime import date
+from datetime import date, datetime
 from statistics import median
-from typing import Any, Literal
+from typing import Literal
 
-from circuit_sync.domain.eastern import weekdays_between
+from circuit_sync.domain.eastern import eastern_date, weekdays_between
+from circuit_sync.domain.printable import Lines
 
 Severity = Literal["warning", "error"]
-Lines = Sequence[Mapping[str, Any]]
 
 REJECTED_WARNING, REJECTED_ERROR = 0.01, 0.10
 FEWER_WARNING, FEWER_ERROR, MORE_WARNING = 0.75, 0.50, 1.5
@@ -27,6 +27,48 @@ class Finding:
     lines: Lines = field(default_factory=tuple)
 
 
+@dataclass(frozen=True)
+class StatusAnswer:
+    """What came for one status in a good sync."""
+
+    status: str
+    processed: int
+    rows_received: int
+    rows_rejected: int
+
+
+@dataclass(frozen=True)
+class AggregateSyncCounts:
+    """How many work orders an aggregate sync did, and how many failed."""
+
+    sync_id: int
+    done: int
+    failed: int
+
+
+@dataclass(frozen=True)
+class FetchedUnits:
+    """When the units of a circuit, named by work order and extension, were fetched."""
+
+    circuit: str
+    synced_at: datetime
+
+
+@dataclass(frozen=True)
+class DateHeld:
+    """Which tables have rows of a date."""
+
+    day: date
+    snapshots: bool
+    by_region: bool
+    by_planner: bool
+
+
+def judge_listed(lines: Lines, wrong: str, right: str, severity: Severity = "warning") -> Finding:
+    """Each of ``lines`` is wrong; ``wrong`` says so with their number in place of ``{}``."""
+    return Finding(not lines, wrong.format(len(lines)) if lines else right, severity, lines)
+
+
 def judge_regions(without: Lines, new: Sequence[str]) -> Finding:
     """Every circuit is in a region that was there before: a new name may be a typing error in WorkStudio."""
     if not without and not new:
@@ -36,22 +78,21 @@ def judge_regions(without: Lines, new: Sequence[str]) -> Finding:
     return Finding(False, "; ".join(told), lines=without)
 
 
-def judge_rejected(answers: Lines) -> Finding:
-    """The share of rejected rows in the latest answer of each status. ``answers``: status, place, counts."""
-    latest = [answer for answer in answers if answer["place"] == 1]
-    shares = {a["status"]: a["counts"]["rows_rejected"] / max(1, a["counts"]["rows_received"]) for a in latest}
+def judge_rejected(answers: Sequence[StatusAnswer]) -> Finding:
+    """The share of rejected rows in the latest answer of each status."""
+    shares = {answer.status: answer.rows_rejected / max(1, answer.rows_received) for answer in answers}
     lines = [{"status": status, "share": f"{share:.1%}"} for status, share in shares.items() if share]
     worst = max(shares.values(), default=0)
     message = ", ".join(f"{line['status']}: {line['share']}" for line in lines) or "no row was rejected"
     return Finding(worst <= REJECTED_WARNING, message, "error" if worst > REJECTED_ERROR else "warning", lines)
 
 
-def judge_counts(answers: Lines) -> Finding:
-    """Each status' circuits against the median of its recent past."""
+def judge_counts(answers: Sequence[StatusAnswer]) -> Finding:
+    """Each status' circuits, in answers from the newest on, against the median of its recent past."""
     lines, severity = [], "warning"
-    for status in dict.fromkeys(answer["status"] for answer in answers):
-        counts = [answer["counts"]["processed"] for answer in answers if answer["status"] == status]
-        newest, usual = counts[0], median(counts[1:] or counts)
+    for status in dict.fromkeys(answer.status for answer in answers):
+        newest, *before = [answer.processed for answer in answers if answer.status == status]
+        usual = median(before or [newest])
         if newest < usual * FEWER_WARNING or newest > usual * MORE_WARNING:
             lines.append({"status": status, "circuits": newest, "usual": usual})
             severity = "error" if newest < usual * FEWER_ERROR else severity
@@ -61,55 +102,24 @@ def judge_counts(answers: Lines) -> Finding:
     )
 
 
-def judge_unlinked(planners: Lines) -> Finding:
-    """Planners who hold circuits and are no user's: their circuits are nobody's in the events' channels."""
-    message = f"{len(planners)} planners are no user's: circuit-sync planners link NAME USER" if planners else ""
-    return Finding(not planners, message or "every planner is a user", lines=planners)
-
-
-def judge_orphans(splits: Lines) -> Finding:
-    """Open splits have their main assessment."""
-    message = f"{len(splits)} splits whose main assessment is in no answer" if splits else ""
-    return Finding(not splits, message or "every open split has its main assessment", lines=splits)
-
-
-def judge_contained(work_orders: Lines) -> Finding:
-    """Main assessments show the miles of their splits too. ``work_orders``: main_miles, splits, split_miles."""
-    message = f"{len(work_orders)} work orders whose splits have more miles than the main assessment: each counts whole"
-    return Finding(
-        not work_orders,
-        message if work_orders else "every main assessment contains its splits, or is said to contain none",
-        lines=work_orders,
-    )
-
-
-def judge_reconciliation(unreconciled: Lines) -> Finding:
-    """Every breakdown adds up to its total: anything else is a defect of ours."""
-    message = f"{len(unreconciled)} aggregates do not add up" if unreconciled else ""
-    return Finding(not unreconciled, message or "every breakdown adds up to its total", "error", unreconciled)
-
-
-def judge_unit_counts(differing: Lines) -> Finding:
-    """WorkStudio's own count of trees against ours."""
-    message = f"{len(differing)} circuits have another number of trees in WorkStudio's own count" if differing else ""
-    return Finding(not differing, message or "WorkStudio's own counts agree where it gives them", lines=differing)
-
-
-def judge_failures(latest: Mapping[str, Any] | None) -> Finding:
+def judge_failures(latest: AggregateSyncCounts | None) -> Finding:
     """The share of work orders that failed in the latest aggregate sync."""
-    if latest is None or not latest["failed"]:
+    if latest is None or not latest.failed:
         return Finding(True, "no work order failed in the latest sync")
-    tried = latest["done"] + latest["failed"]
-    message = f"{latest['failed']} of {tried} work orders failed in sync {latest['sync_id']}"
-    return Finding(False, message, "error" if latest["failed"] > tried * FAILED_ERROR else "warning")
+    tried = latest.done + latest.failed
+    message = f"{latest.failed} of {tried} work orders failed in sync {latest.sync_id}"
+    return Finding(False, message, "error" if latest.failed > tried * FAILED_ERROR else "warning")
 
 
-def judge_age(work_order: str | None, synced: date | None, today: date) -> Finding:
-    """The age in weekdays, up to ``today``, of the oldest aggregate of an active circuit. Dates in Eastern Time."""
-    if work_order is None or synced is None:
+def judge_age(oldest: FetchedUnits | None, today: date) -> Finding:
+    """The age in weekdays, up to ``today`` in Eastern Time, of the oldest aggregate of an active circuit."""
+    if oldest is None:
         return Finding(True, "no active circuit has an aggregate yet")
+    synced = eastern_date(oldest.synced_at)
     age = len(weekdays_between(synced, today)) - 1
-    message = f"the oldest aggregate of an active circuit, {work_order}, is of {synced} ({max(age, 0)} weekdays ago)"
+    message = (
+        f"the oldest aggregate of an active circuit, {oldest.circuit}, is of {synced} ({max(age, 0)} weekdays ago)"
+    )
     return Finding(age < AGED_WARNING, message, "error" if age >= AGED_ERROR else "warning")
 
 
@@ -123,10 +133,9 @@ def judge_empty(reasons: Mapping[date, str]) -> Finding:
     return Finding(not reasons, message or "every date that was taken has snapshots", lines=lines)
 
 
-def judge_rolled_up(held: Lines, differing: Sequence[date]) -> Finding:
-    """Each date's snapshots and its roll-ups. ``held``: day; whether it has snapshots, by_region, by_planner."""
-    kinds = ("snapshots", "by_region", "by_planner")
-    wrong = {line["day"]: _missing(line, kinds) for line in held if not all(line[kind] for kind in kinds)}
+def judge_rolled_up(held: Sequence[DateHeld], differing: Sequence[date]) -> Finding:
+    """Each date's snapshots and its roll-ups; ``differing``: dates whose sums are others."""
+    wrong = {line.day: missing for line in held if (missing := _missing(line))}
     wrong |= {day: "the sums differ" for day in differing if day not in wrong}
     lines = [{"date": day.isoformat(), "found": found} for day, found in sorted(wrong.items())]
     if not wrong:
@@ -135,8 +144,10 @@ def judge_rolled_up(held: Lines, differing: Sequence[date]) -> Finding:
     return Finding(False, message, "error", lines)
 
 
-def _missing(line: Mapping[str, Any], kinds: Sequence[str]) -> str:
-    return f"missing: {', '.join(kind.replace('_', ' ') for kind in kinds if not line[kind])}"
+def _missing(held: DateHeld) -> str:
+    kinds = {"snapshots": held.snapshots, "by region": held.by_region, "by planner": held.by_planner}
+    missing = ", ".join(kind for kind, is_there in kinds.items() if not is_there)
+    return missing and f"missing: {missing}"
 
 
 def _span(days: Sequence[date]) -> str:

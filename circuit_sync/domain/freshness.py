@@ -4,9 +4,9 @@ The hours before a day's first sync count to the working time before: what is fr
 Monday's first sync has had its time.
 """
 
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Collection, Sequence
+from dataclasses import dataclass
 from datetime import date, datetime, time, timedelta
-from typing import Any
 
 from circuit_sync.domain.eastern import EASTERN, eastern_date, end_of, is_weekday, latest_weekday, previous_weekday
 from circuit_sync.domain.findings import Finding
@@ -21,14 +21,23 @@ SNAPSHOT = time(5, 0)
 DAYS_LOOKED_BACK = 5
 
 
-def judge_statuses(ages: Sequence[Mapping[str, Any]], now: datetime) -> Finding:
-    """ACTIV at most half a weekday old, the others 8 days. ``ages``: status, synced_at, first_tried_at."""
+@dataclass(frozen=True)
+class StatusAge:
+    """The end of a status' last good sync, and the beginning of its first of all; null if there was none."""
+
+    status: str
+    synced_at: datetime | None
+    first_tried_at: datetime | None
+
+
+def judge_statuses(ages: Sequence[StatusAge], now: datetime) -> Finding:
+    """ACTIV at most half a weekday old, the others 8 days."""
     seen = _working_time(now)
     old = []
-    for line in ages:
-        since = line["synced_at"] or line["first_tried_at"]
-        if since is not None and _is_old(line["status"], since, seen):
-            old.append({"status": line["status"], "last synced": _told(line["synced_at"])})
+    for age in ages:
+        since = age.synced_at or age.first_tried_at
+        if since is not None and _is_old(age.status, since, seen):
+            old.append({"status": age.status, "last synced": _told(age.synced_at)})
     message = "; ".join(f"{line['status']}: {line['last synced']}" for line in old)
     return Finding(not old, f"too old: {message}" if old else "every status is as new as its schedule", "error", old)
 

@@ -44,7 +44,7 @@ class Column:
     state: Literal["found", "missing", "missing, required"]
     values: Mapping[str, int]
 
-    def as_dict(self) -> dict[str, Any]:
+    def as_dict(self) -> dict[str, object]:
         return asdict(self)
 
 

@@ -7,7 +7,6 @@ A unit's free text never comes here.
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -15,6 +14,7 @@ import pandas as pd
 
 from circuit_sync.domain import unit_columns
 from circuit_sync.domain.circuits import MAIN_EXTENSION
+from circuit_sync.domain.sync_log import RejectedUnits
 from circuit_sync.domain.unit_columns import LARGEST_COUNT, LARGEST_MEASURE, SCALE, Coded, Flags, Integers
 
 EXCLUDED = -1
@@ -35,13 +35,13 @@ _LARGEST_SUMS = {
 class UnitFaults:
     """What of a batch could not be counted as it came. None of it holds a unit's free text.
 
-    ``rejected``: lines of work_order, column, reason and how many units; ``unknown_types``: unit code → units, which
+    ``unknown_types``: unit code → units, which
     count as units and add to no measure; ``strangers``: units of an extension that is no circuit here; ``oversized``:
     work orders whose sums are beyond what the database holds: none of their circuits has totals; ``undated``: pending
     units whose date assessed cannot be read, which count as of an unknown date.
     """
 
-    rejected: Sequence[Mapping[str, Any]]
+    rejected: Sequence[RejectedUnits]
     unknown_types: Mapping[str, int]
     strangers: int
     oversized: Sequence[str] = ()
@@ -142,12 +142,14 @@ def _oversized(work_order: Coded, counts: Flags, measures: Mapping[str, Integers
     return sorted(beyond)
 
 
-def _rejected(work_order: Coded, faults: Mapping[int, str]) -> list[dict[str, Any]]:
+def _rejected(work_order: Coded, faults: Mapping[int, str]) -> list[RejectedUnits]:
     texts = [*work_order.texts, ""]
-    lines = Counter((texts[work_order.codes[position]], fault) for position, fault in sorted(faults.items()))
+    lines = Counter(
+        (texts[work_order.codes[position]], *fault.split(": ", 1)) for position, fault in sorted(faults.items())
+    )
     return [
-        dict(zip(("work_order", "column", "reason", "units"), (name, *fault.split(": ", 1), number), strict=True))
-        for (name, fault), number in lines.items()
+        RejectedUnits(work_order=name, column=column, reason=reason, units=number)
+        for (name, column, reason), number in lines.items()
     ]
 
 

@@ -1,6 +1,14 @@
-"""Text that leaves the program: nothing in it steers a terminal, or begins a line of its own in a log."""
+"""What leaves the program: tables for people, and text in which nothing steers a terminal or begins a line of its own
+in a log.
+"""
 
 import re
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+Line = Mapping[str, Any]
+Lines = Sequence[Line]
+"""A table for people: each line by the names of its columns."""
 
 _STEERING = re.compile(
     "[\x00-\x1f\x7f-\x9f"  # controls: line breaks, escape sequences

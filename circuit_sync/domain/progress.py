@@ -1,13 +1,12 @@
 """Progress as people read it: lines of a table, series of a picture. From the rows of the roll-ups, no database."""
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import date
 from decimal import Decimal
 from typing import Any
 
-Line = Mapping[str, Any]
-Lines = Sequence[Line]
+from circuit_sync.domain.printable import Line, Lines
 
 PERMISSIONS = ("approved", "pending", "refused")
 UNKNOWN_SEASON = "unknown"
@@ -66,7 +65,7 @@ class PlannerWeek:
     planner: str
     regions: tuple[str, ...]
     by_day: tuple[Decimal | None, ...]
-    totals: Mapping[str, Any]
+    totals: Line
     oldest_pending: date | None
 
 

@@ -5,7 +5,8 @@ from dataclasses import dataclass
 from datetime import date, timedelta
 from typing import Any
 
-from circuit_sync.domain.progress import UNKNOWN_SEASON, Course, Line, Lines, readable
+from circuit_sync.domain.printable import Line, Lines
+from circuit_sync.domain.progress import UNKNOWN_SEASON, Course, readable
 from circuit_sync.domain.weeks import week_ending
 
 YEARS = range(2010, 2101)
@@ -58,7 +59,7 @@ def verdict(line: Line) -> str:
     return "on time" if late <= 0 else f"{late} days late"
 
 
-def season_line(line: Line) -> dict[str, Any]:
+def season_line(line: Line) -> Line:
     """A row of ``season_progress`` as a lead reads it."""
     return readable(line) | {"stands": verdict(line)}
 

@@ -3,7 +3,7 @@
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Any, ClassVar, Protocol
+from typing import Any, ClassVar, Protocol, TypedDict
 
 DASHBOARD = "dashboard"
 SYNC_STATUS = "sync-status"
@@ -107,9 +107,9 @@ class PlannedUnitsSynced:
     circuit_id: int
     sync_id: int | None
     work_order: str
-    totals: Mapping[str, Any]
+    totals: Mapping[str, float]
     permission_counts: Mapping[str, int]
-    previous: Mapping[str, Any] | None
+    previous: Mapping[str, float] | None
     name: ClassVar[str] = "planned_units.synced"
 
     @property
@@ -152,13 +152,20 @@ class CircuitWorkflowChanged:
         }
 
 
+class Change(TypedDict):
+    """A field's value before and now, as JSON."""
+
+    old: Any
+    new: Any
+
+
 @dataclass(frozen=True)
 class CircuitUpdated:
-    """Fields of a circuit changed: field → {old, new}; of free text only that it changed."""
+    """Fields of a circuit changed; of free text only that it did."""
 
     circuit_id: int
     sync_id: int | None
-    changed: Mapping[str, Mapping[str, Any]]
+    changed: Mapping[str, Change]
     name: ClassVar[str] = "circuit.updated"
 
     @property
@@ -167,4 +174,4 @@ class CircuitUpdated:
 
     @property
     def payload(self) -> dict[str, Any]:
-        return {"circuit_id": self.circuit_id, "changed": {name: dict(value) for name, value in self.changed.items()}}
+        return {"circuit_id": self.circuit_id, "changed": dict(self.changed)}

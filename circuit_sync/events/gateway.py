@@ -14,7 +14,7 @@ from circuit_sync.events.access import refused
 from circuit_sync.events.feed import EventStream, feed
 from circuit_sync.events.following import follow
 from circuit_sync.events.listeners import hear
-from circuit_sync.events.state import common_state, state_for
+from circuit_sync.events.state import CommonState, common_state, state_for
 from circuit_sync.events.stored import Asking, Transactions
 from circuit_sync.events.stream import Hub, Subscriber
 from circuit_sync.events.tokens import Holder, Tickets, find_holder
@@ -52,7 +52,7 @@ class Gateway:
         self._heartbeat_seconds = heartbeat_seconds
         self._rights_seconds = rights_seconds
         self._sleep = sleep
-        self._common: dict[str, Any] = {}
+        self._common = CommonState()
         self._common_read_at = 0.0
         self._turn = asyncio.Lock()
 

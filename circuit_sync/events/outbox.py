@@ -11,6 +11,7 @@ from datetime import datetime
 import orjson
 from sqlalchemy import Connection, text
 
+from circuit_sync.database.circuits.temporary import changes, departed, stage_changes
 from circuit_sync.events.catalogue import DASHBOARD, CircuitUpdated, CircuitWorkflowChanged, Event
 
 NOTIFY_CHANNEL = "circuit_sync_events"
@@ -28,11 +29,11 @@ _WRITE_CIRCUITS_UPDATED = text(f"""
     INSERT INTO sync_events (name, channels, payload, circuit_id, sync_log_id, occurred_at)
     SELECT '{CircuitUpdated.name}', ARRAY['circuit.' || w.circuit_id],
            jsonb_build_object('circuit_id', w.circuit_id, 'changed', w.changed), w.circuit_id, :sync, :now
-    FROM (SELECT circuit_id, changed FROM changes WHERE changed <> '{{}}'
+    FROM (SELECT circuit_id, changed FROM {changes} WHERE changed <> '{{}}'
           UNION ALL
           SELECT circuit_id, jsonb_build_object(
               'departed_at', jsonb_build_object('old', NULL, 'new', CAST(:now AS timestamptz)))
-          FROM departed) AS w
+          FROM {departed}) AS w
     ORDER BY w.circuit_id
 """)
 
@@ -41,7 +42,7 @@ _WRITE_STAGES_CHANGED = text(f"""
     SELECT '{CircuitWorkflowChanged.name}', ARRAY['{DASHBOARD}', 'circuit.' || circuit_id],
            jsonb_build_object('circuit_id', circuit_id, 'from', old_stage, 'to', new_stage, 'changed_by', changed_by),
            circuit_id, :sync, :now
-    FROM stage_changes
+    FROM {stage_changes}
     ORDER BY circuit_id
 """)
 
@@ -71,8 +72,7 @@ def emit(connection: Connection, events: Sequence[Event], now: datetime) -> None
 def emit_circuit_changes(connection: Connection, sync_id: int, now: datetime) -> None:
     """Writes ``circuit.updated`` and ``circuit.workflow_changed`` for what this transaction stores.
 
-    Reads the temporary tables ``changes``, ``departed`` and ``stage_changes`` of ``database.circuit_store``: set-based,
-    as a sync may change every circuit.
+    Set-based, from the temporary tables of the store, as a sync may change every circuit.
     """
     parameters = {"sync": sync_id, "now": now}
     connection.execute(_IN_ORDER)

@@ -1,10 +1,12 @@
 """Where everything stands, in numbers, for the live page. No free text; what failed why is told to admins only."""
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 from typing import Any
 
-from sqlalchemy import Connection, text
+from sqlalchemy import Connection, TextClause, text
 
+from circuit_sync.domain.printable import Lines
 from circuit_sync.domain.statuses import STATUS_CODES, WORKFLOW_STAGES
 from circuit_sync.events.access import ADMIN_ROLES, MAY_SEE
 from circuit_sync.events.catalogue import DASHBOARD, SYNC_STATUS
@@ -23,9 +25,8 @@ _SYNCS = text("""
     FROM unnest(CAST(:statuses AS text[])) WITH ORDINALITY AS s (status, place)
     CROSS JOIN (VALUES ('circuit_list'), ('aggregates')) AS k (kind)
     CROSS JOIN LATERAL (
-        SELECT *, context -> 'per_status' -> s.status AS of_status FROM sync_logs
-        WHERE sync_type = k.kind AND s.status = ANY(string_to_array(api_status_filter, ','))
-          AND coalesce(context -> 'work_orders', '[]') = '[]'
+        SELECT *, context -> 'per_status' -> s.status AS of_status FROM syncs
+        WHERE sync_type = k.kind AND s.status = ANY(statuses) AND work_orders = 0
         ORDER BY id DESC LIMIT 1) AS l
     ORDER BY s.place, k.kind DESC
 """)
@@ -47,19 +48,16 @@ _UNITS = text("""
            coalesce(sum(a.units_pending), 0) AS pending, coalesce(sum(a.units_refused), 0) AS refused
     FROM circuits AS c
     LEFT JOIN regions AS r ON r.id = c.region_id
-    LEFT JOIN LATERAL (
-        SELECT * FROM circuit_aggregates
-        WHERE circuit_id = c.id AND NOT is_rollup ORDER BY aggregate_date DESC LIMIT 1) AS a ON true
+    LEFT JOIN LATERAL latest_aggregate(c.id, false) AS a ON true
     WHERE c.departed_at IS NULL AND NOT c.is_excluded AND c.api_status <> 'CLOSE'
     GROUP BY r.name ORDER BY r.name
 """)
 
 _LATEST_EVENTS = text(f"""
     SELECT e.id, e.name, e.occurred_at, e.payload, c.work_order, c.extension, l.sync_type,
-           CASE WHEN l.id IS NOT NULL
-               THEN jsonb_array_length(coalesce(l.context -> 'work_orders', '[]')) END AS sync_work_orders
+           l.work_orders AS sync_work_orders
     FROM sync_events AS e
-    LEFT JOIN sync_logs AS l ON l.id = e.sync_log_id
+    LEFT JOIN syncs AS l ON l.id = e.sync_log_id
     LEFT JOIN users AS u ON u.id = :user
     LEFT JOIN circuits AS c ON c.id = e.circuit_id AND {MAY_SEE}
     WHERE e.id > :newest - {_LOOKED_BACK} AND e.id <= :newest AND e.channels && CAST(:channels AS text[])
@@ -67,16 +65,25 @@ _LATEST_EVENTS = text(f"""
 """)
 
 
-def common_state(connection: Connection) -> dict[str, Any]:
+@dataclass(frozen=True)
+class CommonState:
     """What every known user may see: the latest sync of each status, circuits per stage, units by region."""
-    return {
-        "syncs": _rows(connection, _SYNCS, statuses=list(STATUS_CODES)),
-        "stages": _rows(connection, _STAGES, stages=list(WORKFLOW_STAGES)),
-        "units": _rows(connection, _UNITS),
-    }
+
+    syncs: Lines = ()
+    stages: Lines = ()
+    units: Lines = ()
 
 
-def state_for(connection: Connection, holder: Holder, common: dict[str, Any]) -> dict[str, Any]:
+def common_state(connection: Connection) -> CommonState:
+    """The common state now."""
+    return CommonState(
+        syncs=_lines(connection, _SYNCS, statuses=list(STATUS_CODES)),
+        stages=_lines(connection, _STAGES, stages=list(WORKFLOW_STAGES)),
+        units=_lines(connection, _UNITS),
+    )
+
+
+def state_for(connection: Connection, holder: Holder, common: CommonState) -> dict[str, Any]:
     """The common state and the user's own part: channels to listen to, the latest events, where to go on from."""
     is_admin = holder.role in ADMIN_ROLES
     channels = [DASHBOARD, SYNC_STATUS] if is_admin else [DASHBOARD]
@@ -86,12 +93,12 @@ def state_for(connection: Connection, holder: Holder, common: dict[str, Any]) ->
         "user": {"name": holder.name, "role": holder.role},
         "channels": channels,
         "last_event_id": newest,
-        "syncs": [{name: value for name, value in sync.items() if name not in hidden} for sync in common["syncs"]],
-        "stages": common["stages"],
-        "units": common["units"],
-        "events": _rows(connection, _LATEST_EVENTS, user=holder.user_id, newest=newest, channels=channels),
+        "syncs": [{name: value for name, value in sync.items() if name not in hidden} for sync in common.syncs],
+        "stages": common.stages,
+        "units": common.units,
+        "events": _lines(connection, _LATEST_EVENTS, user=holder.user_id, newest=newest, channels=channels),
     }
 
 
-def _rows(connection: Connection, statement: Any, **parameters: Any) -> list[dict[str, Any]]:
+def _lines(connection: Connection, statement: TextClause, **parameters: Any) -> Lines:
     return [dict(row._mapping) for row in connection.execute(statement, parameters)]

@@ -12,11 +12,11 @@ from sqlalchemy import Connection, event, text
 from circuit_sync.domain.eastern import eastern_date, previous_weekday
 from circuit_sync.domain.requests import SnapshotRequest
 from circuit_sync.events.state import common_state
-from circuit_sync.sync.log.checks import AGGREGATE_CHECKS, CIRCUIT_CHECKS, run_check
+from circuit_sync.sync.log.checks import CHECKS
 from circuit_sync.sync.log.overview import overview
 from circuit_sync.sync.progress.report import report_page, week_progress
 from circuit_sync.sync.progress.snapshots import open_snapshots, take_snapshots
-from circuit_sync_tests.scenery import Desk
+from circuit_sync_tests.scenery import Desk, ask
 
 CIRCUITS = 20_000
 MANY = 500
@@ -111,10 +111,19 @@ def test_no_statement_joins_two_large_inputs_row_by_row(desk: Desk, plans: Plans
     overview(session)
     with session.database.transaction() as connection:
         common_state(connection)
-    for check in (*CIRCUIT_CHECKS.values(), *AGGREGATE_CHECKS.values()):
-        run_check(session, check)
+    for check in CHECKS:
+        ask(session, check)
     assert len(plans.seen) > 100
     assert list(plans.row_by_row()) == []
+
+
+def test_the_latest_aggregate_is_looked_up_in_the_plan_of_whoever_asks(desk: Desk) -> None:
+    plan = desk.rows(
+        "EXPLAIN SELECT a.* FROM circuits AS c LEFT JOIN LATERAL latest_aggregate(c.id, false) AS a ON true"
+    )
+    told = "\n".join(line["QUERY PLAN"] for line in plan)
+    assert "Function Scan" not in told
+    assert "uq_circuit_aggregates_circuit_id_aggregate_date_is_rollup" in told
 
 
 def test_two_large_inputs_that_are_joined_row_by_row_are_seen(desk: Desk, plans: Plans) -> None:

@@ -1,11 +1,12 @@
 """When data is too old: weekends and the hours before the first sync raise nothing."""
 
+from dataclasses import replace
 from datetime import date, datetime, timedelta
 from zoneinfo import ZoneInfo
 
 import pytest
 
-from circuit_sync.domain.freshness import judge_snapshots, judge_statuses, weekday_time, working_day
+from circuit_sync.domain.freshness import StatusAge, judge_snapshots, judge_statuses, weekday_time, working_day
 
 EASTERN = ZoneInfo("America/New_York")
 
@@ -16,7 +17,7 @@ def at(text: str) -> datetime:
 
 
 def is_fresh(status: str, synced: str, now: str) -> bool:
-    line = {"status": status, "synced_at": at(synced), "first_tried_at": at(synced)}
+    line = StatusAge(status, synced_at=at(synced), first_tried_at=at(synced))
     return judge_statuses([line], at(now)).passed
 
 
@@ -65,16 +66,16 @@ def test_a_day_counts_once_its_first_sync_has_had_its_time(now: str, day: int) -
 
 
 def test_a_status_that_was_never_synced_ages_from_its_first_attempt() -> None:
-    never = {"status": "ACTIV", "synced_at": None, "first_tried_at": None}
+    never = StatusAge("ACTIV", synced_at=None, first_tried_at=None)
     assert judge_statuses([never], at("05 17:32")).passed
-    tried = never | {"first_tried_at": at("05 04:30")}
+    tried = replace(never, first_tried_at=at("05 04:30"))
     finding = judge_statuses([tried], at("05 17:32"))
     assert not finding.passed
     assert finding.message == "too old: ACTIV: never"
 
 
 def test_the_finding_names_the_status_and_when_it_was_synced() -> None:
-    line = {"status": "ACTIV", "synced_at": at("05 04:31"), "first_tried_at": None}
+    line = StatusAge("ACTIV", synced_at=at("05 04:31"), first_tried_at=None)
     finding = judge_statuses([line], at("05 18:00"))
     assert finding.message == "too old: ACTIV: 2026-03-05 04:31 EST"
     assert finding.severity == "error"

@@ -5,8 +5,7 @@ from typing import Any
 import pytest
 
 from circuit_sync.simulator import UNIT_HEADING, units_table
-from circuit_sync.sync.log.checks import AGGREGATE_CHECKS, run_check
-from circuit_sync_tests.scenery import Desk
+from circuit_sync_tests.scenery import Desk, ask
 from circuit_sync_tests.sync.units_desk import (
     WO,
     aggregates,
@@ -96,7 +95,7 @@ def test_a_row_from_before_is_right_and_is_written_anew_once(desk: Desk) -> None
     answer_units(desk, "2026-0102")
     sync_units(desk)
     desk.execute(FROM_BEFORE)
-    assert run_check(desk.session, AGGREGATE_CHECKS["totals_reconcile"]).passed
+    assert ask(desk.session, "totals_reconcile").passed
     desk.clock.advance(days=1)
 
     first, second = sync_units(desk), sync_units(desk, force=True)
@@ -123,11 +122,11 @@ def test_a_breakdown_that_does_not_add_up_is_found(desk: Desk, wrong: str) -> No
     circuits(desk, WO)
     answer_units(desk, WO, trees(3), pending("2026-01-05"))
     sync_units(desk)
-    assert run_check(desk.session, AGGREGATE_CHECKS["totals_reconcile"]).passed
+    assert ask(desk.session, "totals_reconcile").passed
 
     desk.execute(f"UPDATE circuit_aggregates SET {wrong}")
 
-    finding = run_check(desk.session, AGGREGATE_CHECKS["totals_reconcile"])
+    finding = ask(desk.session, "totals_reconcile")
     assert (finding.passed, [line["work_order"] for line in finding.lines]) == (False, [WO])
 
 
@@ -137,12 +136,12 @@ def test_workstudios_count_of_a_main_one_is_compared_with_the_roll_up(desk: Desk
     desk.sync("QC")
     answer_units(desk, WO, trees(3), trees(2, SS_EXT="A"))
     sync_units(desk)
-    assert run_check(desk.session, AGGREGATE_CHECKS["workstudio_counts_agree"]).passed
+    assert ask(desk.session, "workstudio_counts_agree").passed
 
     answer_units(desk, WO, trees(3), trees(1, SS_EXT="A"))
     sync_units(desk, force=True)
 
-    differ = run_check(desk.session, AGGREGATE_CHECKS["workstudio_counts_agree"]).lines
+    differ = ask(desk.session, "workstudio_counts_agree").lines
     assert [(line["extension"], line["ours"]) for line in differ] == [("@", 4), ("A", 1)]
 
 

@@ -1,18 +1,25 @@
 """The asset checks against a real database, and their judgements by themselves."""
 
-from datetime import date
+from datetime import date, datetime, time
 from decimal import Decimal
 
 import pytest
 from sqlalchemy import text
 
 from circuit_sync.domain import findings
+from circuit_sync.domain.eastern import EASTERN
+from circuit_sync.domain.findings import AggregateSyncCounts, FetchedUnits, StatusAnswer
 from circuit_sync.domain.requests import AggregateSyncRequest, CircuitSyncRequest
 from circuit_sync.simulator import Simulator, circuits_table, units_table
 from circuit_sync.sync.circuits.sync import fetch_circuits, open_circuit_sync, store_circuits
-from circuit_sync.sync.log.checks import AGGREGATE_CHECKS, CIRCUIT_CHECKS, run_check
+from circuit_sync.sync.log.checks import CHECKS
 from circuit_sync.sync.session import Session
-from circuit_sync.sync.units.sync import complete_aggregate_sync, fetch_and_store_aggregates, open_aggregate_sync
+from circuit_sync.sync.units.sync import (
+    complete_aggregate_sync,
+    fetch_and_store_aggregates,
+    open_aggregate_sync,
+)
+from circuit_sync_tests.scenery import ask
 
 
 def _sync_circuits(session: Session, *rows: dict[str, object], simulator: Simulator) -> None:
@@ -28,13 +35,13 @@ def _sync_units(session: Session, *work_orders: str) -> None:
     complete_aggregate_sync(session, sync_id)
 
 
-def _failed(session: Session, checks: dict[str, object]) -> dict[str, str]:
-    found = {name: run_check(session, check) for name, check in checks.items()}
+def _failed(session: Session, *assets: str) -> dict[str, str]:
+    found = {name: ask(session, name) for name, check in CHECKS.items() if check.asset in assets}
     return {name: finding.message for name, finding in found.items() if not finding.passed}
 
 
 def test_an_empty_database_passes_every_check(session: Session):
-    assert _failed(session, {**CIRCUIT_CHECKS, **AGGREGATE_CHECKS}) == {}
+    assert _failed(session, "circuits", "circuit_aggregates", "daily_snapshots") == {}
 
 
 def test_circuit_checks_name_what_is_wrong(session: Session, simulator: Simulator):
@@ -46,7 +53,7 @@ def test_circuit_checks_name_what_is_wrong(session: Session, simulator: Simulato
         simulator=simulator,
     )
 
-    assert _failed(session, CIRCUIT_CHECKS) == {
+    assert _failed(session, "circuits") == {
         "no_unknown_region": "1 circuits without a region",
         "few_rejected_rows": "ACTIV: 33.3%",
         "planners_are_linked": "1 planners are no user's: circuit-sync planners link NAME USER",
@@ -71,20 +78,20 @@ def test_splits_of_more_miles_than_their_main_assessment_are_listed(session: Ses
     with session.database.transaction() as connection:
         connection.execute(text("UPDATE circuits SET api_status = 'CLOSE' WHERE work_order = '2026-0005'"))
 
-    found = run_check(session, CIRCUIT_CHECKS["splits_are_contained"])
+    found = ask(session, "splits_are_contained")
     assert (found.passed, found.severity) == (False, "warning")
     assert found.lines == [{"work_order": "2026-0001", "main_miles": 20, "splits": 2, "split_miles": Decimal("22.50")}]
 
     with session.database.transaction() as connection:
         connection.execute(text("INSERT INTO database_settings VALUES ('mains_contain_splits', 'no')"))
-    assert run_check(session, CIRCUIT_CHECKS["splits_are_contained"]).passed
+    assert ask(session, "splits_are_contained").passed
 
 
 def test_a_region_that_a_later_sync_brings_is_reported(session: Session, simulator: Simulator):
     _sync_circuits(session, {"SS_WO": "2026-0001", "REGION": "Lehigh"}, simulator=simulator)
     _sync_circuits(session, {"SS_WO": "2026-0001", "REGION": "Lehihg"}, simulator=simulator)
 
-    assert _failed(session, CIRCUIT_CHECKS)["no_unknown_region"] == "new in the last week: Lehihg"
+    assert _failed(session, "circuits")["no_unknown_region"] == "new in the last week: Lehihg"
 
 
 def test_aggregates_that_do_not_add_up_or_differ_from_workstudio_are_found(session: Session, simulator: Simulator):
@@ -93,14 +100,14 @@ def test_aggregates_that_do_not_add_up_or_differ_from_workstudio_are_found(sessi
     simulator.answer("2026-0001", units_table([unit]))
     _sync_units(session)
 
-    assert _failed(session, AGGREGATE_CHECKS) == {
+    assert _failed(session, "circuit_aggregates") == {
         "workstudio_counts_agree": "1 circuits have another number of trees in WorkStudio's own count"
     }
 
     with session.database.transaction() as connection:
         connection.execute(text("UPDATE circuit_aggregates SET total_units = total_units + 1"))
 
-    assert _failed(session, AGGREGATE_CHECKS)["totals_reconcile"] == "1 aggregates do not add up"
+    assert _failed(session, "circuit_aggregates")["totals_reconcile"] == "1 aggregates do not add up"
 
 
 def test_one_work_order_is_not_the_latest_sync(session: Session, simulator: Simulator):
@@ -110,13 +117,11 @@ def test_one_work_order_is_not_the_latest_sync(session: Session, simulator: Simu
     _sync_units(session)
     _sync_units(session, "2026-0001")
 
-    assert "1 of 2 work orders failed" in _failed(session, AGGREGATE_CHECKS)["few_failed_work_orders"]
+    assert "1 of 2 work orders failed" in _failed(session, "circuit_aggregates")["few_failed_work_orders"]
 
 
-def _counted(*numbers: int) -> list[dict[str, object]]:
-    return [
-        {"status": "QC", "place": place, "counts": {"processed": number}} for place, number in enumerate(numbers, 1)
-    ]
+def _counted(*numbers: int) -> list[StatusAnswer]:
+    return [StatusAnswer("QC", processed=number, rows_received=number, rows_rejected=0) for number in numbers]
 
 
 @pytest.mark.parametrize(
@@ -139,7 +144,7 @@ def test_a_status_count_is_judged_by_its_recent_past(numbers: tuple[int, ...], p
     [(10, 0, True, "warning"), (9, 1, False, "warning"), (7, 3, False, "error")],
 )
 def test_failed_work_orders_are_judged_by_their_share(done: int, failed: int, passed: bool, severity: str):
-    finding = findings.judge_failures({"done": done, "failed": failed, "sync_id": 1})
+    finding = findings.judge_failures(AggregateSyncCounts(sync_id=1, done=done, failed=failed))
 
     assert (finding.passed, finding.severity) == (passed, severity)
 
@@ -153,6 +158,7 @@ def test_failed_work_orders_are_judged_by_their_share(done: int, failed: int, pa
     ],
 )
 def test_the_age_of_an_aggregate_is_counted_in_weekdays(synced: date, passed: bool, severity: str):
-    finding = findings.judge_age("2026-0001 @", synced, date(2026, 11, 23))
+    fetched = FetchedUnits("2026-0001 @", datetime.combine(synced, time(23), EASTERN))
+    finding = findings.judge_age(fetched, date(2026, 11, 23))
 
     assert (finding.passed, finding.severity) == (passed, severity)

@@ -45,8 +45,8 @@ def test_an_excluded_circuit_adds_to_nothing(desk: Desk) -> None:
 
     assert [(line["circuits"], line["miles"], line["planned"]) for line in found.circuits_by_status] == [(1, 10, 5)]
     assert [(line["circuits"], line["units"]) for line in found.units_by_region] == [(1, 1)]
-    assert [(line["circuits"], line["miles"]) for line in live["stages"] if line["circuits"]] == [(1, 10)]
-    assert [(line["circuits"], line["units"]) for line in live["units"]] == [(1, 1)]
+    assert [(line["circuits"], line["miles"]) for line in live.stages if line["circuits"]] == [(1, 10)]
+    assert [(line["circuits"], line["units"]) for line in live.units] == [(1, 1)]
 
 
 def test_units_are_added_up_by_region_over_the_latest_aggregates_without_roll_ups(desk: Desk) -> None:

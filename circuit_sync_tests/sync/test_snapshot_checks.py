@@ -7,11 +7,13 @@ import pytest
 
 from circuit_sync.domain.eastern import EASTERN, weekdays_between
 from circuit_sync.domain.requests import SnapshotRequest
-from circuit_sync.sync.log.freshness import first_date_with_data
-from circuit_sync.sync.log.snapshot_checks import dates_have_snapshots, roll_ups_agree
 from circuit_sync.sync.progress.rollups import roll_up
-from circuit_sync.sync.progress.snapshots import open_snapshots, take_snapshots
-from circuit_sync_tests.scenery import Desk
+from circuit_sync.sync.progress.snapshots import (
+    first_date_with_data,
+    open_snapshots,
+    take_snapshots,
+)
+from circuit_sync_tests.scenery import Desk, ask
 from circuit_sync_tests.sync.snapshot_shelf import Shelf
 from circuit_sync_tests.sync.units_desk import WO, circuits
 
@@ -35,13 +37,13 @@ def noon(day: date) -> datetime:
 
 
 def found(shelf: Shelf, *dates: date) -> list[tuple[str, str]]:
-    lines = roll_ups_agree(shelf.desk.session, dates).lines
+    lines = ask(shelf.desk.session, "roll_ups_agree", *dates).lines
     return [(str(line["date"]), str(line["found"])) for line in lines]
 
 
 def test_roll_ups_as_they_were_computed_agree(shelf: Shelf) -> None:
-    assert roll_ups_agree(shelf.desk.session, ()).passed
-    assert roll_ups_agree(shelf.desk.session, DAYS).passed
+    assert ask(shelf.desk.session, "roll_ups_agree").passed
+    assert ask(shelf.desk.session, "roll_ups_agree", *DAYS).passed
 
 
 @pytest.mark.parametrize("table", ["regional_daily", "planner_daily"])
@@ -91,15 +93,15 @@ def test_dates_that_were_taken_and_hold_nothing_are_told_with_their_reason(desk:
     for dates in (before, [MONDAY]):
         take_snapshots(desk.session, open_snapshots(desk.session, SnapshotRequest(dates)))
     reason = "no snapshot of 5 dates, 2026-02-23 to 2026-02-27: before history begins (2026-03-02)"
-    assert dates_have_snapshots(desk.session, before).message == reason
-    assert dates_have_snapshots(desk.session, ()).message == reason, "asked by itself: of all that were ever taken"
-    assert dates_have_snapshots(desk.session, [MONDAY]).passed
+    assert ask(desk.session, "dates_have_snapshots", *before).message == reason
+    assert ask(desk.session, "dates_have_snapshots").message == reason, "asked by itself: of all that were ever taken"
+    assert ask(desk.session, "dates_have_snapshots", MONDAY).passed
 
 
 def test_a_date_on_which_nothing_was_open_says_that(desk: Desk) -> None:
     circuits(desk, WO, status="CLOSE")
     take_snapshots(desk.session, open_snapshots(desk.session, SnapshotRequest([MONDAY])))
-    assert dates_have_snapshots(desk.session, [MONDAY]).message == "no snapshot of 2026-03-02: no circuit was open"
+    assert ask(desk.session, "dates_have_snapshots", MONDAY).message == "no snapshot of 2026-03-02: no circuit was open"
 
 
 def imported_friday(desk: Desk) -> None:

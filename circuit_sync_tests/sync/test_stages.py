@@ -116,7 +116,7 @@ def test_a_circuit_without_ui_state_gets_one_where_it_is_asked_for(desk: Desk) -
         found = get_or_create_ui_state(connection, circuit_id, desk.clock.advance(days=1))
 
     assert made == found
-    assert (made["workflow_stage"], made["stage_changed_by"]) == ("pending_permissions", "sync")
+    assert (made.workflow_stage, made.stage_changed_by) == ("pending_permissions", "sync")
 
 
 def test_history_knows_the_stage(desk: Desk) -> None:

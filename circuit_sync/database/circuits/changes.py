@@ -1,49 +1,47 @@
-"""What a transaction of ``circuit_store`` changes, counted and listed from its temporary tables."""
+"""What a transaction that stores circuits changes, counted and listed from its temporary tables."""
 
-from typing import Any
+from sqlalchemy import Connection, Table, func, select, text
 
-from sqlalchemy import Connection, text
+from circuit_sync.database.circuits.temporary import changes, created, departed, stage_changes, withheld
+from circuit_sync.domain.printable import Lines
 
-from circuit_sync.domain.errors import UsageError
-
-_COUNTS = text("""
+_COUNTS = text(f"""
     SELECT s.answer_status, count(*) AS processed, count(n.circuit_id) AS created, count(x.circuit_id) AS updated
     FROM staged_circuits AS s
     JOIN circuits AS c ON c.job_guid = s.job_guid
-    LEFT JOIN created AS n ON n.circuit_id = c.id
-    LEFT JOIN changes AS x ON x.circuit_id = c.id
+    LEFT JOIN {created} AS n ON n.circuit_id = c.id
+    LEFT JOIN {changes} AS x ON x.circuit_id = c.id
     WHERE s.sync_log_id = :sync
     GROUP BY s.answer_status
 """)
 
-_COUNT_RETURNED = text("SELECT count(*) FROM changes WHERE changed ? 'departed_at'")
+_COUNT_RETURNED = text(f"SELECT count(*) FROM {changes} WHERE changed ? 'departed_at'")
 
-_CHANGES_SHOWN = text("""
+_CHANGES_SHOWN = text(f"""
     SELECT c.work_order, c.extension, w.what, w.field, w.old, w.new
     FROM (
-        SELECT circuit_id, 1 AS place, 'departed' AS what, '' AS field, NULL AS old, NULL AS new FROM departed
+        SELECT circuit_id, 1 AS place, 'departed' AS what, '' AS field, NULL AS old, NULL AS new FROM {departed}
         UNION ALL
-        SELECT circuit_id, 2, 'withheld', field, kept #>> '{}', offered #>> '{}' FROM withheld
+        SELECT circuit_id, 2, 'withheld', field, kept #>> '{{}}', offered #>> '{{}}' FROM {withheld}
         UNION ALL
-        SELECT circuit_id, 3, 'stage', 'workflow_stage', old_stage, new_stage FROM stage_changes
+        SELECT circuit_id, 3, 'stage', 'workflow_stage', old_stage, new_stage FROM {stage_changes}
         UNION ALL
         SELECT circuit_id, 4, 'changed', d.key,
                CASE WHEN d.value ? 'new' THEN coalesce(d.value ->> 'old', '') ELSE '(not shown)' END,
                CASE WHEN d.value ? 'new' THEN coalesce(d.value ->> 'new', '') ELSE '(not shown)' END
-        FROM (SELECT x.* FROM changes AS x JOIN circuits AS c ON c.id = x.circuit_id WHERE x.changed <> '{}'
+        FROM (SELECT x.* FROM {changes} AS x JOIN circuits AS c ON c.id = x.circuit_id WHERE x.changed <> '{{}}'
               ORDER BY c.work_order, c.extension LIMIT :most) AS first,
              jsonb_each(first.changed) AS d
         UNION ALL
-        SELECT circuit_id, 5, 'created', '', NULL, NULL FROM created
+        SELECT circuit_id, 5, 'created', '', NULL, NULL FROM {created}
     ) AS w JOIN circuits AS c ON c.id = w.circuit_id
     ORDER BY w.place, c.work_order, c.extension, w.field
     LIMIT :most
 """)
 
-
-_WITHHELD = text("""
+_WITHHELD = text(f"""
     SELECT c.work_order, c.extension, w.field, w.kept, w.offered
-    FROM withheld AS w JOIN circuits AS c ON c.id = w.circuit_id
+    FROM {withheld} AS w JOIN circuits AS c ON c.id = w.circuit_id
     ORDER BY c.work_order, c.extension, c.id, w.field
     LIMIT :most
 """)
@@ -62,11 +60,9 @@ def count_stored(connection: Connection, sync_id: int) -> dict[str, dict[str, in
     }
 
 
-def count_of(connection: Connection, table: str) -> int:
+def count_of(connection: Connection, table: Table) -> int:
     """The number of rows of one of this transaction's temporary tables."""
-    if table not in {"withheld", "created", "departed", "stage_changes", "changes"}:
-        raise UsageError(f"no such table of changes: {table}")
-    return int(connection.scalar(text(f"SELECT count(*) FROM {table}")) or 0)
+    return connection.scalar(select(func.count()).select_from(table)) or 0
 
 
 def count_returned(connection: Connection) -> int:
@@ -74,7 +70,7 @@ def count_returned(connection: Connection) -> int:
     return int(connection.scalar(_COUNT_RETURNED) or 0)
 
 
-def changes_shown(connection: Connection, most: int) -> list[dict[str, Any]]:
+def changes_shown(connection: Connection, most: int) -> Lines:
     """What changes, field by field, at most ``most`` lines: work_order, extension, what, field, old, new.
 
     What an operator should not miss comes first: departures, then withheld values, stages, other changes, new circuits.
@@ -82,6 +78,6 @@ def changes_shown(connection: Connection, most: int) -> list[dict[str, Any]]:
     return [dict(row._mapping) for row in connection.execute(_CHANGES_SHOWN, {"most": most})]
 
 
-def withheld_values(connection: Connection, most: int) -> list[dict[str, Any]]:
+def withheld_values(connection: Connection, most: int) -> Lines:
     """The API's values that a person's edit held back: work_order, extension, field, kept, offered."""
     return [dict(row._mapping) for row in connection.execute(_WITHHELD, {"most": most})]

@@ -1,10 +1,12 @@
 """Circuits that their status' answer names no more."""
 
 from collections.abc import Collection, Sequence
+from dataclasses import dataclass
 from datetime import datetime
-from typing import Any
 
 from sqlalchemy import Connection, text
+
+from circuit_sync.database.circuits.temporary import departed
 
 _HELD = text("""
     SELECT c.api_status, count(*) AS held, count(*) FILTER (WHERE s.answer_status <> c.api_status) AS moved
@@ -29,12 +31,12 @@ _NEW = text("""
     WHERE NOT EXISTS (SELECT 1 FROM circuits WHERE job_guid = named.job_guid)
 """)
 
-_DEPART = text("""
+_DEPART = text(f"""
     WITH locked AS (
         SELECT id FROM circuits WHERE id = ANY(:circuits) AND departed_at IS NULL ORDER BY id FOR NO KEY UPDATE),
     gone AS (
         UPDATE circuits AS c SET departed_at = :now FROM locked WHERE c.id = locked.id RETURNING c.id, c.api_status)
-    INSERT INTO departed SELECT id, api_status FROM gone
+    INSERT INTO {departed} SELECT id, api_status FROM gone
 """)
 
 _WITH_DEPARTED = text("""
@@ -48,15 +50,25 @@ _WITH_DEPARTED = text("""
 """)
 
 
+@dataclass(frozen=True)
+class MissingCircuit:
+    """A circuit that its status' answer did not name."""
+
+    id: int
+    job_guid: str
+    work_order: str
+    extension: str
+
+
 def circuits_held(connection: Connection, sync_id: int, statuses: Sequence[str]) -> dict[str, tuple[int, int]]:
     """For each status: how many circuits it held before this sync, and how many of them came under another one now."""
     rows = connection.execute(_HELD, {"sync": sync_id, "statuses": list(statuses)})
     return {row.api_status: (row.held, row.moved) for row in rows}
 
 
-def missing_circuits(connection: Connection, sync_id: int, status: str) -> list[dict[str, Any]]:
-    """The circuits of ``status`` that no answer of this sync named: id, job_guid, work_order, extension."""
-    return [dict(row._mapping) for row in connection.execute(_MISSING, {"sync": sync_id, "status": status})]
+def missing_circuits(connection: Connection, sync_id: int, status: str) -> list[MissingCircuit]:
+    """The circuits of ``status`` that no answer of this sync named."""
+    return [MissingCircuit(**row._mapping) for row in connection.execute(_MISSING, {"sync": sync_id, "status": status})]
 
 
 def count_new(connection: Connection, sync_id: int, status: str, rejected: Collection[str]) -> int:

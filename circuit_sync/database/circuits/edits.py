@@ -1,13 +1,16 @@
 """One circuit under a person's hands: found, locked, edited, shown."""
 
 from collections.abc import Mapping
+from dataclasses import dataclass
 from datetime import datetime
-from typing import Any
+from typing import Any, TypedDict
 
-from sqlalchemy import Connection, text, update
+from sqlalchemy import Connection, select, text, update
 
 from circuit_sync.database.circuits.stages import add_ui_states, move_stages
+from circuit_sync.database.circuits.temporary import changes, make_temporary_tables, stage_changes
 from circuit_sync.database.tables import circuits
+from circuit_sync.domain.printable import Lines
 
 _FIND = text("""
     SELECT id, job_guid, work_order, extension, departed_at FROM circuits
@@ -27,17 +30,12 @@ _READ = text("""
     WHERE c.id = :circuit
 """)
 
-_LIST_AS_CHANGED = text("""
-    CREATE TEMPORARY TABLE changes ON COMMIT DROP AS
-    SELECT id AS circuit_id, api_status AS old_status, api_status AS new_status FROM circuits WHERE id = :circuit
+_LIST_AS_CHANGED = text(f"""
+    INSERT INTO {changes} (circuit_id, old_status, new_status)
+    SELECT id, api_status, api_status FROM circuits WHERE id = :circuit
 """)
 
-_LIST_STAGES = text("""
-    CREATE TEMPORARY TABLE stage_changes (circuit_id bigint, old_stage text, new_stage text, changed_by text)
-    ON COMMIT DROP
-""")
-
-_STAGE_MOVED = text("SELECT old_stage, new_stage FROM stage_changes")
+_STAGE_MOVED = select(stage_changes.c.old_stage, stage_changes.c.new_stage)
 
 _SET_STAGE = text("""
     UPDATE circuit_ui_states SET workflow_stage = :stage, stage_changed_at = :now, stage_changed_by = :person
@@ -52,35 +50,68 @@ _LINKS = text("""
 """)
 
 _LATEST_AGGREGATES = text("""
-    SELECT DISTINCT ON (is_rollup)
-           aggregate_date AS date, CASE WHEN is_rollup THEN 'main and splits' ELSE 'this circuit' END AS of,
+    SELECT aggregate_date AS date, CASE WHEN a.is_rollup THEN 'main and splits' ELSE 'this circuit' END AS of,
            total_units AS units, units_approved AS approved, units_pending AS pending, units_refused AS refused,
            total_linear_ft AS feet, total_acres AS acres, total_trees AS trees
-    FROM circuit_aggregates
-    WHERE circuit_id = :circuit
-    ORDER BY is_rollup, aggregate_date DESC
+    FROM (VALUES (false), (true)) AS kinds (is_rollup)
+    CROSS JOIN LATERAL latest_aggregate(CAST(:circuit AS bigint), kinds.is_rollup) AS a
+    ORDER BY a.is_rollup
 """)
 
 
-def find_circuits(connection: Connection, name: str) -> list[dict[str, Any]]:
-    """The circuits of a work order, or the one of a ``job_guid``: id, job_guid, work_order, extension, departed_at."""
-    return [dict(row._mapping) for row in connection.execute(_FIND, {"name": name})]
+class Edit(TypedDict, total=False):
+    """What ``user_modified_fields`` says of a field: who set it, when, and what it held before the first person's edit:
+    WorkStudio's value, or our default for a field that WorkStudio does not know.
+    """
+
+    by: int | None
+    at: str
+    api_value: Any
 
 
-def lock_circuit(connection: Connection, circuit_id: int, now: datetime) -> dict[str, Any]:
+@dataclass(frozen=True)
+class FoundCircuit:
+    """A circuit by all its names."""
+
+    id: int
+    job_guid: str
+    work_order: str
+    extension: str
+    departed_at: datetime | None
+
+
+@dataclass(frozen=True)
+class StoredCircuit:
+    """``values``: every column of the circuit and its UI state, ``region`` by name, ``split_of`` by work order and
+    extension.
+    """
+
+    id: int
+    work_order: str
+    extension: str
+    values: Mapping[str, Any]
+
+
+def find_circuits(connection: Connection, name: str) -> list[FoundCircuit]:
+    """The circuits of a work order, or the one of a ``job_guid``."""
+    return [FoundCircuit(**row._mapping) for row in connection.execute(_FIND, {"name": name})]
+
+
+def lock_circuit(connection: Connection, circuit_id: int, now: datetime) -> StoredCircuit:
     """Locks a circuit against syncs and other people until the transaction ends, then reads it as it is now."""
     connection.execute(_LOCK, {"circuit": circuit_id})
     add_ui_states(connection, now)
     return read_circuit(connection, circuit_id)
 
 
-def read_circuit(connection: Connection, circuit_id: int) -> dict[str, Any]:
-    """Every column of a circuit and its UI state, ``region`` by name, ``split_of`` by work order and extension."""
-    return dict(connection.execute(_READ, {"circuit": circuit_id}).one()._mapping)
+def read_circuit(connection: Connection, circuit_id: int) -> StoredCircuit:
+    """The circuit as it is now."""
+    row = connection.execute(_READ, {"circuit": circuit_id}).one()
+    return StoredCircuit(row.id, row.work_order, row.extension, dict(row._mapping))
 
 
 def write_edit(
-    connection: Connection, circuit_id: int, columns: Mapping[str, Any], edited: Mapping[str, Any], now: datetime
+    connection: Connection, circuit_id: int, columns: Mapping[str, Any], edited: Mapping[str, Edit], now: datetime
 ) -> None:
     """Sets columns of a circuit, and which of its fields people changed."""
     connection.execute(
@@ -95,8 +126,8 @@ def settle_stage(connection: Connection, circuit_id: int, now: datetime) -> tupl
 
     Once in a transaction.
     """
+    make_temporary_tables(connection)
     connection.execute(_LIST_AS_CHANGED, {"circuit": circuit_id})
-    connection.execute(_LIST_STAGES)
     move_stages(connection, now)
     moved = connection.execute(_STAGE_MOVED).first()
     return (moved.old_stage, moved.new_stage) if moved else None
@@ -107,11 +138,11 @@ def write_stage(connection: Connection, circuit_id: int, stage: str, person: str
     connection.execute(_SET_STAGE, {"circuit": circuit_id, "stage": stage, "person": person, "now": now})
 
 
-def links(connection: Connection, circuit_id: int) -> list[dict[str, Any]]:
+def links(connection: Connection, circuit_id: int) -> Lines:
     """Who is linked to a circuit, the latest first: user, email, ws_username, source, since."""
     return [dict(row._mapping) for row in connection.execute(_LINKS, {"circuit": circuit_id})]
 
 
-def latest_aggregates(connection: Connection, circuit_id: int) -> list[dict[str, Any]]:
+def latest_aggregates(connection: Connection, circuit_id: int) -> Lines:
     """The latest aggregate of a circuit, and the latest roll-up if it has splits. Feet, acres, trees."""
     return [dict(row._mapping) for row in connection.execute(_LATEST_AGGREGATES, {"circuit": circuit_id})]

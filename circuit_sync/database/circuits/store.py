@@ -1,14 +1,7 @@
 """Storing what was staged: set-based statements for one transaction, in the order that ``sync.circuits`` runs them.
 
 A circuit's row lock guards its links, its UI state and its history too: whoever changes any of them locks the circuit
-first, in the order of ids. Temporary tables carry what changed from one statement to the next:
-
-``differing``   circuit_id, job_guid, is_edited: stored circuits that the answer differs from, locked
-``withheld``    circuit_id, field, kept, offered: values of the API that a person's edit held back
-``changes``     circuit_id, changed (field → {old, new}), old_status, new_status: circuits whose row is rewritten
-``created``     circuit_id
-``departed``    circuit_id, api_status
-``stage_changes``  circuit_id, old_stage, new_stage, changed_by
+first, in the order of ids. What changed lies in the tables of ``temporary.py`` from one statement to the next.
 """
 
 from collections.abc import Iterable, Mapping
@@ -17,6 +10,7 @@ from datetime import datetime
 from sqlalchemy import Connection, text
 
 from circuit_sync.database.circuits.stages import add_ui_states, move_stages
+from circuit_sync.database.circuits.temporary import changes, created, differing, make_temporary_tables, withheld
 from circuit_sync.domain.circuits import API_DATA_COLUMNS, FIELDS, FREE_TEXT_COLUMNS
 
 _COLUMNS = (*("region_id" if field == "region" else field for field in FIELDS), "api_data")
@@ -36,16 +30,6 @@ def _is_edited(field: str) -> str:
         return "c.user_modified_fields ?| ARRAY['region', 'region_id']"
     return f"c.user_modified_fields ? '{field}'"
 
-
-_TEMPORARY_TABLES = [
-    text(f"CREATE TEMPORARY TABLE {table} ON COMMIT DROP")
-    for table in (
-        "withheld (circuit_id bigint, field text, kept jsonb, offered jsonb)",
-        "created (circuit_id bigint)",
-        "departed (circuit_id bigint, api_status text)",
-        "stage_changes (circuit_id bigint, old_stage text, new_stage text, changed_by text)",
-    )
-]
 
 _NEW_REGIONS = text("""
     SELECT min(s.region COLLATE "C")
@@ -79,8 +63,8 @@ _KEEP_UNKNOWN_DATA = text("""
 """)
 
 _LOCK_DIFFERING = text(f"""
-    CREATE TEMPORARY TABLE differing ON COMMIT DROP AS
-    SELECT c.id AS circuit_id, s.job_guid, c.user_modified_fields NOT IN ('{{}}', '[]') AS is_edited
+    INSERT INTO {differing} (circuit_id, job_guid, is_edited)
+    SELECT c.id, s.job_guid, c.user_modified_fields NOT IN ('{{}}', '[]')
     FROM {_STAGED} JOIN circuits AS c ON c.job_guid = s.job_guid
     WHERE s.sync_log_id = :sync
       AND (c.departed_at IS NOT NULL OR ({_STORED}) IS DISTINCT FROM ({_OFFERED}))
@@ -88,17 +72,17 @@ _LOCK_DIFFERING = text(f"""
     FOR NO KEY UPDATE OF c
 """)
 
-_EDITED_ROWS = """
-    differing AS d
+_EDITED_ROWS = f"""
+    {differing} AS d
     JOIN circuits AS c ON c.id = d.circuit_id AND d.is_edited
     JOIN staged_circuits AS s ON s.sync_log_id = :sync AND s.job_guid = d.job_guid
 """
 
-_ANY_EDITED = text("SELECT EXISTS (SELECT 1 FROM differing WHERE is_edited)")
+_ANY_EDITED = text(f"SELECT EXISTS (SELECT 1 FROM {differing} WHERE is_edited)")
 
 _LIST_WITHHELD = {
     field: text(f"""
-        INSERT INTO withheld
+        INSERT INTO {withheld}
         SELECT c.id, '{field}', to_jsonb({_stored(field)}), to_jsonb(s.{field})
         FROM {_EDITED_ROWS}
         WHERE {_is_edited(field)} AND {_stored(field)} IS DISTINCT FROM s.{field}
@@ -109,7 +93,7 @@ _LIST_WITHHELD = {
 _KEEP_EDITED = {
     field: text(f"""
         UPDATE staged_circuits AS s SET {field} = {_stored(field)}
-        FROM differing AS d JOIN circuits AS c ON c.id = d.circuit_id AND d.is_edited
+        FROM {differing} AS d JOIN circuits AS c ON c.id = d.circuit_id AND d.is_edited
         WHERE s.sync_log_id = :sync AND s.job_guid = d.job_guid AND {_is_edited(field)}
     """)
     for field in FIELDS
@@ -146,11 +130,11 @@ _RETURN_DIFFERENCE = """
 """
 
 _LIST_CHANGES = text(f"""
-    CREATE TEMPORARY TABLE changes ON COMMIT DROP AS
-    SELECT c.id AS circuit_id, s.job_guid, c.api_status AS old_status, s.api_status AS new_status,
+    INSERT INTO {changes} (circuit_id, job_guid, old_status, new_status, changed)
+    SELECT c.id, s.job_guid, c.api_status, s.api_status,
            ('{{' || concat_ws(',', {", ".join(map(_difference, FIELDS))}, {_DATA_DIFFERENCE}, {_RETURN_DIFFERENCE})
-                || '}}')::jsonb AS changed
-    FROM differing AS d
+                || '}}')::jsonb
+    FROM {differing} AS d
     JOIN circuits AS c ON c.id = d.circuit_id
     JOIN ({_STAGED}) ON s.sync_log_id = :sync AND s.job_guid = d.job_guid
     WHERE c.departed_at IS NOT NULL OR ({_STORED}) IS DISTINCT FROM ({_OFFERED})
@@ -164,7 +148,7 @@ _REWRITE = text(f"""
         planned_units_sync_enabled = c.planned_units_sync_enabled
             OR (x.old_status = 'CLOSE' AND x.new_status <> 'CLOSE'
                 AND NOT c.user_modified_fields ? 'planned_units_sync_enabled')
-    FROM changes AS x JOIN ({_STAGED}) ON s.sync_log_id = :sync AND s.job_guid = x.job_guid
+    FROM {changes} AS x JOIN ({_STAGED}) ON s.sync_log_id = :sync AND s.job_guid = x.job_guid
     WHERE c.id = x.circuit_id
 """)
 
@@ -177,7 +161,7 @@ _CREATE = text(f"""
         WHERE s.sync_log_id = :sync AND NOT EXISTS (SELECT 1 FROM circuits WHERE job_guid = s.job_guid)
         ORDER BY s.status_order, s.row_number
         RETURNING id)
-    INSERT INTO created SELECT id FROM new
+    INSERT INTO {created} SELECT id FROM new
 """)
 
 _EDITABLE = "ARRAY['" + "', '".join((*FIELDS, "region_id")) + "']"
@@ -215,8 +199,7 @@ def lock_differing(connection: Connection, sync_id: int, *, absent: Mapping[str,
     ``absent``: for each status the fields, and the columns of ``api_data``, that its answer had no column for: of these
     the stored value stays.
     """
-    for statement in _TEMPORARY_TABLES:
-        connection.execute(statement)
+    make_temporary_tables(connection)
     _keep_unknown(connection, sync_id, absent)
     connection.execute(_LOCK_DIFFERING, {"sync": sync_id})
     # Whoever held a row until it was locked may have changed what it holds.
@@ -233,7 +216,7 @@ def _keep_unknown(connection: Connection, sync_id: int, absent: Mapping[str, Ite
 
 
 def keep_edits(connection: Connection, sync_id: int) -> None:
-    """Puts the values that people set in place of what was staged, and lists what that holds back in ``withheld``."""
+    """Puts the values that people set in place of what was staged, and lists in ``withheld`` what that holds back."""
     if not connection.scalar(_ANY_EDITED):
         return
     for field in FIELDS:

@@ -7,6 +7,7 @@ from typing import Any
 from sqlalchemy import Connection, text
 
 from circuit_sync.database.units.store import NEEDS_SYNC
+from circuit_sync.domain.printable import Lines
 
 _LATEST = text("""
     SELECT l.id, l.sync_type, l.api_status_filter AS statuses, l.sync_status, l.sync_trigger AS trigger, l.started_at,
@@ -24,14 +25,13 @@ _LAST_GOOD = text("""
            good.id AS sync_id, bad.completed_at AS last_failed, bad.error_message AS why
     FROM unnest(CAST(:statuses AS text[])) WITH ORDINALITY AS s (status, place)
     LEFT JOIN LATERAL (
-        SELECT id, sync_status, completed_at FROM sync_logs
-        WHERE sync_type = 'circuit_list' AND sync_status IN ('completed', 'warning')
-          AND s.status = ANY(string_to_array(api_status_filter, ','))
+        SELECT id, sync_status, completed_at FROM syncs
+        WHERE sync_type = 'circuit_list' AND is_good AND s.status = ANY(statuses)
         ORDER BY id DESC LIMIT 1) AS good ON true
     LEFT JOIN LATERAL (
-        SELECT completed_at, error_message FROM sync_logs
+        SELECT completed_at, error_message FROM syncs
         WHERE sync_type = 'circuit_list' AND sync_status = 'failed' AND id > coalesce(good.id, 0)
-          AND s.status = ANY(string_to_array(api_status_filter, ','))
+          AND s.status = ANY(statuses)
         ORDER BY id DESC LIMIT 1) AS bad ON true
     ORDER BY s.place
 """)
@@ -54,9 +54,7 @@ _UNITS = text("""
            coalesce(sum(a.total_trees), 0) AS trees
     FROM circuits AS c
     LEFT JOIN regions AS r ON r.id = c.region_id
-    LEFT JOIN LATERAL (
-        SELECT * FROM circuit_aggregates
-        WHERE circuit_id = c.id AND NOT is_rollup ORDER BY aggregate_date DESC LIMIT 1) AS a ON true
+    LEFT JOIN LATERAL latest_aggregate(c.id, false) AS a ON true
     WHERE c.departed_at IS NULL AND NOT c.is_excluded AND c.api_status <> 'CLOSE'
     GROUP BY r.name
     ORDER BY r.name
@@ -74,8 +72,8 @@ _DUE = text(f"""
 _REJECTED = text("""
     SELECT l.id AS sync_id, r.value ->> 'status' AS status, r.value ->> 'row' AS row, r.value ->> 'column' AS column,
            r.value ->> 'reason' AS reason, r.value ->> 'work_order' AS work_order
-    FROM (SELECT id, error_details FROM sync_logs
-          WHERE sync_type = 'circuit_list' AND sync_status IN ('completed', 'warning') ORDER BY id DESC LIMIT 4) AS l
+    FROM (SELECT id, error_details FROM syncs
+          WHERE sync_type = 'circuit_list' AND is_good ORDER BY id DESC LIMIT 4) AS l
     CROSS JOIN LATERAL jsonb_array_elements(coalesce(l.error_details -> 'rejected', '[]')) AS r
     ORDER BY l.id DESC, status, (r.value ->> 'row')::int LIMIT :most
 """)
@@ -91,44 +89,44 @@ _UNLINKED = text("""
 """)
 
 
-def latest_syncs(connection: Connection, most: int) -> list[dict[str, Any]]:
+def latest_syncs(connection: Connection, most: int) -> Lines:
     """The newest sync logs, newest first. ``work_orders``: of how many; 0 if of its statuses as a whole."""
     return _rows(connection, _LATEST, most=most)
 
 
-def last_good_syncs(connection: Connection, statuses: Sequence[str]) -> list[dict[str, Any]]:
+def last_good_syncs(connection: Connection, statuses: Sequence[str]) -> Lines:
     """When each status was last synced well, and what failed since. ``result``: ``warning`` if it ended with one."""
     return _rows(connection, _LAST_GOOD, statuses=list(statuses))
 
 
-def circuits_by_status(connection: Connection, statuses: Sequence[str]) -> list[dict[str, Any]]:
+def circuits_by_status(connection: Connection, statuses: Sequence[str]) -> Lines:
     """Circuits, own miles and own miles planned by status and workflow stage, without departed or excluded ones."""
     return _rows(connection, _CIRCUITS, statuses=list(statuses))
 
 
-def units_by_region(connection: Connection) -> list[dict[str, Any]]:
+def units_by_region(connection: Connection) -> Lines:
     """Units and permissions by the latest aggregates, feet, acres and trees of the circuits that count: open and not
     excluded.
     """
     return _rows(connection, _UNITS)
 
 
-def due_circuits(connection: Connection, statuses: Sequence[str], midnight: datetime) -> list[dict[str, Any]]:
+def due_circuits(connection: Connection, statuses: Sequence[str], midnight: datetime) -> Lines:
     """How many circuits of each status need units, by reason."""
     return _rows(connection, _DUE, statuses=list(statuses), midnight=midnight)
 
 
-def rejected_rows(connection: Connection, most: int) -> list[dict[str, Any]]:
+def rejected_rows(connection: Connection, most: int) -> Lines:
     """The rows that the latest circuit syncs rejected, and why."""
     return _rows(connection, _REJECTED, most=most)
 
 
-def departed_circuits(connection: Connection, most: int) -> list[dict[str, Any]]:
+def departed_circuits(connection: Connection, most: int) -> Lines:
     """Circuits that left their status' answer and were not seen since."""
     return _rows(connection, _DEPARTED, most=most)
 
 
-def unlinked_planners(connection: Connection, most: int) -> list[dict[str, Any]]:
+def unlinked_planners(connection: Connection, most: int) -> Lines:
     """Planners who hold circuits and are no user's."""
     return _rows(connection, _UNLINKED, most=most)
 

@@ -10,6 +10,7 @@ from sqlalchemy.dialects.postgresql import insert
 
 from circuit_sync.database.tables import sync_logs, users
 from circuit_sync.domain.errors import PassingError, UsageError
+from circuit_sync.domain.sync_log import ErrorDetails, SyncContext
 
 
 class SyncAlreadyClosed(PassingError):
@@ -27,8 +28,8 @@ class SyncLog:
     started_at: datetime
     triggered_by: int | None
     dagster_run_id: str | None
-    context: Mapping[str, Any]
-    error_details: Mapping[str, Any]
+    context: SyncContext
+    error_details: ErrorDetails
 
 
 def start(
@@ -42,7 +43,7 @@ def start(
     triggered_by: int | None = None,
     run_id: str | None = None,
     retry_of: int | None = None,
-    context: Mapping[str, Any] | None = None,
+    context: Mapping[str, object] | None = None,
 ) -> SyncLog:
     """Opens a sync log with the status ``started``; ``region_id`` is for a sync of one region only, which none is yet.
 
@@ -97,14 +98,14 @@ def failed_of(connection: Connection, run_id: str) -> Row[int, datetime | None] 
     return connection.execute(failed.order_by(sync_logs.c.id.desc()).limit(1)).one_or_none()
 
 
-def remember(connection: Connection, sync_id: int, context: Mapping[str, Any], details: Mapping[str, Any]) -> None:
+def remember(connection: Connection, sync_id: int, context: SyncContext, details: ErrorDetails | None = None) -> None:
     """Adds to what an open sync knows of itself: its ``context``, and the ``error_details`` found so far."""
     connection.execute(
         update(sync_logs)
         .where(sync_logs.c.id == sync_id)
         .values(
             context=sync_logs.c.context.op("||")(_jsonb(context)),
-            error_details=sync_logs.c.error_details.op("||")(_jsonb(details)),
+            error_details=sync_logs.c.error_details.op("||")(_jsonb(details or {})),
         )
     )
 
@@ -127,10 +128,9 @@ def complete_with_warning(
     now: datetime,
     message: str,
     results: Mapping[str, int],
-    details: Mapping[str, Any] | None = None,
 ) -> None:
     """Closes the log as ``warning``: done, but somebody should read the message."""
-    _close(connection, sync_id, "warning", now, results, message, details)
+    _close(connection, sync_id, "warning", now, results, message)
 
 
 def fail(
@@ -138,7 +138,7 @@ def fail(
     sync_id: int,
     now: datetime,
     message: str,
-    details: Mapping[str, Any] | None = None,
+    details: Mapping[str, object] | None = None,
     results: Mapping[str, int] | None = None,
     *,
     retry_at: datetime | None = None,
@@ -192,7 +192,7 @@ def _log(row: Row[*tuple[Any, ...]]) -> SyncLog:
     return SyncLog(**row._mapping)
 
 
-def _jsonb(value: Mapping[str, Any]) -> Any:
+def _jsonb(value: Mapping[str, object]) -> Any:
     return literal(dict(value), type_=sync_logs.c.context.type)
 
 
@@ -203,7 +203,7 @@ def _close(
     now: datetime,
     results: Mapping[str, int],
     message: str | None = None,
-    details: Mapping[str, Any] | None = None,
+    details: Mapping[str, object] | None = None,
     retry_at: datetime | None = None,
 ) -> None:
     closed = connection.execute(
@@ -231,9 +231,8 @@ def _closed_already(sync_id: int) -> SyncAlreadyClosed:
 
 _SHRUNKEN_BEFORE = text("""
     SELECT context -> 'shrunken' -> :status AS lacked
-    FROM sync_logs
-    WHERE sync_type = 'circuit_list' AND sync_status IN ('completed', 'warning') AND id <> :sync
-      AND context -> 'statuses' ? :status
+    FROM syncs
+    WHERE sync_type = 'circuit_list' AND is_good AND id <> :sync AND :status = ANY(statuses)
     ORDER BY id DESC LIMIT :most
 """)
 

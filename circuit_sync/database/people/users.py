@@ -4,12 +4,13 @@ Whoever links circuits locks them first, in the order of ids, as the circuit syn
 """
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 from datetime import datetime
-from typing import Any
 
 from sqlalchemy import Connection, text
 
 from circuit_sync.database.people.planners import link_planners
+from circuit_sync.domain.printable import Lines
 
 ROLES = ("planner", "general_foreman", "admin", "sudo_admin")
 
@@ -82,6 +83,16 @@ _NAME_USER = text("""
 _COUNT_LINKS = text("SELECT count(*) FROM circuit_user WHERE user_id = :user")
 
 
+@dataclass(frozen=True)
+class User:
+    """Who is meant, by every name."""
+
+    id: int
+    name: str
+    email: str
+    ws_username: str | None
+
+
 def add_user(
     connection: Connection, *, name: str, email: str, role: str, ws_username: str | None, ws_user_guid: str | None
 ) -> int | None:
@@ -93,19 +104,21 @@ def add_user(
     return user
 
 
-def users_by_id(connection: Connection, user_ids: Sequence[int]) -> dict[int, dict[str, Any]]:
-    """User id → id, name, email, ws_username."""
-    return {row.id: dict(row._mapping) for row in connection.execute(_USERS_BY_ID, {"users": list(user_ids)})}
+def users_by_id(connection: Connection, user_ids: Sequence[int]) -> dict[int, User]:
+    """User id → user."""
+    return {row.id: User(**row._mapping) for row in connection.execute(_USERS_BY_ID, {"users": list(user_ids)})}
 
 
-def user_with_email(connection: Connection, email: str) -> dict[str, Any] | None:
-    """The user with this e-mail, whatever its case: id, name, email, ws_username."""
-    return _first(connection, _USER_WITH_EMAIL, email=email)
+def user_with_email(connection: Connection, email: str) -> User | None:
+    """The user with this e-mail, whatever its case."""
+    row = connection.execute(_USER_WITH_EMAIL, {"email": email}).first()
+    return User(**row._mapping) if row else None
 
 
-def user_of_planner(connection: Connection, ws_username: str) -> dict[str, Any] | None:
-    """The user whom circuits of this planner are linked to: id, name, email, ws_username."""
-    return _first(connection, _USER_OF_PLANNER, planner=ws_username)
+def user_of_planner(connection: Connection, ws_username: str) -> User | None:
+    """The user whom circuits of this planner are linked to."""
+    row = connection.execute(_USER_OF_PLANNER, {"planner": ws_username}).first()
+    return User(**row._mapping) if row else None
 
 
 def add_user_regions(connection: Connection, user_id: int, region_ids: Sequence[int]) -> None:
@@ -117,12 +130,12 @@ def regions(connection: Connection) -> dict[str, int]:
     return {row.name: row.id for row in connection.execute(_REGIONS)}
 
 
-def users(connection: Connection) -> list[dict[str, Any]]:
+def users(connection: Connection) -> Lines:
     """Every user: name, email, role, ws_username, regions, circuits (those linked and not departed)."""
     return [dict(row._mapping) for row in connection.execute(_USERS)]
 
 
-def planners(connection: Connection, *, everyone: bool) -> list[dict[str, Any]]:
+def planners(connection: Connection, *, everyone: bool) -> Lines:
     """The planners who were no user's when first seen: ws_username, circuits, first_seen_at, last_seen_at, linked_to.
 
     Those linked since only with ``everyone``.
@@ -153,8 +166,3 @@ def link_to_user(connection: Connection, ws_username: str, user_id: int, now: da
     connection.execute(_LINK_PLANNER, {"planner": ws_username, "user": user_id})
     connection.execute(_NAME_USER, {"planner": ws_username, "user": user_id})
     return link_circuits(connection, ws_username, user_id, now)
-
-
-def _first(connection: Connection, statement: Any, **parameters: Any) -> dict[str, Any] | None:
-    row = connection.execute(statement, parameters).first()
-    return dict(row._mapping) if row else None

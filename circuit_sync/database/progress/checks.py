@@ -4,9 +4,10 @@ of some dates.
 
 from collections.abc import Sequence
 from datetime import date
-from typing import Any
 
 from sqlalchemy import Connection, text
+
+from circuit_sync.domain.findings import DateHeld
 
 _COMPARED = {
     "circuits": "count(*)",
@@ -60,9 +61,9 @@ _DIFFERING = text(f"""
 """)
 
 
-def dates_held(connection: Connection) -> list[dict[str, Any]]:
-    """Every ``day`` that has ``snapshots``, rows ``by_region`` or rows ``by_planner``, and which of them."""
-    return [dict(row._mapping) for row in connection.execute(_DATES)]
+def dates_held(connection: Connection) -> list[DateHeld]:
+    """Every date that has snapshots or roll-ups."""
+    return [DateHeld(**row._mapping) for row in connection.execute(_DATES)]
 
 
 def dates_that_differ(connection: Connection, dates: Sequence[date]) -> list[date]:

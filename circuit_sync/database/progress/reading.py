@@ -6,6 +6,8 @@ from typing import Any
 
 from sqlalchemy import Connection, text
 
+from circuit_sync.domain.printable import Lines
+
 _REGION = "coalesce(r.name, '(no region)') AS region"
 _KEY = "coalesce(u.id::text, circuit_sync_fold(d.taken_by))"
 _PLANNER = f"""
@@ -56,8 +58,6 @@ _SEASON_COURSES = text(f"""
     SELECT {_REGION}, d.snapshot_date, d.season, d.total_miles, d.miles_planned FROM season_daily AS d {_WITH_NAMES}
     WHERE d.snapshot_date BETWEEN :first AND :last ORDER BY d.snapshot_date
 """)
-
-Lines = list[dict[str, Any]]
 
 
 def regional_days(connection: Connection, first: date, last: date) -> Lines:

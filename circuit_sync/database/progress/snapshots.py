@@ -9,6 +9,7 @@ from datetime import date, datetime
 from sqlalchemy import Connection, text
 
 from circuit_sync.database.circuits.staging import nested_loops
+from circuit_sync.database.circuits.temporary import changes
 from circuit_sync.database.progress.states import MEASURES, PROGRESS, STATE, UNITS, dated_states
 
 OWN = tuple(f"own_{name}" for name in MEASURES)
@@ -62,8 +63,10 @@ _HISTORY_BEGINS = text("""
         SELECT min(valid_from) AS begins FROM circuit_history WHERE circuit_id = c.id) AS known
 """)
 
-_MOVED = text("""
-    SELECT c.id, c.work_order FROM changes AS x JOIN circuits AS c ON c.id = x.circuit_id
+_FIRST_SNAPSHOT = text("SELECT min(snapshot_date) FROM circuit_snapshots WHERE snapshot_type = 'daily'")
+
+_MOVED = text(f"""
+    SELECT c.id, c.work_order FROM {changes} AS x JOIN circuits AS c ON c.id = x.circuit_id
     WHERE x.old_status <> x.new_status
 """)
 
@@ -150,6 +153,12 @@ def history_begins(connection: Connection) -> datetime | None:
     """The first instant that history knows of."""
     begins: datetime | None = connection.scalar(_HISTORY_BEGINS)
     return begins
+
+
+def first_snapshot(connection: Connection) -> date | None:
+    """The earliest date that has snapshots."""
+    first: date | None = connection.scalar(_FIRST_SNAPSHOT)
+    return first
 
 
 def _take(

@@ -1,9 +1,10 @@
 """Targets: the date by which a season, of one region or of every region without one of its own, is to be planned."""
 
 from datetime import date
-from typing import Any
 
 from sqlalchemy import Connection, text
+
+from circuit_sync.domain.printable import Lines
 
 _SET = text("""
     INSERT INTO season_targets (region_id, season, finish_on) VALUES (:region, :season, :finish_on)
@@ -42,7 +43,7 @@ def remove_target(connection: Connection, season: int, region_id: int | None) ->
     return removed
 
 
-def targets(connection: Connection) -> list[dict[str, Any]]:
+def targets(connection: Connection) -> Lines:
     """A line for each target and region that it holds for, with what ``season_progress`` says of the latest date.
 
     One line without region and progress for a target whose season has no circuit.

@@ -1,10 +1,11 @@
 """Which circuits need units, and storing what was computed of them."""
 
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from datetime import date, datetime
 from typing import Any
 
-from sqlalchemy import Connection, text
+from sqlalchemy import Connection, Row, text
 
 from circuit_sync.database.circuits.staging import copy_rows
 from circuit_sync.domain.aggregates import AGGREGATE_COLUMNS
@@ -69,10 +70,7 @@ _CHOSEN = text("""
            m.is_excluded
     FROM circuits AS m
     LEFT JOIN staged_choices AS h ON h.sync_log_id = :sync AND h.circuit_id = m.id
-    LEFT JOIN LATERAL (
-        SELECT total_units FROM circuit_aggregates
-        WHERE circuit_id = m.id AND NOT is_rollup AND NOT m.is_excluded ORDER BY aggregate_date DESC LIMIT 1) AS a
-        ON true
+    LEFT JOIN LATERAL latest_aggregate(m.id, false) AS a ON NOT m.is_excluded
     WHERE m.work_order IN (SELECT work_order FROM staged_choices WHERE sync_log_id = :sync)
       AND m.departed_at IS NULL
     ORDER BY m.work_order, m.extension, m.api_status = 'CLOSE', m.job_guid COLLATE "C"
@@ -104,9 +102,7 @@ _INCOMING = text(f"""
 
 _STORE = text(f"""
     WITH latest AS (
-        SELECT DISTINCT ON (a.circuit_id, a.is_rollup) a.*
-        FROM circuit_aggregates AS a JOIN incoming AS i USING (circuit_id, is_rollup)
-        ORDER BY a.circuit_id, a.is_rollup, a.aggregate_date DESC),
+        SELECT a.* FROM incoming AS i CROSS JOIN LATERAL latest_aggregate(i.circuit_id, i.is_rollup) AS a),
     stored AS (
         INSERT INTO circuit_aggregates (circuit_id, is_rollup, aggregate_date, computed_at, {", ".join(_VALUES)})
         SELECT i.circuit_id, i.is_rollup, :day, :now, {_of("i")}
@@ -136,6 +132,19 @@ _MARK_SYNCED = text("""
 """)
 
 _MEASUREMENTS = text("SELECT code, measurement FROM unit_types")
+
+
+@dataclass(frozen=True)
+class WrittenAggregate:
+    """An aggregate that was written. ``totals``, and those of the aggregate before, by column, as JSON numbers."""
+
+    circuit_id: int
+    work_order: str
+    extension: str
+    is_rollup: bool
+    permission_counts: Mapping[str, int]
+    totals: Mapping[str, float]
+    previous: Mapping[str, float] | None
 
 
 def count_due(connection: Connection, midnight: datetime) -> dict[str, int]:
@@ -182,7 +191,7 @@ def count_chosen(connection: Connection, sync_id: int) -> int:
     return int(connection.scalar(_COUNT_CHOSEN, {"sync": sync_id}) or 0)
 
 
-def chosen(connection: Connection, sync_id: int) -> list[dict[str, Any]]:
+def chosen(connection: Connection, sync_id: int) -> list[tuple[Any, ...]]:
     """Every circuit of the chosen work orders, with ``CHOSEN_COLUMNS``.
 
     Those that are no target (their units are not kept up) are there for the roll-up of their work order, excluded ones
@@ -190,7 +199,7 @@ def chosen(connection: Connection, sync_id: int) -> list[dict[str, Any]]:
     first.
     ``last_units``: how many units it had the last time; ``has_rollup``: whether it ever carried a roll-up.
     """
-    return [dict(row._mapping) for row in connection.execute(_CHOSEN, {"sync": sync_id})]
+    return [tuple(row) for row in connection.execute(_CHOSEN, {"sync": sync_id})]
 
 
 def measurements(connection: Connection) -> dict[str, str]:
@@ -205,25 +214,33 @@ def store_aggregates(
     *,
     day: date,
     now: datetime,
-) -> list[dict[str, Any]]:
+) -> list[WrittenAggregate]:
     """Writes the aggregates that differ from the latest of their circuit, and dates the circuits' last sync.
 
     ``rows`` have the values of ``AGGREGATE_COLUMNS``; ``asked``: when each circuit's units were asked for: one that was
-    closed already then has its last aggregate now, unless a person enabled it. Returns what was written, with the
-    previous totals.
+    closed already then has its last aggregate now, unless a person enabled it.
     """
     connection.execute(_LOCK, {"circuits": sorted({*asked, *(row[0] for row in rows)})})
     connection.execute(_INCOMING)
     copy_rows(connection, "incoming", AGGREGATE_COLUMNS, rows)
-    written = [dict(row._mapping) for row in connection.execute(_STORE, {"day": day, "now": now})]
+    written = [_written(row) for row in connection.execute(_STORE, {"day": day, "now": now})]
     connection.execute(_MARK_SYNCED, {"circuits": list(asked), "asked": list(asked.values())})
     connection.execute(text("DROP TABLE incoming"))
     return written
 
 
-def totals_of(row: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:
-    """The totals of a written row (or, with the prefix ``previous_``, of the one before) as JSON numbers."""
-    return {
-        name: float(row[prefix + name]) if name in {"total_linear_ft", "total_acres"} else row[prefix + name]
-        for name in _TOTALS
-    }
+def _written(row: Row[*tuple[Any, ...]]) -> WrittenAggregate:
+    return WrittenAggregate(
+        row.circuit_id,
+        row.work_order,
+        row.extension,
+        row.is_rollup,
+        row.permission_counts,
+        totals=_totals(row),
+        previous=_totals(row, "previous_") if row.has_previous else None,
+    )
+
+
+def _totals(row: Row[*tuple[Any, ...]], prefix: str = "") -> dict[str, float]:
+    values = {name: row._mapping[prefix + name] for name in _TOTALS}
+    return {name: value if isinstance(value, int) else float(value) for name, value in values.items()}

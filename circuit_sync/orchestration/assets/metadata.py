@@ -1,11 +1,11 @@
 """What a sync did, as the metadata of its partitions in the UI and as the tables of the command line."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from typing import Any
 
 import dagster as dg
 
-from circuit_sync.domain.printable import printable
+from circuit_sync.domain.printable import Lines, printable
 
 Metadata = dict[str, Any]
 ROW_COUNT = "dagster/row_count"
@@ -32,12 +32,12 @@ def counted(counts: Mapping[str, int]) -> Metadata:
     return {name: int(number) for name, number in counts.items()}
 
 
-def tables(**named: Sequence[Mapping[str, Any]]) -> Metadata:
+def tables(**named: Lines) -> Metadata:
     """Tables of what changed or was refused; an empty one is left out."""
     return {name: table(records) for name, records in named.items() if records}
 
 
-def table(records: Sequence[Mapping[str, Any]], *, most: int = MOST_RECORDS) -> dg.TableMetadataValue:
+def table(records: Lines, *, most: int = MOST_RECORDS) -> dg.TableMetadataValue:
     """A table of at most ``most`` records; numbers stay, anything else is text."""
     shown = [dg.TableRecord({name: _cell(value) for name, value in record.items()}) for record in records[:most]]
     columns = list(dict.fromkeys(name for record in shown for name in record.data))

@@ -6,8 +6,8 @@ from typing import Any
 
 import dagster as dg
 
-from circuit_sync.domain.printable import markdown
-from circuit_sync.domain.progress import Line, Lines, added, readable
+from circuit_sync.domain.printable import Line, Lines, markdown
+from circuit_sync.domain.progress import added, readable
 from circuit_sync.domain.seasons import season_line
 from circuit_sync.orchestration.assets import metadata
 from circuit_sync.orchestration.assets.metadata import EMPTY
@@ -30,7 +30,7 @@ def told_of(found: RollUp, period: date) -> metadata.Metadata:
     return told
 
 
-def _read(line: Line) -> dict[str, Any]:
+def _read(line: Line) -> Line:
     return season_line(line) if "season" in line else readable(line)
 
 

@@ -11,6 +11,7 @@ from circuit_sync.database.circuits.staging import STAGED_COLUMNS, analyze_stage
 from circuit_sync.database.connection import Connection
 from circuit_sync.database.log import sync_logs
 from circuit_sync.domain.circuits import CircuitAnswer, settle_duplicates, transform_collection
+from circuit_sync.domain.sync_log import AnswerCounts, CredentialUse
 from circuit_sync.sync.people.credentials import open_rotation
 from circuit_sync.sync.session import Session
 
@@ -27,7 +28,7 @@ class CircuitAnswers:
     answers: Sequence[CircuitAnswer]
     duplicates: Sequence[str]
     calls: Mapping[str, float]
-    credentials: Sequence[Mapping[str, Any]]
+    credentials: Sequence[CredentialUse]
     seconds: float
     is_another: bool
 
@@ -63,7 +64,7 @@ def stage_answers(connection: Connection, sync_id: int, fetched: CircuitAnswers)
         stage_circuits(connection, sync_id, answer.status, _staged_values(answer.circuits))
     analyze_staged(connection)
     rejected = [row.as_dict() for answer in fetched.answers for row in answer.rejected]
-    answers = {
+    answers: dict[str, AnswerCounts] = {
         answer.status: {
             "received": answer.received,
             "accepted": len(answer.circuits),
@@ -78,7 +79,7 @@ def stage_answers(connection: Connection, sync_id: int, fetched: CircuitAnswers)
         {
             "answers": answers,
             "calls": fetched.calls,
-            "credentials": list(fetched.credentials),
+            "credentials": fetched.credentials,
             "seconds_fetching": round(fetched.seconds, 3),
             "is_another_account": fetched.is_another,
         },

@@ -3,13 +3,20 @@
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Any
 
-from circuit_sync.database.circuits.departures import circuits_held, count_new, mark_departed, missing_circuits
+from circuit_sync.database.circuits.departures import (
+    MissingCircuit,
+    circuits_held,
+    count_new,
+    mark_departed,
+    missing_circuits,
+)
 from circuit_sync.database.connection import Connection
 from circuit_sync.database.log.sync_logs import SyncLog, shrunken_before
+from circuit_sync.domain.circuits import RejectedRow
 from circuit_sync.domain.departures import is_foreign, is_shrunken
 from circuit_sync.domain.errors import PermanentError
+from circuit_sync.domain.sync_log import AnswerCounts
 
 ANSWERS_THAT_AGREE = 3
 
@@ -28,8 +35,8 @@ def settle_departures(connection: Connection, log: SyncLog, now: datetime) -> De
     An answer is doubtful that has shrunken, or has a row of which nobody can tell whose it was. Raises
     ``PermanentError`` for one that is another view's or another server's, unless departures are accepted.
     """
-    answers: Mapping[str, Mapping[str, Any]] = log.context["answers"]
-    rejected = log.error_details.get("rejected", ())
+    answers = log.context["answers"]
+    rejected = [RejectedRow(**line) for line in log.error_details.get("rejected", ())]
     held = circuits_held(connection, log.id, list(answers))
     doubted: dict[str, list[int]] = {}
     warnings = []
@@ -56,17 +63,17 @@ def _few(status: str, came: int, held: int) -> str:
     return f"{status}: only {came} of {held} circuits came"
 
 
-def _untold(status: str, answer: Mapping[str, Any], rejected: Sequence[Mapping[str, Any]]) -> str | None:
+def _untold(status: str, answer: AnswerCounts, rejected: Sequence[RejectedRow]) -> str | None:
     """Why an answer with a row that may be any circuit's is not believed when it lacks circuits."""
-    told = sum(1 for row in rejected if row["status"] == status and (row["job_guid"] or row["work_order"]))
+    told = sum(1 for row in rejected if row.status == status and (row.job_guid or row.work_order))
     untold = answer["rejected"] - told
     return f"{status}: {untold} row{'s' * (untold > 1)} of the answer cannot be told" if untold else None
 
 
 def _refuse_foreign(
-    connection: Connection, sync_id: int, status: str, doubt: str, missing: int, rejected: Sequence[Mapping[str, Any]]
+    connection: Connection, sync_id: int, status: str, doubt: str, missing: int, rejected: Sequence[RejectedRow]
 ) -> None:
-    guids = [row["job_guid"] for row in rejected if row["status"] == status and row["job_guid"]]
+    guids = [row.job_guid for row in rejected if row.status == status and row.job_guid]
     new = count_new(connection, sync_id, status, guids)
     if is_foreign(missing=missing, new=new):
         raise PermanentError(
@@ -76,15 +83,15 @@ def _refuse_foreign(
         )
 
 
-def _without_rejected(missing: Sequence[Mapping[str, Any]], rejected: Sequence[Mapping[str, Any]]) -> list[int]:
+def _without_rejected(missing: Sequence[MissingCircuit], rejected: Sequence[RejectedRow]) -> list[int]:
     """Ids of the missing circuits that no rejected row stood for: a row that cannot be stored was still there."""
-    guids = {row["job_guid"] for row in rejected if row["job_guid"]}
-    places = {(row["work_order"], row["extension"]) for row in rejected if row["work_order"]}
+    guids = {row.job_guid for row in rejected if row.job_guid}
+    places = {(row.work_order, row.extension) for row in rejected if row.work_order}
     return [
-        circuit["id"]
+        circuit.id
         for circuit in missing
-        if circuit["job_guid"] not in guids
-        and places.isdisjoint(((circuit["work_order"], circuit["extension"]), (circuit["work_order"], None)))
+        if circuit.job_guid not in guids
+        and places.isdisjoint(((circuit.work_order, circuit.extension), (circuit.work_order, None)))
     ]
 
 

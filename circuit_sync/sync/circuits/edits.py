@@ -1,18 +1,17 @@
 """What a person changes of a circuit: it wins over WorkStudio until it is given back.
 
-``circuits.user_modified_fields`` holds ``{field: {"by": user id, "at": instant, "api_value": value}}``, where
-``api_value`` is what the field held before the first person's edit: WorkStudio's value, or our default for a field that
-WorkStudio does not know. Giving a field back puts that value in its place at once; the next sync brings what
-WorkStudio says by then.
+``circuits.user_modified_fields`` holds an ``Edit`` for each field that people set. Giving a field back puts its
+``api_value`` in its place at once; the next sync brings what WorkStudio says by then.
 """
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import date, datetime
 from decimal import Decimal
-from typing import Any
+from typing import Any, cast
 
 from circuit_sync.database.circuits import edits
+from circuit_sync.database.circuits.edits import Edit, FoundCircuit, StoredCircuit
 from circuit_sync.database.connection import Connection
 from circuit_sync.database.log.sync_logs import resolve_user
 from circuit_sync.database.people.planners import link_planners
@@ -20,9 +19,10 @@ from circuit_sync.database.people.users import users_by_id
 from circuit_sync.database.progress.history import record_history
 from circuit_sync.domain.circuits import CLEANERS, FREE_TEXT_COLUMNS, MAIN_EXTENSION
 from circuit_sync.domain.errors import UsageError
+from circuit_sync.domain.printable import Lines
 from circuit_sync.domain.statuses import WORKFLOW_STAGES
 from circuit_sync.domain.values import BadValue
-from circuit_sync.events.catalogue import CircuitUpdated, CircuitWorkflowChanged
+from circuit_sync.events.catalogue import Change, CircuitUpdated, CircuitWorkflowChanged
 from circuit_sync.events.outbox import emit
 from circuit_sync.sync.people.users import find_region
 from circuit_sync.sync.session import Session
@@ -50,24 +50,24 @@ EDITABLE_FIELDS = tuple(_PARSERS)
 
 @dataclass(frozen=True)
 class EditedCircuit:
-    """What an edit did. ``changed``: field → {old, new}; ``stage``: the stages it moved from and to, if it did."""
+    """What an edit did, by field; ``stage``: the stages it moved from and to, if it did."""
 
     work_order: str
     extension: str
-    changed: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
+    changed: Mapping[str, Change] = field(default_factory=dict)
     stage: tuple[str, str] | None = None
 
 
 @dataclass(frozen=True)
 class CircuitInFull:
-    """A circuit for people's eyes, without free text. Each part is a list of lines with the same keys."""
+    """A circuit for people's eyes, without free text."""
 
     work_order: str
     extension: str
-    fields: Sequence[Mapping[str, Any]]
-    edits: Sequence[Mapping[str, Any]]
-    links: Sequence[Mapping[str, Any]]
-    aggregates: Sequence[Mapping[str, Any]]
+    fields: Lines
+    edits: Lines
+    links: Lines
+    aggregates: Lines
 
 
 def edit_circuit(
@@ -91,10 +91,10 @@ def edit_circuit(
     with session.database.transaction() as connection:
         now = session.now()
         user = resolve_user(connection, person)
-        circuit = edits.lock_circuit(connection, _find(connection, work_order, extension)["id"], now)
-        marks = _marks(circuit["user_modified_fields"])
+        circuit = edits.lock_circuit(connection, _find(connection, work_order, extension).id, now)
+        marks = _marks(circuit)
         for name in wanted:
-            before = marks.get(name, {}).get("api_value", _plain(circuit[name]))
+            before = marks.get(name, {}).get("api_value", _plain(circuit.values[name]))
             marks[name] = {"by": user, "at": now.isoformat(), "api_value": before}
         for name in give_back:
             if name not in marks:
@@ -105,8 +105,8 @@ def edit_circuit(
         columns = dict(wanted)
         if "region" in wanted:
             wanted["region"], columns["region_id"] = _region(connection, columns.pop("region"))
-        edits.write_edit(connection, circuit["id"], columns, marks, now)
-        new = {name: value for name, value in wanted.items() if circuit[name] != value}
+        edits.write_edit(connection, circuit.id, columns, marks, now)
+        new = {name: value for name, value in wanted.items() if circuit.values[name] != value}
         return _settle(connection, circuit, new, now)
 
 
@@ -119,48 +119,48 @@ def set_stage(session: Session, work_order: str, extension: str | None, stage: s
         now = session.now()
         user = resolve_user(connection, person)
         assert user is not None
-        circuit = edits.lock_circuit(connection, _find(connection, work_order, extension)["id"], now)
+        circuit = edits.lock_circuit(connection, _find(connection, work_order, extension).id, now)
         # The e-mail is one person's alone, and never the word that marks the sync.
-        email = users_by_id(connection, [user])[user]["email"]
-        edits.write_stage(connection, circuit["id"], wanted, email, now)
+        email = users_by_id(connection, [user])[user].email
+        edits.write_stage(connection, circuit.id, wanted, email, now)
         record_history(connection, now)
-        old = circuit["workflow_stage"]
+        old = circuit.values["workflow_stage"]
         if old == wanted:
-            return EditedCircuit(circuit["work_order"], circuit["extension"])
-        emit(connection, [CircuitWorkflowChanged(circuit["id"], None, old, wanted, email)], now)
-    return EditedCircuit(circuit["work_order"], circuit["extension"], stage=(old, wanted))
+            return EditedCircuit(circuit.work_order, circuit.extension)
+        emit(connection, [CircuitWorkflowChanged(circuit.id, None, old, wanted, email)], now)
+    return EditedCircuit(circuit.work_order, circuit.extension, stage=(old, wanted))
 
 
 def show_circuit(session: Session, work_order: str, extension: str | None = None) -> CircuitInFull:
     """Everything about one circuit that is no free text."""
     with session.database.transaction() as connection:
         found = _find(connection, work_order, extension)
-        circuit = edits.read_circuit(connection, found["id"])
+        circuit = edits.read_circuit(connection, found.id)
         return CircuitInFull(
-            found["work_order"],
-            found["extension"],
+            found.work_order,
+            found.extension,
             fields=_shown_fields(circuit),
             edits=_shown_edits(connection, circuit),
-            links=edits.links(connection, found["id"]),
-            aggregates=edits.latest_aggregates(connection, found["id"]),
+            links=edits.links(connection, found.id),
+            aggregates=edits.latest_aggregates(connection, found.id),
         )
 
 
-def _settle(connection: Connection, circuit: Mapping[str, Any], new: Mapping[str, Any], now: datetime) -> EditedCircuit:
+def _settle(connection: Connection, circuit: StoredCircuit, new: Mapping[str, Any], now: datetime) -> EditedCircuit:
     """What follows from new values: links, stage, history, events."""
     if "taken_by" in new:
         link_planners(connection, now)
-    moved = edits.settle_stage(connection, circuit["id"], now) if "percent_complete" in new else None
+    moved = edits.settle_stage(connection, circuit.id, now) if "percent_complete" in new else None
     record_history(connection, now)
-    changed = {name: {"old": _plain(circuit[name]), "new": _plain(value)} for name, value in new.items()}
+    changed = {name: Change(old=_plain(circuit.values[name]), new=_plain(value)) for name, value in new.items()}
     if changed:
-        emit(connection, [CircuitUpdated(circuit["id"], None, changed)], now)
+        emit(connection, [CircuitUpdated(circuit.id, None, changed)], now)
     if moved:
-        emit(connection, [CircuitWorkflowChanged(circuit["id"], None, *moved, "sync")], now)
-    return EditedCircuit(circuit["work_order"], circuit["extension"], changed, moved)
+        emit(connection, [CircuitWorkflowChanged(circuit.id, None, *moved, "sync")], now)
+    return EditedCircuit(circuit.work_order, circuit.extension, changed, moved)
 
 
-def _find(connection: Connection, work_order: str, extension: str | None) -> dict[str, Any]:
+def _find(connection: Connection, work_order: str, extension: str | None) -> FoundCircuit:
     """The one circuit that is meant: of several under one name, the one that has not departed."""
     found = edits.find_circuits(connection, work_order.strip())
     if not found:
@@ -168,13 +168,13 @@ def _find(connection: Connection, work_order: str, extension: str | None) -> dic
             f"no circuit has the work order {work_order!r}: sync its circuits first, or look at its number"
         )
     wanted = (extension or MAIN_EXTENSION).strip().upper()
-    meant = [line for line in found if line["extension"].upper() == wanted or line["job_guid"] == work_order.strip()]
+    meant = [line for line in found if line.extension.upper() == wanted or line.job_guid == work_order.strip()]
     if not meant:
-        extensions = ", ".join(dict.fromkeys(line["extension"] for line in found))
+        extensions = ", ".join(dict.fromkeys(line.extension for line in found))
         raise UsageError(f"{work_order} has no extension {wanted}: there are {extensions}")
-    present = [line for line in meant if line["departed_at"] is None]
+    present = [line for line in meant if line.departed_at is None]
     if len(present) > 1:
-        guids = ", ".join(line["job_guid"] for line in present)
+        guids = ", ".join(line.job_guid for line in present)
         raise UsageError(f"{len(present)} circuits are named {_name(present[0])}: give one of their GUIDs, {guids}")
     return (present or meant)[0]
 
@@ -211,10 +211,14 @@ def _region(connection: Connection, name: str | None) -> tuple[str | None, int |
     return (None, None) if name is None else find_region(connection, name)
 
 
-def _marks(edited: Any) -> dict[str, dict[str, Any]]:
+def _marks(circuit: StoredCircuit) -> dict[str, Edit]:
     """Who changed what, by field; also where another program left a list of names, or the column's name."""
+    edited = circuit.values["user_modified_fields"]
     entries = edited.items() if isinstance(edited, dict) else [(name, {}) for name in edited]
-    return {"region" if name == "region_id" else name: mark if isinstance(mark, dict) else {} for name, mark in entries}
+    return {
+        "region" if name == "region_id" else name: cast(Edit, mark) if isinstance(mark, dict) else Edit()
+        for name, mark in entries
+    }
 
 
 def _plain(value: Any) -> Any:
@@ -224,24 +228,24 @@ def _plain(value: Any) -> Any:
     return value.isoformat() if isinstance(value, date) else value
 
 
-def _name(circuit: Mapping[str, Any]) -> str:
-    return f"{circuit['work_order']} {circuit['extension']}"
+def _name(circuit: FoundCircuit | StoredCircuit) -> str:
+    return f"{circuit.work_order} {circuit.extension}"
 
 
-def _shown_fields(circuit: Mapping[str, Any]) -> list[dict[str, Any]]:
-    shown = {name: value for name, value in circuit.items() if name not in _NOT_SHOWN}
-    shown |= {name: value for name, value in circuit["api_data"].items() if name not in FREE_TEXT_COLUMNS}
+def _shown_fields(circuit: StoredCircuit) -> Lines:
+    shown = {name: value for name, value in circuit.values.items() if name not in _NOT_SHOWN}
+    shown |= {name: value for name, value in circuit.values["api_data"].items() if name not in FREE_TEXT_COLUMNS}
     return [{"field": name, "value": value} for name, value in shown.items() if value is not None]
 
 
-def _shown_edits(connection: Connection, circuit: Mapping[str, Any]) -> list[dict[str, Any]]:
-    marks = _marks(circuit["user_modified_fields"])
-    people = users_by_id(connection, [mark["by"] for mark in marks.values() if isinstance(mark.get("by"), int)])
+def _shown_edits(connection: Connection, circuit: StoredCircuit) -> Lines:
+    marks = _marks(circuit)
+    people = users_by_id(connection, [by for mark in marks.values() if isinstance(by := mark.get("by"), int)])
     return [
         {
             "field": name,
-            "value": circuit.get(name),
-            "by": people[mark["by"]]["name"] if mark.get("by") in people else mark.get("by"),
+            "value": circuit.values.get(name),
+            "by": people[by].name if (by := mark.get("by")) in people else by,
             "at": _instant(mark.get("at")),
             "WorkStudio's then": mark.get("api_value"),
         }

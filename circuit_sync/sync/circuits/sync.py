@@ -1,10 +1,9 @@
 """The circuit sync: open the log, fetch every status, store all in one transaction."""
 
 import time
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from datetime import datetime
-from typing import Any
 
 from circuit_sync.database.circuits import changes as stored_changes
 from circuit_sync.database.circuits import store as circuit_store
@@ -14,6 +13,7 @@ from circuit_sync.database.circuits.staging import (
     discard_staged,
     expect_whole_tables,
 )
+from circuit_sync.database.circuits.temporary import departed, withheld
 from circuit_sync.database.connection import Connection
 from circuit_sync.database.log import sync_logs
 from circuit_sync.database.people.planners import link_planners
@@ -22,8 +22,10 @@ from circuit_sync.database.progress.snapshots import snapshot_status_changes
 from circuit_sync.domain.circuits import RejectedRow
 from circuit_sync.domain.eastern import eastern_date
 from circuit_sync.domain.errors import PassingError, UsageError
+from circuit_sync.domain.printable import Lines
 from circuit_sync.domain.requests import CircuitSyncRequest
 from circuit_sync.domain.statuses import parse_statuses
+from circuit_sync.domain.sync_log import AnswerCounts
 from circuit_sync.events.catalogue import SyncCompleted
 from circuit_sync.events.outbox import emit, emit_circuit_changes
 from circuit_sync.sync.circuits.answers import fetch_answers, stage_answers
@@ -53,8 +55,8 @@ class CircuitSyncResult:
     message: str | None
     counts: Mapping[str, int]
     per_status: Mapping[str, Mapping[str, int]]
-    changes: Sequence[Mapping[str, Any]]
-    rejected: Sequence[Mapping[str, Any]]
+    changes: Lines
+    rejected: Lines
     calls: Mapping[str, float]
     durations: Mapping[str, float] = field(default_factory=dict)
 
@@ -151,9 +153,9 @@ def _store(connection: Connection, session: Session, sync_id: int, *, most: int)
     per_status = _per_status(answers, stored_changes.count_stored(connection, sync_id))
     totals = {name: sum(counts[name] for counts in per_status.values()) for name in next(iter(per_status.values()))}
     counts = totals | {
-        "departed": stored_changes.count_of(connection, "departed"),
+        "departed": stored_changes.count_of(connection, departed),
         "returned": stored_changes.count_returned(connection),
-        "withheld": stored_changes.count_of(connection, "withheld"),
+        "withheld": stored_changes.count_of(connection, withheld),
     }
     message = _message(departures.warnings, counts, is_another_account=log.context["is_another_account"])
     # Departures are judged by every rejected row; the log goes on listing the first.
@@ -191,7 +193,7 @@ def _store(connection: Connection, session: Session, sync_id: int, *, most: int)
 
 
 def _per_status(
-    answers: Mapping[str, Mapping[str, Any]], stored: Mapping[str, Mapping[str, int]]
+    answers: Mapping[str, AnswerCounts], stored: Mapping[str, Mapping[str, int]]
 ) -> dict[str, dict[str, int]]:
     nothing = {"processed": 0, "created": 0, "updated": 0, "unchanged": 0}
     per_status = {}

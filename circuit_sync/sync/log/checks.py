@@ -1,86 +1,212 @@
-"""The asset checks: what the database says, judged."""
+"""The asset checks: each asks one question of the database. To add one, add an entry to ``CHECKS``."""
 
-from collections.abc import Callable, Mapping
-from datetime import timedelta
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import date, datetime, timedelta
+from typing import Any, Literal
 
 from circuit_sync.database.connection import Connection
-from circuit_sync.database.log import checks as questions
-from circuit_sync.domain import findings
+from circuit_sync.database.log import checks as facts
+from circuit_sync.database.progress import checks as progress
+from circuit_sync.database.progress.snapshots import history_begins
+from circuit_sync.domain import findings, freshness
 from circuit_sync.domain.eastern import eastern_date
-from circuit_sync.domain.findings import Finding
-from circuit_sync.domain.freshness import working_day
+from circuit_sync.domain.findings import DateHeld, Finding, Severity
+from circuit_sync.domain.printable import Lines
 from circuit_sync.domain.statuses import STATUS_CODES
+from circuit_sync.sync.progress.rollups import why_empty
 from circuit_sync.sync.session import Session
 
-RECENT_SYNCS = 11
+Asset = Literal["circuits", "circuit_aggregates", "daily_snapshots"]
+
+_RECENT_SYNCS = 11
 _WEEK = timedelta(days=7)
-
-Check = Callable[[Connection, Session], Finding]
-
-
-def _regions(connection: Connection, session: Session) -> Finding:
-    new = questions.new_regions(connection, session.now() - _WEEK)
-    return findings.judge_regions(questions.circuits_without_region(connection), new)
+_LOOKED_BACK = timedelta(days=14)
 
 
-def _rejected(connection: Connection, _session: Session) -> Finding:
-    return findings.judge_rejected(questions.recent_answers(connection, STATUS_CODES, 1))
+@dataclass(frozen=True)
+class Scope:
+    """What a check is asked of. ``statuses``: those that are synced; ``first_snapshot``: the first date that has one at
+    all; ``dates``: those of the run, none when a check is asked by itself.
+    """
+
+    now: datetime
+    statuses: Sequence[str]
+    first_snapshot: date
+    dates: Sequence[date] = ()
 
 
-def _counts(connection: Connection, _session: Session) -> Finding:
-    return findings.judge_counts(questions.recent_answers(connection, STATUS_CODES, RECENT_SYNCS))
+@dataclass(frozen=True)
+class Check:
+    """``read`` gives ``judge`` the facts. ``ages``: it turns red with time, so it is asked without a run, too."""
+
+    name: str
+    asset: Asset
+    description: str
+    read: Callable[[Connection, Scope], Any]
+    judge: Callable[[Any, Scope], Finding]
+    ages: bool = False
+
+    def ask(self, session: Session, scope: Scope) -> Finding:
+        """What the check finds now."""
+        with session.database.transaction() as connection:
+            return self.judge(self.read(connection, scope), scope)
 
 
-def _unlinked(connection: Connection, _session: Session) -> Finding:
-    return findings.judge_unlinked(questions.unlinked(connection))
+def _nothing_listed(
+    name: str,
+    asset: Asset,
+    description: str,
+    read: Callable[[Connection], Lines],
+    *,
+    wrong: str,
+    right: str,
+    severity: Severity = "warning",
+) -> Check:
+    """A check that passes where ``read`` lists nothing."""
+    return Check(
+        name,
+        asset,
+        description,
+        lambda connection, _: read(connection),
+        lambda lines, _: findings.judge_listed(lines, wrong, right, severity),
+    )
 
 
-def _orphans(connection: Connection, _session: Session) -> Finding:
-    return findings.judge_orphans(questions.orphaned_splits(connection))
+def _regions(connection: Connection, scope: Scope) -> tuple[Lines, Sequence[str]]:
+    return facts.circuits_without_region(connection), facts.new_regions(connection, scope.now - _WEEK)
 
 
-def _contained(connection: Connection, _session: Session) -> Finding:
-    return findings.judge_contained(questions.splits_not_contained(connection))
+def _snapshots_taken(connection: Connection, scope: Scope) -> tuple[set[date], date | None]:
+    """The dates of the last two weeks, and the date after which each weekday has its snapshot."""
+    synced = facts.first_sync(connection)
+    begun = max(eastern_date(synced), scope.first_snapshot - timedelta(days=1)) if synced else None
+    return facts.snapshot_dates(connection, eastern_date(scope.now) - _LOOKED_BACK), begun
 
 
-def _reconciliation(connection: Connection, _session: Session) -> Finding:
-    return findings.judge_reconciliation(questions.unreconciled_aggregates(connection))
+def _dates_without_snapshots(connection: Connection, scope: Scope) -> dict[date, str]:
+    """Dates that were taken and hold nothing, and why."""
+    held = {line.day for line in progress.dates_held(connection) if line.snapshots}
+    taken = scope.dates or facts.snapshot_dates(connection, date.min)
+    since = history_begins(connection)
+    return {day: why_empty(day, since) for day in sorted(taken) if day not in held}
 
 
-def _unit_counts(connection: Connection, _session: Session) -> Finding:
-    return findings.judge_unit_counts(questions.trees_that_differ(connection))
+def _roll_ups(connection: Connection, scope: Scope) -> tuple[Sequence[DateHeld], Sequence[date]]:
+    """What snapshots there are of the past is looked up by index; adding them all up is left to who asks for it."""
+    held = progress.dates_held(connection)
+    return held, progress.dates_that_differ(connection, scope.dates or [line.day for line in held])
 
 
-def _failures(connection: Connection, _session: Session) -> Finding:
-    return findings.judge_failures(questions.latest_aggregate_sync(connection))
+_CHECKS = (
+    Check(
+        "no_unknown_region",
+        "circuits",
+        "Is every circuit in a region, and in one that was known a week ago?",
+        _regions,
+        lambda found, _: findings.judge_regions(*found),
+    ),
+    Check(
+        "few_rejected_rows",
+        "circuits",
+        "Were at most 1 % of the rows of each status' latest answer rejected?",
+        lambda connection, _: facts.recent_answers(connection, STATUS_CODES, 1),
+        lambda answers, _: findings.judge_rejected(answers),
+    ),
+    Check(
+        "as_many_circuits_as_usual",
+        "circuits",
+        "Has each status about as many circuits as in its ten syncs before?",
+        lambda connection, _: facts.recent_answers(connection, STATUS_CODES, _RECENT_SYNCS),
+        lambda answers, _: findings.judge_counts(answers),
+    ),
+    _nothing_listed(
+        "planners_are_linked",
+        "circuits",
+        "Is every planner who holds circuits a user?",
+        facts.unlinked_planners,
+        wrong="{} planners are no user's: circuit-sync planners link NAME USER",
+        right="every planner is a user",
+    ),
+    _nothing_listed(
+        "splits_have_their_main_assessment",
+        "circuits",
+        "Is the main assessment of every open split known?",
+        facts.orphaned_splits,
+        wrong="{} splits whose main assessment is in no answer",
+        right="every open split has its main assessment",
+    ),
+    _nothing_listed(
+        "splits_are_contained",
+        "circuits",
+        "Has no work order splits of more miles than its main assessment, which shows them too?",
+        facts.splits_not_contained,
+        wrong="{} work orders whose splits have more miles than the main assessment: each counts whole",
+        right="every main assessment contains its splits, or is said to contain none",
+    ),
+    Check(
+        "statuses_are_fresh",
+        "circuits",
+        "Was ACTIV synced within half a weekday, and every other status within 8 days?",
+        lambda connection, scope: facts.status_ages(connection, scope.statuses),
+        lambda ages, scope: freshness.judge_statuses(ages, scope.now),
+        ages=True,
+    ),
+    _nothing_listed(
+        "totals_reconcile",
+        "circuit_aggregates",
+        "Does every breakdown, by type, permission and planner, add up to its total?",
+        facts.unreconciled_aggregates,
+        wrong="{} aggregates do not add up",
+        right="every breakdown adds up to its total",
+        severity="error",
+    ),
+    _nothing_listed(
+        "workstudio_counts_agree",
+        "circuit_aggregates",
+        "Does WorkStudio's own count of trees agree with ours?",
+        facts.trees_that_differ,
+        wrong="{} circuits have another number of trees in WorkStudio's own count",
+        right="WorkStudio's own counts agree where it gives them",
+    ),
+    Check(
+        "few_failed_work_orders",
+        "circuit_aggregates",
+        "Did every work order of the latest sync succeed?",
+        lambda connection, _: facts.latest_aggregate_sync(connection),
+        lambda latest, _: findings.judge_failures(latest),
+    ),
+    Check(
+        "aggregates_are_recent",
+        "circuit_aggregates",
+        "Were the units of every active circuit fetched less than two weekdays ago?",
+        lambda connection, _: facts.oldest_units(connection),
+        lambda oldest, scope: findings.judge_age(oldest, freshness.working_day(scope.now)),
+        ages=True,
+    ),
+    Check(
+        "snapshots_are_taken",
+        "daily_snapshots",
+        "Has each of the last weekdays its snapshot?",
+        _snapshots_taken,
+        lambda found, scope: freshness.judge_snapshots(found[0], found[1], scope.now),
+        ages=True,
+    ),
+    Check(
+        "dates_have_snapshots",
+        "daily_snapshots",
+        "Has each date of the run a snapshot? Asked by itself: each date that was ever taken?",
+        _dates_without_snapshots,
+        lambda reasons, _: findings.judge_empty(reasons),
+    ),
+    Check(
+        "roll_ups_agree",
+        "daily_snapshots",
+        "Is every date that has snapshots rolled up, and do those of the run's dates add up to their roll-ups? "
+        "Asked by itself: those of all dates?",
+        _roll_ups,
+        lambda found, _: findings.judge_rolled_up(*found),
+    ),
+)
 
-
-def _age(connection: Connection, session: Session) -> Finding:
-    oldest = questions.oldest_aggregate(connection)
-    today = working_day(session.now())
-    if oldest is None:
-        return findings.judge_age(None, None, today)
-    name = f"{oldest['work_order']} {oldest['extension']}"
-    return findings.judge_age(name, eastern_date(oldest["synced_at"]), today)
-
-
-CIRCUIT_CHECKS: Mapping[str, Check] = {
-    "no_unknown_region": _regions,
-    "few_rejected_rows": _rejected,
-    "as_many_circuits_as_usual": _counts,
-    "planners_are_linked": _unlinked,
-    "splits_have_their_main_assessment": _orphans,
-    "splits_are_contained": _contained,
-}
-AGGREGATE_CHECKS: Mapping[str, Check] = {
-    "totals_reconcile": _reconciliation,
-    "workstudio_counts_agree": _unit_counts,
-    "few_failed_work_orders": _failures,
-    "aggregates_are_recent": _age,
-}
-
-
-def run_check(session: Session, check: Check) -> Finding:
-    """What ``check`` finds now."""
-    with session.database.transaction() as connection:
-        return check(connection, session)
+CHECKS: Mapping[str, Check] = {check.name: check for check in _CHECKS}

@@ -1,15 +1,12 @@
 """Where everything stands, for ``circuit-sync status`` and the demo."""
 
-from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
 
 from circuit_sync.database.log import overview as queries
 from circuit_sync.domain.eastern import eastern_date, midnight
+from circuit_sync.domain.printable import Lines
 from circuit_sync.domain.statuses import STATUS_CODES
 from circuit_sync.sync.session import Session
-
-Lines = Sequence[dict[str, Any]]
 
 
 @dataclass(frozen=True)

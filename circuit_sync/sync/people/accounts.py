@@ -2,13 +2,13 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
 
 from circuit_sync.database.log.sync_logs import resolve_user
 from circuit_sync.database.people import credentials as store
 from circuit_sync.database.people.credentials import StoredCredential
 from circuit_sync.database.people.users import users_by_id
 from circuit_sync.domain.errors import UsageError
+from circuit_sync.domain.printable import Lines
 from circuit_sync.sync.installation.ownership import check_owner
 from circuit_sync.sync.people.credentials import decrypted
 from circuit_sync.sync.people.secrets import CannotDecrypt, SecretKeys
@@ -40,12 +40,12 @@ def account_holder(session: Session, user: str, ws_username: str | None = None) 
         user_id = resolve_user(connection, user)
         assert user_id is not None
         found = users_by_id(connection, [user_id])[user_id]
-    name = ws_username if ws_username is not None else found["ws_username"]
+    name = ws_username if ws_username is not None else found.ws_username
     if name is None:
-        raise UsageError(f"{found['email']} has no WorkStudio user name: give one with --ws-username")
+        raise UsageError(f"{found.email} has no WorkStudio user name: give one with --ws-username")
     if ":" in name:
         raise UsageError(f"{name!r} cannot sign in: Basic authentication allows no colon in a user name")
-    return AccountHolder(user_id, found["email"], planner_name(name))
+    return AccountHolder(user_id, found.email, planner_name(name))
 
 
 def store_account(session: Session, keys: SecretKeys, holder: AccountHolder, password: str) -> None:
@@ -62,7 +62,7 @@ def store_account(session: Session, keys: SecretKeys, holder: AccountHolder, pas
         store.store_credential(connection, holder.user_id, username, secret)
 
 
-def verify_accounts(session: Session, keys: SecretKeys, users: Sequence[str] = ()) -> list[dict[str, Any]]:
+def verify_accounts(session: Session, keys: SecretKeys, users: Sequence[str] = ()) -> Lines:
     """Makes a cheap call as each of the ``users`` (default: all who have an account) and marks what came of it.
 
     Returns lines of user, email, result: ``valid``, or why not. A failure that says nothing of the account (the server
@@ -83,7 +83,7 @@ def verify_accounts(session: Session, keys: SecretKeys, users: Sequence[str] = (
         ]
 
 
-def list_accounts(session: Session, keys: SecretKeys) -> list[dict[str, Any]]:
+def list_accounts(session: Session, keys: SecretKeys) -> Lines:
     """Every stored account without its password; its name only if a key fits. Times as they are stored."""
     with session.database.transaction() as connection:
         stored = sorted(store.stored_credentials(connection), key=lambda credential: credential.email)

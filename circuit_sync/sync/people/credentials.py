@@ -10,12 +10,12 @@ from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
-from typing import Any
 
 from circuit_sync.database.connection import Database
 from circuit_sync.database.people import credentials as store
 from circuit_sync.database.people.credentials import StoredCredential
 from circuit_sync.domain.errors import UsageError
+from circuit_sync.domain.sync_log import CredentialUse
 from circuit_sync.sync.people.secrets import SETTING, CannotDecrypt, SecretKeys
 from circuit_sync.sync.session import Session
 from circuit_sync.workstudio.client import WorkStudio
@@ -85,8 +85,8 @@ class CredentialRotation:
             lambda account: workstudio.fetch_circuits(status, account),
         )
 
-    def used(self) -> list[dict[str, Any]]:
-        """Who was used, for the sync log: credential_id (or ``service``), calls, and how many of them were refused."""
+    def used(self) -> list[CredentialUse]:
+        """Who was used, for the sync log."""
         with self._mutex:
             return [
                 {"credential_id": key, "calls": calls, "refused": self._refused[key]}

@@ -2,7 +2,6 @@ r"""Users and planners: who is who, and which circuits are theirs."""
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from typing import Any
 
 from circuit_sync.database.connection import Connection
 from circuit_sync.database.log.sync_logs import resolve_user
@@ -10,7 +9,7 @@ from circuit_sync.database.people import users as people
 from circuit_sync.domain.circuits import planner_of
 from circuit_sync.domain.errors import UsageError
 from circuit_sync.domain.folding import fold
-from circuit_sync.domain.printable import is_printable
+from circuit_sync.domain.printable import Lines, is_printable
 from circuit_sync.domain.values import BadValue, clean_guid, clean_text
 from circuit_sync.sync.session import Session
 
@@ -52,13 +51,13 @@ def add_user(session: Session, new: NewUser) -> int:
         return people.link_circuits(connection, planner, user, session.now()) if planner else 0
 
 
-def users(session: Session) -> list[dict[str, Any]]:
+def users(session: Session) -> Lines:
     """Every user: name, email, role, ws_username, regions, circuits."""
     with session.database.transaction() as connection:
         return people.users(connection)
 
 
-def planners(session: Session, *, everyone: bool = False) -> list[dict[str, Any]]:
+def planners(session: Session, *, everyone: bool = False) -> Lines:
     """The planners who are no user's, those linked since too with ``everyone``; see ``database.people.planners``."""
     with session.database.transaction() as connection:
         return people.planners(connection, everyone=everyone)
@@ -77,7 +76,7 @@ def link_to_user(session: Session, ws_username: str, user: str) -> int:
             waiting = [line["ws_username"] for line in people.planners(connection, everyone=False)]
             raise UsageError(f"no unlinked planner is named '{ws_username}': {_choice(waiting, 'there is none')}")
         owner = people.user_of_planner(connection, known)
-        if owner is not None and owner["id"] != user_id:
+        if owner is not None and owner.id != user_id:
             raise UsageError(f"{known} is linked to {_who(owner)} already: a planner is one user")
         return people.link_to_user(connection, known, user_id, session.now())
 
@@ -129,8 +128,8 @@ def _guid(value: str) -> str | None:
         raise UsageError(f"the GUID {bad}") from None
 
 
-def _who(user: dict[str, Any]) -> str:
-    return f"{user['name']} ({user['email']})"
+def _who(user: people.User) -> str:
+    return f"{user.name} ({user.email})"
 
 
 def _choice(names: Iterable[str], none: str) -> str:

@@ -11,8 +11,8 @@ from html import escape
 from io import BytesIO
 from typing import TYPE_CHECKING, Any, Literal
 
-from circuit_sync.domain.printable import one_line
-from circuit_sync.domain.progress import Course, Lines, courses
+from circuit_sync.domain.printable import Lines, one_line
+from circuit_sync.domain.progress import Course, courses
 from circuit_sync.domain.seasons import BurnUp, burn_ups
 
 if TYPE_CHECKING:

@@ -1,17 +1,17 @@
 """The week's progress as one HTML page that needs nothing else: what a lead forwards on Friday."""
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import date, datetime, timedelta
 from html import escape
 from importlib import resources
 from string import Template
-from typing import Any
 
 from circuit_sync.database.progress import reading as rows
 from circuit_sync.domain.eastern import EASTERN, eastern_date, weekdays_between
 from circuit_sync.domain.errors import UsageError
-from circuit_sync.domain.progress import Line, Lines, PlannerWeek, added, oldest_pending, percent, planner_weeks
+from circuit_sync.domain.printable import Line, Lines
+from circuit_sync.domain.progress import PlannerWeek, added, oldest_pending, percent, planner_weeks
 from circuit_sync.domain.weeks import monday_of, week_ending
 from circuit_sync.sync.progress import report_cells as cells
 from circuit_sync.sync.progress.pictures import inline, permissions_picture, progress_picture
@@ -99,7 +99,7 @@ def _subtitle(week: WeekProgress) -> str:
     return " · ".join(told)
 
 
-def _tiles(totals: Mapping[str, Any]) -> Iterable[str]:
+def _tiles(totals: Line) -> Iterable[str]:
     share = percent(totals["miles_planned"], totals["total_miles"])
     yield _tile(cells.signed(totals["miles_planned_change"]), "miles planned this week")
     yield _tile("none" if share is None else f"{share:.1f} %", f"of {cells.miles(totals['total_miles'])} miles planned")
@@ -109,7 +109,7 @@ def _tiles(totals: Mapping[str, Any]) -> Iterable[str]:
     yield _tile(f"{totals['units_pending']:,}", _waiting(totals))
 
 
-def _waiting(totals: Mapping[str, Any]) -> str:
+def _waiting(totals: Line) -> str:
     return f"units pending, {totals['units_pending_over_14_days']:,} over 14 days; {totals['units_refused']:,} refused"
 
 

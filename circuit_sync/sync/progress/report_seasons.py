@@ -1,6 +1,7 @@
 """The report's section of seasons: finished work included, by region and the year its circuits begin in."""
 
-from circuit_sync.domain.progress import Line, Lines, percent
+from circuit_sync.domain.printable import Line, Lines
+from circuit_sync.domain.progress import percent
 from circuit_sync.domain.seasons import season_name, verdict
 from circuit_sync.sync.progress import report_cells as cells
 from circuit_sync.sync.progress.pictures import burn_up_picture, inline

@@ -3,7 +3,6 @@
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date, datetime, timedelta
-from typing import Any
 
 from circuit_sync.database.connection import Connection
 from circuit_sync.database.progress import reading as progress
@@ -14,7 +13,7 @@ from circuit_sync.database.progress.snapshots import history_begins
 from circuit_sync.database.progress.states import dated_states
 from circuit_sync.domain.eastern import eastern_date, last_instants, weekdays_between
 from circuit_sync.domain.errors import UsageError
-from circuit_sync.domain.progress import Lines
+from circuit_sync.domain.printable import Line, Lines
 from circuit_sync.domain.weeks import monday_of, weeks_of
 from circuit_sync.sync.session import Session
 
@@ -106,7 +105,7 @@ def why_empty(period: date, since: datetime | None) -> str:
 
 def _read(connection: Connection, table: str, periods: Iterable[date], asked: date, since: datetime | None) -> RollUp:
     """``asked``: the last period that was asked for; those after it were corrected with it."""
-    lines: dict[date, list[Mapping[str, Any]]] = {period: [] for period in sorted(periods)}
+    lines: dict[date, list[Line]] = {period: [] for period in sorted(periods)}
     first, last = min(lines), max(lines)
     for line in _READ[table](connection, first, last):
         lines.get(line.get("week_ending") or line["snapshot_date"], []).append(line)

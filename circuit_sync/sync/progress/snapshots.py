@@ -9,9 +9,9 @@ from circuit_sync.database.circuits.stages import add_ui_states
 from circuit_sync.database.connection import Connection
 from circuit_sync.database.log import sync_logs
 from circuit_sync.database.progress.history import record_history
-from circuit_sync.database.progress.snapshots import history_begins, replace_snapshots
+from circuit_sync.database.progress.snapshots import first_snapshot, history_begins, replace_snapshots
 from circuit_sync.database.progress.states import dated_states
-from circuit_sync.domain.eastern import EASTERN, eastern_date, is_weekday, last_instants
+from circuit_sync.domain.eastern import EASTERN, eastern_date, is_weekday, last_instants, latest_weekday, next_weekday
 from circuit_sync.domain.errors import UsageError
 from circuit_sync.domain.requests import SnapshotRequest
 from circuit_sync.events.catalogue import SyncCompleted
@@ -70,6 +70,17 @@ def take_snapshots(session: Session, sync_id: int) -> SnapshotResult:
     return result
 
 
+def first_date_with_data(session: Session) -> date:
+    """The first weekday that can have snapshots: the first of history, or of the snapshots that were imported.
+
+    Never later than the latest weekday, which is what is taken on a weekend, too.
+    """
+    with session.database.transaction() as connection:
+        since, imported = history_begins(connection), first_snapshot(connection)
+    known = [next_weekday(eastern_date(since))] if since else []
+    return min([latest_weekday(eastern_date(session.now())), *known, *([imported] if imported else [])])
+
+
 def _take(connection: Connection, session: Session, sync_id: int) -> SnapshotResult:
     now, begun = session.now(), time.monotonic()
     dates = [date.fromisoformat(text) for text in sync_logs.read(connection, sync_id).context["dates"]]
@@ -99,7 +110,7 @@ def _take(connection: Connection, session: Session, sync_id: int) -> SnapshotRes
 def _complete(connection: Connection, now: datetime, result: SnapshotResult) -> None:
     processed = result.counts["snapshots"]
     results = {"circuits_processed": processed}
-    sync_logs.remember(connection, result.sync_id, {"seconds": dict(result.durations)}, {})
+    sync_logs.remember(connection, result.sync_id, {"seconds": dict(result.durations)})
     if result.message:
         sync_logs.complete_with_warning(connection, result.sync_id, now, result.message, results)
     else:

@@ -1,11 +1,10 @@
 """Targets of seasons: by when the circuits that begin in a year are to be planned."""
 
-from collections.abc import Mapping
 from datetime import date
-from typing import Any
 
 from circuit_sync.database.progress import targets as store
 from circuit_sync.domain.errors import UsageError
+from circuit_sync.domain.printable import Line, Lines
 from circuit_sync.domain.progress import percent
 from circuit_sync.domain.seasons import YEARS, verdict
 from circuit_sync.sync.people.users import find_region
@@ -41,7 +40,7 @@ def remove_target(session: Session, season: int, region: str | None = None) -> s
     return name
 
 
-def targets(session: Session) -> list[dict[str, Any]]:
+def targets(session: Session) -> Lines:
     """Every target, with the progress of each region that it holds for."""
     with session.database.transaction() as connection:
         return [_readable(line) for line in store.targets(connection)]
@@ -52,7 +51,7 @@ def _check_season(season: int) -> None:
         raise UsageError(f"{season} is no season: it is a year, {YEARS[0]} to {YEARS[-1]}, such as 2026")
 
 
-def _readable(line: Mapping[str, Any]) -> dict[str, Any]:
+def _readable(line: Line) -> Line:
     known = line["snapshot_date"] is not None
     share = percent(line["miles_planned"], line["total_miles"]) if known else None
     return {

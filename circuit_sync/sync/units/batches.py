@@ -4,17 +4,25 @@ import time
 from collections import Counter
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any
 
 import pandas as pd
 
 from circuit_sync.database.log import sync_logs
 from circuit_sync.database.people.credentials import planners_by_work_order
 from circuit_sync.database.units import store as aggregate_store
+from circuit_sync.database.units.store import WrittenAggregate
 from circuit_sync.domain.aggregates import compute_aggregates
 from circuit_sync.domain.eastern import eastern_date
 from circuit_sync.domain.errors import CircuitSyncError, PassingError, PermanentError
 from circuit_sync.domain.planned_units import UnitFaults
+from circuit_sync.domain.sync_log import (
+    CredentialUse,
+    ErrorDetails,
+    FailedWorkOrder,
+    RejectedUnits,
+    SyncContext,
+    UnitsChanged,
+)
 from circuit_sync.events.catalogue import PlannedUnitsSynced
 from circuit_sync.events.outbox import emit
 from circuit_sync.sync.installation.ownership import claim_database
@@ -36,17 +44,17 @@ class Tally:
     counts: dict[str, int] = field(
         default_factory=lambda: dict.fromkeys(("work_orders", "circuits", "stored", "unchanged", "failed", "units"), 0)
     )
-    failures: list[dict[str, Any]] = field(default_factory=list)
+    failures: list[FailedWorkOrder] = field(default_factory=list)
     may_pass: bool = False
-    rejected: list[Mapping[str, Any]] = field(default_factory=list)
+    rejected: list[RejectedUnits] = field(default_factory=list)
     unknown_types: Counter[str] = field(default_factory=Counter)
     emptied: list[str] = field(default_factory=list)
     strangers: int = 0
     undated: int = 0
     of_others: int = 0
-    changes: list[dict[str, Any]] = field(default_factory=list)
+    changes: list[UnitsChanged] = field(default_factory=list)
     calls: Mapping[str, float] = field(default_factory=dict)
-    credentials: Sequence[Mapping[str, Any]] = ()
+    credentials: Sequence[CredentialUse] = ()
     seconds: dict[str, float] = field(default_factory=lambda: {"compute": 0.0, "store": 0.0, "whole": 0.0})
 
     def add_failure(self, work_order: str, error: CircuitSyncError) -> None:
@@ -60,12 +68,12 @@ class Tally:
         self.strangers += faults.strangers
         self.undated += faults.undated
         for work_order, table in batch.items():
-            if table.misshapen:
-                line = {"work_order": work_order, "column": "", "reason": _MISSHAPEN, "units": len(table.misshapen)}
-                self.rejected.append(line)
+            if number := len(table.misshapen):
+                rejected = RejectedUnits(work_order=work_order, column="", reason=_MISSHAPEN, units=number)
+                self.rejected.append(rejected)
 
     def counts_with(
-        self, written: Sequence[Mapping[str, Any]], *, work_orders: int, circuits: int, units: int
+        self, written: Sequence[WrittenAggregate], *, work_orders: int, circuits: int, units: int
     ) -> dict[str, int]:
         """The counts as they are once a batch is stored."""
         batch = {
@@ -77,15 +85,21 @@ class Tally:
         }
         return {name: number + batch.get(name, 0) for name, number in self.counts.items()}
 
-    def add_stored(self, written: Sequence[Mapping[str, Any]], counts: dict[str, int]) -> None:
+    def add_stored(self, written: Sequence[WrittenAggregate], counts: dict[str, int]) -> None:
         self.counts = counts
         for row in _own(written)[: LINES_LISTED - len(self.changes)]:
-            names = {"units": "total_units", "previous_units": "previous_total_units"}
-            line = {name: row[name] for name in ("work_order", "extension")}
-            self.changes.append(line | {name: row[column] for name, column in names.items()})
+            previous = None if row.previous is None else int(row.previous["total_units"])
+            self.changes.append(
+                UnitsChanged(
+                    work_order=row.work_order,
+                    extension=row.extension,
+                    units=int(row.totals["total_units"]),
+                    previous_units=previous,
+                )
+            )
 
     @property
-    def context(self) -> dict[str, Any]:
+    def context(self) -> SyncContext:
         seconds = {name: round(value, 3) for name, value in self.seconds.items()}
         return {
             "counts": self.counts,
@@ -96,7 +110,7 @@ class Tally:
         }
 
     @property
-    def details(self) -> dict[str, Any]:
+    def details(self) -> ErrorDetails:
         return {
             "failures": self.failures,
             "rejected_units": self.rejected,
@@ -201,7 +215,7 @@ class AggregateRun:
                 written, work_orders=len(batch) - len(faults.oversized), circuits=len(asked), units=len(units)
             )
             # Should the process be killed, its log tells what is stored.
-            sync_logs.remember(connection, self._sync_id, {"counts": counts}, {})
+            sync_logs.remember(connection, self._sync_id, {"counts": counts})
             emit(connection, [_event(row, self._sync_id) for row in _own(written)], now)
         self.tally.add_stored(written, counts)
         for work_order in faults.oversized:
@@ -214,17 +228,17 @@ class AggregateRun:
         self._session.log(f"sync {self._sync_id}: {done} of {total} work orders done")
 
 
-def _own(written: Sequence[Mapping[str, Any]]) -> list[Mapping[str, Any]]:
+def _own(written: Sequence[WrittenAggregate]) -> list[WrittenAggregate]:
     """What was written of circuits themselves, without roll-ups."""
-    return [row for row in written if not row["is_rollup"]]
+    return [row for row in written if not row.is_rollup]
 
 
-def _event(row: Mapping[str, Any], sync_id: int) -> PlannedUnitsSynced:
+def _event(row: WrittenAggregate, sync_id: int) -> PlannedUnitsSynced:
     return PlannedUnitsSynced(
-        circuit_id=row["circuit_id"],
+        circuit_id=row.circuit_id,
         sync_id=sync_id,
-        work_order=row["work_order"],
-        totals=aggregate_store.totals_of(row),
-        permission_counts=row["permission_counts"],
-        previous=aggregate_store.totals_of(row, "previous_") if row["has_previous"] else None,
+        work_order=row.work_order,
+        totals=row.totals,
+        permission_counts=row.permission_counts,
+        previous=row.previous,
     )

@@ -2,7 +2,6 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
-from typing import Any
 
 import pandas as pd
 
@@ -14,6 +13,7 @@ from circuit_sync.domain.eastern import eastern_date, midnight
 from circuit_sync.domain.errors import PassingError, UsageError
 from circuit_sync.domain.requests import AggregateSyncRequest
 from circuit_sync.domain.statuses import parse_statuses
+from circuit_sync.domain.sync_log import ErrorDetails, FailedWorkOrder, SyncContext, UnitsChanged
 from circuit_sync.events.catalogue import SyncCompleted
 from circuit_sync.events.outbox import emit
 from circuit_sync.sync.installation.ownership import check_owner, identity_of
@@ -26,8 +26,7 @@ from circuit_sync.sync.units.batches import AggregateRun
 @dataclass(frozen=True)
 class AggregateSyncResult:
     """``counts``: work_orders, circuits, stored, unchanged, failed, units; ``reasons``: circuits per reason for being
-    chosen; ``failures``: lines of work_order, reason; ``changes``: lines of work_order, extension, units,
-    previous_units.
+    chosen.
     """
 
     sync_id: int
@@ -36,8 +35,8 @@ class AggregateSyncResult:
     counts: Mapping[str, int]
     per_status: Mapping[str, Mapping[str, int]]
     reasons: Mapping[str, int]
-    failures: Sequence[Mapping[str, Any]]
-    changes: Sequence[Mapping[str, Any]]
+    failures: Sequence[FailedWorkOrder]
+    changes: Sequence[UnitsChanged]
     calls: Mapping[str, float]
     durations: Mapping[str, float]
 
@@ -63,7 +62,7 @@ def open_aggregate_sync(session: Session, request: AggregateSyncRequest) -> int:
             force=request.force,
         )
         left_out = aggregate_store.left_out(connection, log.id, request.work_orders)
-        sync_logs.remember(connection, log.id, {"reasons": reasons, "left_out": left_out}, {})
+        sync_logs.remember(connection, log.id, {"reasons": reasons, "left_out": left_out})
     session.log(f"sync {log.id}: {sum(reasons.values())} circuits need units: {_listed(reasons) or 'none'}")
     if reasons:
         with closing_on_failure(session, log.id), session.workstudio() as workstudio:
@@ -127,7 +126,7 @@ def complete_aggregate_sync(session: Session, sync_id: int) -> AggregateSyncResu
     )
 
 
-def _message(counts: Mapping[str, int], details: Mapping[str, Any], context: Mapping[str, Any]) -> str | None:
+def _message(counts: Mapping[str, int], details: ErrorDetails, context: SyncContext) -> str | None:
     lines = []
     if left_out := context["left_out"]:
         lines.append(f"nothing was fetched for {', '.join(left_out)}: every circuit of it is excluded or has departed")
