@@ -13,7 +13,7 @@ from sqlalchemy.exc import TimeoutError as PoolTimeout
 
 from circuit_sync.database.sessions.driver import OUR_SCHEMA, Target, WatchedConnection, connect, connect_to_listen
 from circuit_sync.database.urls import connect_parameters, masked, parse_url, without_secrets
-from circuit_sync.domain.errors import PassingError, PermanentError
+from circuit_sync.domain.errors import PermanentError, TransientError
 
 __all__ = ["Connection", "Database", "DatabaseRefused", "DatabaseUnavailable"]
 
@@ -29,7 +29,7 @@ _REFUSED_FOR_GOOD = re.compile(
 )
 
 
-class DatabaseUnavailable(PassingError):
+class DatabaseUnavailable(TransientError):
     """The database cannot be reached, is silent, is restarting, takes no writes now, or is overloaded."""
 
 
@@ -127,7 +127,7 @@ def _first_line(original: Any) -> str:
     return str(message or str(original).strip() or type(original).__name__).splitlines()[0]
 
 
-def _told(error: Any, url: str) -> PassingError | PermanentError:
+def _told(error: Any, url: str) -> TransientError | PermanentError:
     """Our error for the driver's: what failed and why, without the values of the statement."""
     original = getattr(error, "orig", None) or error
     sqlstate = getattr(original, "sqlstate", None)
@@ -144,7 +144,7 @@ def _refusal_to_connect(message: str) -> str | None:
     """What a server said that lets nobody in until a person changes something; ``None`` if time may help.
 
     An error of connecting has no SQLSTATE, so the server's words are read. Other words (another cause, a server that
-    speaks another language) count as passing: a retry too many harms less than one too few. A URL may lead to several
+    speaks another language) count as transient: a retry too many harms less than one too few. A URL may lead to several
     servers: all that answered must have refused.
     """
     said = _FATAL.findall(message)

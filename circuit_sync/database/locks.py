@@ -10,7 +10,7 @@ from sqlalchemy import Connection, text
 from sqlalchemy.exc import DBAPIError
 
 from circuit_sync.database.connection import Database
-from circuit_sync.domain.errors import PassingError
+from circuit_sync.domain.errors import TransientError
 
 PACE = "circuit_sync pace"
 STORE = "circuit_sync store circuits"
@@ -53,8 +53,8 @@ def store_lock(
 ) -> Iterator[Callable[[], None]]:
     """One run at a time fetches and stores circuits; a second one waits, and says so.
 
-    Gives a function that raises ``PassingError`` if the lock went with its connection. Raises ``PassingError`` when the
-    wait is over.
+    Gives a function that raises ``TransientError`` if the lock went with its connection. Raises ``TransientError`` when
+    the wait is over.
     """
     with database.session() as connection:
         if not connection.scalar(_TRY, {"name": STORE}):
@@ -65,7 +65,7 @@ def store_lock(
             try:
                 connection.execute(_CONFIRM)
             except DBAPIError:
-                raise PassingError(
+                raise TransientError(
                     "the connection that kept other circuit syncs waiting was lost: nothing was stored; sync again"
                 ) from None
 
@@ -78,7 +78,7 @@ def _wait(connection: Connection, seconds: float) -> None:
         connection.execute(_TAKE, {"name": STORE})
     except DBAPIError as error:
         if getattr(getattr(error, "orig", None), "sqlstate", None) == "55P03":
-            raise PassingError(
+            raise TransientError(
                 f"another circuit sync has held the store for {seconds / 60:g} minutes: nothing was stored; "
                 "look at the run in progress, then sync again"
             ) from None

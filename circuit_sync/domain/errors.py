@@ -1,4 +1,4 @@
-"""Failures by their fate: a passing one may be tried again, a permanent one needs a person."""
+"""Failures by their fate: a transient one may be tried again, a permanent one needs a person."""
 
 from circuit_sync.domain.printable import one_line
 
@@ -9,16 +9,16 @@ class CircuitSyncError(Exception):
     The text never holds a secret or a row's free text; what it quotes is made printable.
     """
 
-    passing: bool = False
+    transient: bool = False
 
     def __init__(self, text: str = "") -> None:
         super().__init__(one_line(text))
 
 
-class PassingError(CircuitSyncError):
+class TransientError(CircuitSyncError):
     """The same request may succeed later: a timeout, an overloaded server, a busy lock."""
 
-    passing = True
+    transient = True
 
 
 class PermanentError(CircuitSyncError):

@@ -13,7 +13,7 @@ from typing import Any, TypeVar
 import psycopg
 from sqlalchemy import Connection
 
-from circuit_sync.domain.errors import PassingError
+from circuit_sync.domain.errors import TransientError
 from circuit_sync.events.outbox import NOTIFY_CHANNEL
 from circuit_sync.events.stored import Asking, StoredEvent, newest_id, read_events
 
@@ -77,7 +77,7 @@ async def _patiently(database: Asking, question: Callable[[Connection], T]) -> T
     for wait in _waits():
         try:
             return await database.ask(question)
-        except PassingError as error:
+        except TransientError as error:
             _log.warning("%s; events wait, next attempt in %.1f s", error, wait)
         await asyncio.sleep(wait)
     raise AssertionError

@@ -9,7 +9,7 @@ from datetime import UTC, datetime
 from functools import partial
 from typing import Any
 
-from circuit_sync.domain.errors import PassingError
+from circuit_sync.domain.errors import TransientError
 from circuit_sync.events.access import refused
 from circuit_sync.events.feed import EventStream, feed
 from circuit_sync.events.following import follow
@@ -114,7 +114,7 @@ class Gateway:
             asked = [(stream.number, stream.token_id, stream.channels) for stream in streams.values()]
             try:
                 lost = await self._database.ask(partial(refused, asked=asked))
-            except PassingError:
+            except TransientError:
                 continue
             for number in lost:
                 _log.info("stream %d ends: its user lost the token or the right to a channel", number)

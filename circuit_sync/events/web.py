@@ -13,7 +13,7 @@ from starlette.responses import Response
 from starlette.routing import Route
 from starlette.types import ASGIApp, Receive, Scope, Send
 
-from circuit_sync.domain.errors import CircuitSyncError, PassingError
+from circuit_sync.domain.errors import CircuitSyncError, TransientError
 from circuit_sync.events.access import is_channel
 from circuit_sync.events.gateway import Gateway
 from circuit_sync.events.page import read_page
@@ -54,7 +54,7 @@ def application(gateway: Gateway, origins: Sequence[str] = ()) -> Starlette:
             Route("/health", site.health),
         ],
         middleware=[*([cors] if origins else []), Middleware(_SmallBodies)],
-        exception_handlers={Refusal: _refuse, PassingError: _unavailable, CircuitSyncError: _failed},
+        exception_handlers={Refusal: _refuse, TransientError: _unavailable, CircuitSyncError: _failed},
     )
 
 
@@ -93,7 +93,7 @@ class _Site:
         channels = _channels(request)
         after = _last_event_id(request)
         if not self._gateway.hub.is_ready:
-            raise PassingError("the gateway does not know yet where the table stands")
+            raise TransientError("the gateway does not know yet where the table stands")
         if not await self._gateway.may_listen(holder, channels):
             raise Refusal(403, "this user may not listen to one of these channels")
         if request.method == "HEAD":

@@ -82,7 +82,7 @@ class Session:
         self._confirmations.append(self._store.enter_context(store_lock(self.database, say=self.log)))
 
     def confirm_store(self) -> None:
-        """Raises ``PassingError`` if the hold on the store was lost: another run may have stored a newer answer."""
+        """Raises ``TransientError`` if the hold on the store was lost: another run may have stored a newer answer."""
         for confirm in self._confirmations:
             confirm()
 

@@ -5,16 +5,16 @@ exception's own words.
 """
 
 from circuit_sync.domain import printable
-from circuit_sync.domain.errors import CircuitSyncError, PassingError, PermanentError
+from circuit_sync.domain.errors import CircuitSyncError, PermanentError, TransientError
 
 LATER = "WorkStudio is down, restarting or overloaded: run it again later"
 
 
-class ServerUnreachable(PassingError):
+class ServerUnreachable(TransientError):
     """No whole answer came: no connection, a timeout, 429, 5xx, or a body that was cut or is no JSON."""
 
 
-class CallAbandoned(PassingError):
+class CallAbandoned(TransientError):
     """The run that wanted this call is over: it was cancelled, or closed its client."""
 
 

@@ -21,7 +21,7 @@ LONGEST_RETRY_AFTER = 300.0
 
 def may_pass(error: BaseException) -> bool:
     """A fault that passes, unless the server asks to be left alone for longer than a call may wait."""
-    return isinstance(error, Fault) and error.kind.passing and (error.retry_after or 0.0) <= LONGEST_RETRY_AFTER
+    return isinstance(error, Fault) and error.kind.transient and (error.retry_after or 0.0) <= LONGEST_RETRY_AFTER
 
 
 class BackOff:

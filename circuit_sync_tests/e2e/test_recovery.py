@@ -20,7 +20,7 @@ import pytest
 from circuit_sync.database.connection import Database
 from circuit_sync.database.migrate import upgrade
 from circuit_sync.database.server.embedded import embedded_server
-from circuit_sync.orchestration.recovery.sensors import LOOK_EVERY
+from circuit_sync.orchestration.recovery.closing import LOOK_EVERY
 from circuit_sync.simulator import Simulator, World, environment
 from circuit_sync_tests.e2e import fast
 from circuit_sync_tests.e2e.deployment import LONG, Deployment, Gate

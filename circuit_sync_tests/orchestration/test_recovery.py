@@ -13,7 +13,7 @@ from dagster._daemon.monitoring.run_monitoring import check_run_timeout
 
 from circuit_sync.database.connection import Database
 from circuit_sync.definitions import defs
-from circuit_sync.domain.errors import PassingError
+from circuit_sync.domain.errors import TransientError
 from circuit_sync.domain.requests import CircuitSyncRequest
 from circuit_sync.domain.statuses import STATUS_CODES
 from circuit_sync.orchestration import clock
@@ -359,7 +359,7 @@ def test_a_retry_that_a_person_cancelled_in_the_queue_is_not_started_again(
     desk: Desk, stored: dg.DagsterInstance, retries: Callable[[], Sequence[dg.RunRequest]]
 ) -> None:
     desk.simulator.add_fault(Fault("status", times=1, code=503))
-    with pytest.raises(PassingError):
+    with pytest.raises(TransientError):
         desk.sync()
     sync = desk.log()["id"]
     desk.clock.advance(minutes=15)
@@ -375,7 +375,7 @@ def test_a_run_that_a_person_repeats_counts_as_no_retry(
     desk: Desk, stored: dg.DagsterInstance, retries: Callable[[], Sequence[dg.RunRequest]]
 ) -> None:
     desk.simulator.add_fault(Fault("status", times=1, code=503))
-    with pytest.raises(PassingError):
+    with pytest.raises(TransientError):
         desk.sync()
     desk.clock.advance(minutes=15)
     copied = {"circuit_sync/retry_of": str(desk.log()["id"]), "dagster/parent_run_id": "the retry"}
@@ -389,7 +389,7 @@ def test_a_retry_whose_run_died_before_it_opened_its_log_counts_and_is_tried_aga
     desk: Desk, stored: dg.DagsterInstance, close: Callable[[], str], retries: Callable[[], Sequence[dg.RunRequest]]
 ) -> None:
     desk.simulator.add_fault(Fault("status", times=1, code=503))
-    with pytest.raises(PassingError):
+    with pytest.raises(TransientError):
         desk.sync()
     first = desk.log()["id"]
     desk.clock.advance(minutes=15)
@@ -408,7 +408,7 @@ def test_of_a_retry_in_two_runs_each_is_started_until_it_has_opened_its_log(
     desk: Desk, stored: dg.DagsterInstance, retries: Callable[[], Sequence[dg.RunRequest]]
 ) -> None:
     desk.simulator.add_fault(Fault("status", times=1, code=503))
-    with pytest.raises(PassingError):
+    with pytest.raises(TransientError):
         desk.sync("ACTIV", "CLOSE")
     sync = desk.log()["id"]
     desk.clock.advance(minutes=15)

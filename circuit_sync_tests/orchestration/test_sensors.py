@@ -11,7 +11,7 @@ from dagster._core.test_utils import create_run_for_test
 from circuit_sync.database.connection import Database
 from circuit_sync.database.locks import run_lock
 from circuit_sync.definitions import defs
-from circuit_sync.domain.errors import PassingError, UsageError
+from circuit_sync.domain.errors import TransientError, UsageError
 from circuit_sync.domain.requests import AggregateSyncRequest, CircuitSyncRequest, SnapshotRequest
 from circuit_sync.domain.statuses import STATUS_CODES
 from circuit_sync.orchestration import clock
@@ -147,7 +147,7 @@ def test_departed_circuits_that_were_seen_again_need_no_sync(look: Look, desk: D
 
 def failed(desk: Desk, *statuses: str, **options: Any) -> int:
     desk.simulator.add_fault(Fault("status", times=1, code=503))
-    with pytest.raises(PassingError):
+    with pytest.raises(TransientError):
         desk.sync(*statuses, **options)
     return int(desk.log()["id"])
 

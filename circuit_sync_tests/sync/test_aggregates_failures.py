@@ -10,7 +10,7 @@ import pytest
 
 from circuit_sync.database.connection import Database
 from circuit_sync.database.log.sync_logs import SyncAlreadyClosed
-from circuit_sync.domain.errors import CircuitSyncError, PassingError, PermanentError
+from circuit_sync.domain.errors import CircuitSyncError, PermanentError, TransientError
 from circuit_sync.simulator import Simulator, World
 from circuit_sync.sync.log.closing import close_as_failed
 from circuit_sync.sync.units.sync import fetch_and_store_aggregates
@@ -90,7 +90,7 @@ def test_one_failed_work_order_is_reported_and_stays_due_and_the_others_are_stor
 def test_three_passing_failures_in_a_row_stop_the_run_and_keep_what_is_stored(at_desk: Desk) -> None:
     fail(at_desk, *NAMES[2:])
 
-    with pytest.raises(PassingError, match="3 work orders failed one after another"):
+    with pytest.raises(TransientError, match="3 work orders failed one after another"):
         sync_units(at_desk)
 
     assert asked(at_desk) == NAMES[:5]
@@ -151,16 +151,16 @@ def test_work_orders_that_no_account_may_see_are_reported_and_the_others_are_sto
     assert "HTTP 403" in at_desk.log()["error_details"]["failures"][0]["reason"]
 
 
-@pytest.mark.parametrize(("kind", "passing"), [("status", True), ("error", False)])
-def test_a_run_of_which_every_work_order_failed_has_failed(desk: Desk, kind: str, passing: bool) -> None:
+@pytest.mark.parametrize(("kind", "transient"), [("status", True), ("error", False)])
+def test_a_run_of_which_every_work_order_failed_has_failed(desk: Desk, kind: str, transient: bool) -> None:
     circuits(desk, WO, "2026-0102")
     fail(desk, WO, "2026-0102", kind=kind)
 
-    with pytest.raises(PassingError if passing else PermanentError, match="every work order failed, the first: "):
+    with pytest.raises(TransientError if transient else PermanentError, match="every work order failed, the first: "):
         sync_units(desk)
 
     log = desk.log()
-    assert (log["sync_status"], log["error_details"]["passing"]) == ("failed", passing)
+    assert (log["sync_status"], log["error_details"]["passing"]) == ("failed", transient)
     assert len(log["error_details"]["failures"]) == 2
 
 
@@ -169,14 +169,14 @@ def test_a_run_that_failed_in_part_for_a_passing_reason_may_be_tried_again(desk:
     fail(desk, WO, kind="error")
     fail(desk, "2026-0102")
 
-    with pytest.raises(PassingError, match="every work order failed"):
+    with pytest.raises(TransientError, match="every work order failed"):
         sync_units(desk)
 
 
 def test_a_server_that_is_down_fails_the_sync_before_any_call_for_units(at_desk: Desk) -> None:
     at_desk.simulator.fault("status", match="health")
 
-    with pytest.raises(PassingError, match="health check"):
+    with pytest.raises(TransientError, match="health check"):
         sync_units(at_desk)
 
     log = at_desk.log()
@@ -193,7 +193,7 @@ def test_a_call_that_succeeds_when_tried_again_is_no_failure(at_desk: Desk) -> N
 
 def test_the_next_sync_makes_up_for_what_failed(at_desk: Desk) -> None:
     fail(at_desk, *NAMES[3:])
-    with pytest.raises(PassingError):
+    with pytest.raises(TransientError):
         sync_units(at_desk)
     at_desk.simulator.clear_faults()
     asked(at_desk)
@@ -417,7 +417,7 @@ def test_a_run_that_was_taken_for_dead_stores_nothing_more_and_tells_nothing(
 
     def bury(done: int, _total: int) -> None:
         if done == 3:
-            close_as_failed(at_desk.session, sync_id, "its process is gone", passing=True)
+            close_as_failed(at_desk.session, sync_id, "its process is gone", transient=True)
 
     with pytest.raises(SyncAlreadyClosed, match="closed by somebody else"):
         fetch_and_store_aggregates(at_desk.with_session(progress=bury).session, sync_id)
@@ -445,7 +445,7 @@ def test_choices_that_a_crash_of_the_database_lost_are_no_success(at_desk: Desk)
     sync_id = open_units(at_desk)
     at_desk.execute("TRUNCATE staged_choices")
 
-    with pytest.raises(PassingError, match=f"what sync {sync_id} chose is gone, as after a crash of the database"):
+    with pytest.raises(TransientError, match=f"what sync {sync_id} chose is gone, as after a crash of the database"):
         fetch_and_store_aggregates(at_desk.session, sync_id)
 
     assert (at_desk.log()["sync_status"], due(at_desk)) == ("failed", NAMES)

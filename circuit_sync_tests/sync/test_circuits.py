@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from circuit_sync.domain.errors import PassingError, PermanentError, UsageError
+from circuit_sync.domain.errors import PermanentError, TransientError, UsageError
 from circuit_sync.domain.requests import CircuitSyncRequest
 from circuit_sync.simulator import CIRCUIT_HEADING, COMMENT_MARKER, Simulator, World
 from circuit_sync.simulator.tables import guid_of
@@ -68,7 +68,7 @@ def test_logs_a_sync_as_completed(desk: Desk) -> None:
 def test_an_unavailable_server_fails_the_sync_and_its_log(desk: Desk) -> None:
     desk.simulator.fault("status", code=500)
 
-    with pytest.raises(PassingError, match="HTTP 500"):
+    with pytest.raises(TransientError, match="HTTP 500"):
         desk.sync()
 
     assert desk.log()["sync_status"] == "failed"
@@ -108,7 +108,7 @@ def test_several_statuses_are_stored_all_or_nothing(desk: Desk) -> None:
     desk.simulator.fault("status", code=503, match="CLOSE")
     before = desk.contents()
 
-    with pytest.raises(PassingError, match="By Job Status = CLOSE"):
+    with pytest.raises(TransientError, match="By Job Status = CLOSE"):
         desk.sync("QC", "REWRK", "CLOSE")
 
     assert desk.contents() == before
@@ -122,7 +122,7 @@ def test_completion_and_data_are_one_transaction(desk: Desk) -> None:
     with desk.storing(sync_id, "LOCK TABLE circuit_history IN SHARE MODE") as stored:
         desk.execute("UPDATE sync_logs SET sync_status = 'failed' WHERE id = %s", sync_id)
 
-    with pytest.raises(PassingError, match="closed by somebody else"):
+    with pytest.raises(TransientError, match="closed by somebody else"):
         stored.result()
     assert desk.contents() == before
     assert [event["name"] for event in desk.events()] == ["sync.started"]
@@ -193,7 +193,7 @@ def test_what_was_fetched_and_got_lost_is_not_taken_for_an_empty_answer(desk: De
     desk.execute("TRUNCATE staged_circuits")
     before = desk.contents()
 
-    with pytest.raises(PassingError, match="sync again"):
+    with pytest.raises(TransientError, match="sync again"):
         desk.store(sync_id)
 
     assert desk.contents() == before
@@ -207,7 +207,7 @@ def test_a_sync_whose_database_connections_break_closes_its_log(desk: Desk) -> N
         WHERE datname = current_database() AND pid <> pg_backend_pid()
     """)
 
-    with pytest.raises(PassingError):
+    with pytest.raises(TransientError):
         desk.store(sync_id)
 
     assert desk.log(sync_id)["sync_status"] == "failed"

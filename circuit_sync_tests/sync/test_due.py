@@ -6,7 +6,7 @@ from collections.abc import Callable
 import pytest
 
 from circuit_sync.database.migrate import upgrade
-from circuit_sync.domain.errors import PassingError
+from circuit_sync.domain.errors import TransientError
 from circuit_sync.domain.requests import SnapshotRequest
 from circuit_sync.events.retention import prune_events
 from circuit_sync.sync.log.due import database_identity, statuses_needing_aggregates, syncs_ended
@@ -94,7 +94,7 @@ def test_a_failed_aggregate_sync_is_told_of_if_it_stored_something(desk: Desk, s
     for name in names[stored:]:
         desk.simulator.fault("status", match=name)
 
-    with pytest.raises(PassingError):
+    with pytest.raises(TransientError):
         sync_units(desk)
 
     assert len(ended(desk, read)) == stored

@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 
-from circuit_sync.domain.errors import CircuitSyncError, PassingError, PermanentError
+from circuit_sync.domain.errors import CircuitSyncError, PermanentError, TransientError
 from circuit_sync.domain.values import LONGEST_NAME
 from circuit_sync.simulator import CIRCUIT_HEADING, COMMENT_MARKER, SERVICE_PASSWORD, circuits_table
 from circuit_sync_tests.scenery import Desk
@@ -26,13 +26,13 @@ def prepared(desk: Desk) -> dict[str, Any]:
 # Answers that are none: nothing changes but the log.
 
 FATAL: list[tuple[dict[str, Any], type[CircuitSyncError], str]] = [
-    ({"kind": "status", "code": 500}, PassingError, "HTTP 500"),
-    ({"kind": "status", "code": 503, "retry_after": "0"}, PassingError, "HTTP 503"),
-    ({"kind": "status", "code": 429}, PassingError, "HTTP 429"),
-    ({"kind": "cut"}, PassingError, "connection was cut"),
-    ({"kind": "half"}, PassingError, "connection was cut"),
-    ({"kind": "html"}, PassingError, "cut or no JSON"),
-    ({"kind": "not_json"}, PassingError, "cut or no JSON"),
+    ({"kind": "status", "code": 500}, TransientError, "HTTP 500"),
+    ({"kind": "status", "code": 503, "retry_after": "0"}, TransientError, "HTTP 503"),
+    ({"kind": "status", "code": 429}, TransientError, "HTTP 429"),
+    ({"kind": "cut"}, TransientError, "connection was cut"),
+    ({"kind": "half"}, TransientError, "connection was cut"),
+    ({"kind": "html"}, TransientError, "cut or no JSON"),
+    ({"kind": "not_json"}, TransientError, "cut or no JSON"),
     ({"kind": "unauthorized"}, PermanentError, "HTTP 401"),
     ({"kind": "status", "code": 403}, PermanentError, "HTTP 403"),
     ({"kind": "status", "code": 404}, PermanentError, "HTTP 404"),
@@ -44,8 +44,8 @@ FATAL: list[tuple[dict[str, Any], type[CircuitSyncError], str]] = [
     ({"kind": "missing_column", "column": "WSREQ_STATUS"}, PermanentError, "required column WSREQ_STATUS"),
 ]
 BODIES: list[tuple[Any, type[CircuitSyncError], str]] = [
-    (b"", PassingError, "cut or no JSON"),
-    (b"\xff\xfe", PassingError, "cut or no JSON"),
+    (b"", TransientError, "cut or no JSON"),
+    (b"\xff\xfe", TransientError, "cut or no JSON"),
     ([], PermanentError, "no object"),
     ({}, PermanentError, "no DataSet"),
     ({"Protocol": "DATASET", "DataSet": None}, PermanentError, "no DataSet"),
@@ -71,7 +71,7 @@ def check_failed(desk: Desk, kind: type[CircuitSyncError], told: str, before: di
         desk.sync("ACTIV")
     log = desk.log()
     assert (log["sync_status"], log["error_message"]) == ("failed", str(failure.value))
-    assert log["error_details"]["passing"] is failure.value.passing
+    assert log["error_details"]["passing"] is failure.value.transient
     assert log["completed_at"] == desk.clock()
     started, failed = desk.events()[told_before:]
     assert (started["name"], failed["name"], failed["channels"]) == ("sync.started", "sync.failed", ["sync-status"])
@@ -110,7 +110,7 @@ def test_a_server_that_is_down_changes_no_circuit(desk: Desk) -> None:
     before = prepared(desk)
     desk.simulator.stop()
 
-    check_failed(desk, PassingError, "no connection could be made", before)
+    check_failed(desk, TransientError, "no connection could be made", before)
 
     desk.simulator.start()
     desk.sync("ACTIV")
@@ -123,7 +123,7 @@ def test_a_server_that_answers_too_late_changes_no_circuit(desk: Desk) -> None:
     impatient = session_for(desk.database, desk.simulator.base_url, desk.clock, timeout=0.2)
     desk.simulator.fault("delay", seconds=600, match="circuits", times=1)
 
-    check_failed(Desk(impatient, desk.simulator, desk.clock), PassingError, "timed out", before)
+    check_failed(Desk(impatient, desk.simulator, desk.clock), TransientError, "timed out", before)
 
 
 def test_a_fault_that_passes_within_five_attempts_costs_nothing_but_calls(desk: Desk) -> None:

@@ -4,7 +4,7 @@ from decimal import Decimal
 
 import pytest
 
-from circuit_sync.domain.errors import PassingError
+from circuit_sync.domain.errors import TransientError
 from circuit_sync.events.state import common_state
 from circuit_sync.sync.log.overview import overview
 from circuit_sync_tests.scenery import Desk
@@ -88,7 +88,7 @@ def test_a_status_tells_its_last_good_sync_and_what_failed_since(desk: Desk) -> 
     desk.sync("ACTIV", "QC")
     good = desk.clock()
     desk.simulator.fault("status", match="QC", times=1)
-    with pytest.raises(PassingError):
+    with pytest.raises(TransientError):
         desk.sync("QC")
 
     activ, qc, rework, _ = overview(desk.session).last_good_syncs

@@ -4,7 +4,7 @@ from collections.abc import Callable
 
 import pytest
 
-from circuit_sync.domain.errors import CircuitSyncError, PassingError, UsageError
+from circuit_sync.domain.errors import CircuitSyncError, TransientError, UsageError
 from circuit_sync.simulator import Simulator, World
 from circuit_sync.sync.installation.ownership import adopt_database
 from circuit_sync_tests.scenery import Desk, session_for
@@ -18,7 +18,7 @@ def mistyped(desk: Desk) -> Desk:
 
 
 def test_a_mistyped_url_claims_nothing(desk: Desk) -> None:
-    with pytest.raises(PassingError):
+    with pytest.raises(TransientError):
         mistyped(desk).sync("ACTIV")
     assert desk.log()["sync_status"] == "failed"
 

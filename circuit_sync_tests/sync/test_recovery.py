@@ -87,7 +87,7 @@ def test_an_abandoned_sync_of_a_cancelled_run_is_not_tried_again(desk: Desk) -> 
     circuits(desk, WO)
     sync_id = open_units(desk, run_id="r1")
 
-    assert close_as_failed(desk.session, sync_id, CANCELLED, passing=False)
+    assert close_as_failed(desk.session, sync_id, CANCELLED, transient=False)
 
     assert (desk.log(sync_id)["error_message"], desk.log(sync_id)["retry_at"]) == (CANCELLED, None)
 
@@ -97,6 +97,6 @@ def test_a_run_has_one_sync_log_that_tells_of_its_end(desk: Desk) -> None:
     sync_id = open_units(desk, run_id="r1")
     unopened = CircuitSyncRequest(["ACTIV"], run_id="r1")
 
-    assert fail_unopened(desk.session, unopened, REASON, passing=True) is None
+    assert fail_unopened(desk.session, unopened, REASON, transient=True) is None
 
     assert desk.column("SELECT id FROM sync_logs WHERE dagster_run_id = 'r1'") == [sync_id]

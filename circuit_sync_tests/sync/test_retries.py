@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 
 from circuit_sync.database.log.retries import NewerSync
-from circuit_sync.domain.errors import PassingError, PermanentError
+from circuit_sync.domain.errors import PermanentError, TransientError
 from circuit_sync.domain.requests import AggregateSyncRequest, CircuitSyncRequest
 from circuit_sync.simulator import Fault
 from circuit_sync.sync.circuits.sync import fetch_circuits, open_circuit_sync
@@ -26,7 +26,7 @@ def desk(desk: Desk) -> Desk:
 def fail(desk: Desk, *statuses: str, **options: Any) -> int:
     """A sync that fails for a passing reason; returns its id."""
     desk.simulator.add_fault(Fault("status", times=1, code=503))
-    with pytest.raises(PassingError):
+    with pytest.raises(TransientError):
         desk.sync(*statuses, **options)
     return int(desk.log()["id"])
 

@@ -13,7 +13,7 @@ import pytest
 from circuit_sync.database.locks import STORE, store_lock
 from circuit_sync.database.log import sync_logs
 from circuit_sync.database.progress.history import record_history
-from circuit_sync.domain.errors import PassingError
+from circuit_sync.domain.errors import TransientError
 from circuit_sync.domain.requests import SnapshotRequest
 from circuit_sync.events.catalogue import SyncFailed
 from circuit_sync.events.outbox import emit
@@ -95,7 +95,7 @@ def test_a_second_sync_says_that_it_waits_and_gives_up_in_the_end(desk: Desk) ->
     with store_lock(desk.database, say=said.append):
         assert said == []
         with (
-            pytest.raises(PassingError, match="another circuit sync has held the store"),
+            pytest.raises(TransientError, match="another circuit sync has held the store"),
             store_lock(desk.database, say=said.append, wait_seconds=0.05),
         ):
             raise AssertionError("two hold the store")
@@ -116,7 +116,7 @@ def test_a_sync_that_lost_its_hold_stores_nothing_over_a_newer_answer(desk: Desk
     with process(desk):
         pass
 
-    with pytest.raises(PassingError, match="sync again"):
+    with pytest.raises(TransientError, match="sync again"):
         desk.store(sync_id)
 
     assert desk.circuit("1")["title"] == "newer"
@@ -153,7 +153,7 @@ def test_a_sensor_that_closes_the_log_of_a_living_sync_does_not_deadlock_with_it
             stored = threads.submit(desk.store, sync_id)
             until(lambda: desk.waiting() == 1)
             emit(connection, [SyncFailed(sync_id, "its process is gone", desk.clock())], desk.clock())
-        with pytest.raises(PassingError, match="closed by somebody else"):
+        with pytest.raises(TransientError, match="closed by somebody else"):
             stored.result()
 
     assert desk.events("circuit.updated") == []

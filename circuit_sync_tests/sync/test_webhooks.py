@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 
-from circuit_sync.domain.errors import PassingError
+from circuit_sync.domain.errors import TransientError
 from circuit_sync.events.webhooks import Webhook, wait_after
 from circuit_sync.simulator import Fault
 from circuit_sync.sync.log.closing import close_as_failed
@@ -82,7 +82,7 @@ def names(posts: Sequence[dict[str, Any]]) -> list[str]:
 
 def fail(desk: Desk) -> None:
     desk.simulator.add_fault(Fault("status", times=1, code=503))
-    with pytest.raises(PassingError):
+    with pytest.raises(TransientError):
         desk.sync()
 
 

@@ -102,7 +102,7 @@ def test_what_is_no_table_is_refused_with_its_reason_and_without_its_content(ans
     with pytest.raises(MalformedAnswer, match=reason) as caught:
         read_circuits(answer)
     assert "secret" not in str(caught.value)
-    assert not caught.value.passing
+    assert not caught.value.transient
 
 
 def test_unknown_column_named_twice_is_ignored() -> None:

@@ -46,7 +46,7 @@ def test_passing_failure_ends_after_five_attempts_with_one_line(reply: Reply) ->
     ):
         workstudio.fetch_circuits("ACTIV")
     assert (len(server.requests), len(waits)) == (5, 4)
-    assert caught.value.passing
+    assert caught.value.transient
     text = str(caught.value)
     assert text.startswith("GETVIEWDATA vegetation assessments, By Job Status = ACTIV: ")
     assert "(5 attempts)" in text
@@ -87,7 +87,7 @@ def test_permanent_failure_is_not_tried_again(reply: Reply, kind: type[CircuitSy
     with serving(reply) as server, client(server.url) as workstudio, pytest.raises(kind, match=reason) as caught:
         workstudio.fetch_circuits("ACTIV")
     assert len(server.requests) == 1
-    assert not caught.value.passing
+    assert not caught.value.transient
     text = str(caught.value)
     assert text.startswith("GETVIEWDATA vegetation assessments, By Job Status = ACTIV: ")
     assert "secret" not in text

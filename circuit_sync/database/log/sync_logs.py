@@ -9,11 +9,11 @@ from sqlalchemy import Connection, Row, func, literal, or_, select, text, update
 from sqlalchemy.dialects.postgresql import insert
 
 from circuit_sync.database.tables import sync_logs, users
-from circuit_sync.domain.errors import PassingError, UsageError
+from circuit_sync.domain.errors import TransientError, UsageError
 from circuit_sync.domain.sync_log import ErrorDetails, SyncContext
 
 
-class SyncAlreadyClosed(PassingError):
+class SyncAlreadyClosed(TransientError):
     """Somebody else closed this sync's log first: its run was taken for dead."""
 
 

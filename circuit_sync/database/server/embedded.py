@@ -27,7 +27,7 @@ from importlib import metadata, util
 from pathlib import Path
 
 from circuit_sync.database.server.unprivileged import run_as
-from circuit_sync.domain.errors import PassingError, PermanentError
+from circuit_sync.domain.errors import PermanentError, TransientError
 
 _NAME = "circuit_sync"  # of the role and of its database
 _WHAT = "the embedded PostgreSQL server"
@@ -62,7 +62,7 @@ def embedded_server(state_dir: Path, *, durable: bool = True) -> Iterator[str]:
 
     The URL holds a password and suits libpq, psycopg 3 and psycopg2. Its role owns the database and may
     create others, but is no superuser. ``durable=False`` is for tests: a power cut may cost the data. Raises
-    ``PermanentError`` if the server cannot run here, ``PassingError`` if it is too slow to start or to stop.
+    ``PermanentError`` if the server cannot run here, ``TransientError`` if it is too slow to start or to stop.
     """
     server = _Server((state_dir / "postgres").resolve(), durable)
     with _in_plain_words():
@@ -107,7 +107,7 @@ class _Server:
             try:
                 while not _take(lock):
                     if time.monotonic() > deadline:
-                        raise PassingError(f"another command keeps starting or stopping {_WHAT} in {self.folder}")
+                        raise TransientError(f"another command keeps starting or stopping {_WHAT} in {self.folder}")
                     time.sleep(_POLL_SECONDS)
                 yield
             finally:
@@ -130,7 +130,7 @@ class _Server:
                 with suppress(ProcessLookupError):
                     os.kill(pid, signal.SIGINT)  # fast shutdown: ends sessions, writes all to disk
             if time.monotonic() > deadline:
-                raise PassingError(f"{_WHAT} does not stop; the next command tries again (log: {self.log})")
+                raise TransientError(f"{_WHAT} does not stop; the next command tries again (log: {self.log})")
             time.sleep(_POLL_SECONDS)
 
     def _runs(self) -> bool:
@@ -162,7 +162,7 @@ class _Server:
             if status == "ready":
                 return port
             time.sleep(_POLL_SECONDS)
-        raise PassingError(f"{_WHAT} is not ready after {_START_SECONDS} s: {self._complaint(since)}")
+        raise TransientError(f"{_WHAT} is not ready after {_START_SECONDS} s: {self._complaint(since)}")
 
     def _start(self, lock: int) -> None:
         binaries, version = _installed()
@@ -258,7 +258,7 @@ def _free_port(remembered: Path) -> int:
                 probe.bind(("127.0.0.1", port))
                 break
     else:
-        raise PassingError(f"no port on 127.0.0.1 is free for {_WHAT}")
+        raise TransientError(f"no port on 127.0.0.1 is free for {_WHAT}")
     remembered.write_text(f"{port}")
     return port
 

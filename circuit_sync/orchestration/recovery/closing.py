@@ -119,7 +119,7 @@ def _close_sync(instance: dg.DagsterInstance, session: Session, sync: OpenSync, 
     by_a_person = run is not None and cancelled_by_a_person(instance, run)
     if by_a_person:
         reason = CANCELLED
-    closed = close_as_failed(session, sync.id, reason, passing=not by_a_person)
+    closed = close_as_failed(session, sync.id, reason, transient=not by_a_person)
     return [f"sync {sync.id} closed as failed: {reason}"] if closed else []
 
 
@@ -164,7 +164,7 @@ def _write_failed_log(instance: dg.DagsterInstance, session: Session, run: dg.Da
     if request is None or (end.wrong_use and request.is_watched) or cancelled_by_a_person(instance, run):
         return []
     try:
-        sync_id = fail_unopened(session, request, end.reason, passing=end.passing)
+        sync_id = fail_unopened(session, request, end.reason, transient=end.transient)
     except PermanentError:
         return []  # It opens its log right now, or its tags say what the database does not take.
     if sync_id is None:

@@ -13,7 +13,7 @@ from circuit_sync.orchestration import clock
 from circuit_sync.sync.log.closing import FailedSync
 
 _WRONG_USE = "permanent: the input is wrong"
-_PASSING = "passing: it may work later"
+_TRANSIENT = "transient: it may work later"
 _SOON = timedelta(hours=12)
 """What happens sooner is told by the hour alone."""
 
@@ -23,7 +23,7 @@ def failure(error: CircuitSyncError, failed: FailedSync | None) -> dg.Failure:
 
     Steps are never retried: calls retry in the client, whole syncs by a sensor that reads the fate in the sync log.
     """
-    fate = _PASSING if error.passing else "permanent: it needs a person"
+    fate = _TRANSIENT if error.transient else "permanent: it needs a person"
     description = str(error)
     told: dict[str, Any] = {
         "kind": type(error).__name__,
@@ -31,7 +31,7 @@ def failure(error: CircuitSyncError, failed: FailedSync | None) -> dg.Failure:
     }
     if failed is not None:
         told["sync_log_id"] = failed.id
-        if error.passing and failed.retry_at is not None:
+        if error.transient and failed.retry_at is not None:
             told["retry_at"] = dg.MetadataValue.timestamp(failed.retry_at)
             description += f"; sync {failed.id} is tried again at {_hour(failed.retry_at)} while the daemon runs"
     return dg.Failure(description=description, metadata=told, allow_retries=False)
@@ -42,7 +42,7 @@ class RunEnd:
     """Why a run failed, whether that passes, and whether what was asked for is wrong."""
 
     reason: str
-    passing: bool = True
+    transient: bool = True
     wrong_use: bool = False
 
 
@@ -51,8 +51,8 @@ def end_without_log(run_id: str, failures: Iterable[dg.DagsterEvent]) -> RunEnd:
     for event in failures:
         data = event.step_failure_data.user_failure_data
         if data and "fate" in data.metadata:
-            passing = data.metadata["fate"].value == _PASSING
-            return RunEnd(data.description or "", passing, blames_input(data.metadata))
+            transient = data.metadata["fate"].value == _TRANSIENT
+            return RunEnd(data.description or "", transient, blames_input(data.metadata))
     return RunEnd(f"run {run_id} ended before it opened its sync log: see the run's log")
 
 

@@ -121,8 +121,8 @@ class RunContext:
     def _ensure_failed_log(self, session: Session, request: SyncRequest, error: BaseException) -> None:
         """Not of what a person asked for in vain, and is told."""
         if not (isinstance(error, UsageError) and request.is_watched):
-            reason, passing = fate_of(session, error)
-            fail_unopened(session, request, reason, passing=passing)
+            reason, transient = fate_of(session, error)
+            fail_unopened(session, request, reason, transient=transient)
 
     @contextmanager
     def _unmigrated(self) -> Iterator[Session]:

@@ -21,7 +21,7 @@ from circuit_sync.database.progress.history import record_history
 from circuit_sync.database.progress.snapshots import snapshot_status_changes
 from circuit_sync.domain.circuits import RejectedRow
 from circuit_sync.domain.eastern import eastern_date
-from circuit_sync.domain.errors import PassingError, UsageError
+from circuit_sync.domain.errors import TransientError, UsageError
 from circuit_sync.domain.printable import Lines
 from circuit_sync.domain.requests import CircuitSyncRequest
 from circuit_sync.domain.statuses import parse_statuses
@@ -134,7 +134,7 @@ def _store(connection: Connection, session: Session, sync_id: int, *, most: int)
     now = session.now()
     answers = {status: log.context["answers"][status] for status in log.context["statuses"]}
     if count_staged(connection, sync_id) != sum(answer["accepted"] for answer in answers.values()):
-        raise PassingError(f"what sync {sync_id} fetched is gone, as after a crash of the database: sync again")
+        raise TransientError(f"what sync {sync_id} fetched is gone, as after a crash of the database: sync again")
     if any(answer["accepted"] for answer in answers.values()):
         claim_database(connection, session)
     expect_whole_tables(connection)

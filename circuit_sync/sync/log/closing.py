@@ -36,24 +36,24 @@ def closing_on_failure(session: Session, sync_id: int) -> Iterator[None]:
     except BaseException as error:
         session.leave_store()
         try:
-            message, passing = fate_of(session, error)
-            close_as_failed(session, sync_id, message, passing=passing)
+            message, transient = fate_of(session, error)
+            close_as_failed(session, sync_id, message, transient=transient)
         except CircuitSyncError as closing:
             session.log(f"sync {sync_id} could not be closed ({closing}); the sensor close_abandoned_syncs will")
         raise
 
 
-def close_as_failed(session: Session, sync_id: int, message: str, *, passing: bool = True) -> bool:
+def close_as_failed(session: Session, sync_id: int, message: str, *, transient: bool = True) -> bool:
     """Closes an open sync log as ``failed``, with its event, and gives up what it staged; false if it was closed.
 
     After a passing reason the log says when the sync runs again, unless it was the last attempt.
     """
     now = session.now()
     with session.database.transaction() as connection:
-        retry_at = _next_attempt(connection, sync_id, now, session.retry_delays) if passing else None
+        retry_at = _next_attempt(connection, sync_id, now, session.retry_delays) if transient else None
         log = sync_logs.read(connection, sync_id)
         details = {
-            "passing": passing,
+            "passing": transient,
             "cancelled": message == CANCELLED,
             "rejected": log.error_details.get("rejected", [])[:REJECTED_LISTED],
         }
@@ -78,7 +78,7 @@ def fate_of(session: Session, error: BaseException) -> tuple[str, bool]:
     by itself; one whose process was told to end, as at a shutdown or by Dagster's limit of time, is.
     """
     if isinstance(error, CircuitSyncError):
-        return str(error), error.passing
+        return str(error), error.transient
     if (away := outage(error)) is not None:
         return f"Dagster's storage is not available: {away}", True
     if isinstance(error, Exception):
@@ -127,10 +127,10 @@ def close_left_open(session: Session, run_id: str, interruption: BaseException |
     with session.database.transaction() as connection:
         left = [log.id for log in sync_logs.started_logs(connection) if log.dagster_run_id == run_id]
     for sync_id in left:
-        message, passing = f"run {run_id} ended without closing its sync: see the run's log", True
+        message, transient = f"run {run_id} ended without closing its sync: see the run's log", True
         if interruption is not None:
-            message, passing = fate_of(session, interruption)
-        close_as_failed(session, sync_id, message, passing=passing)
+            message, transient = fate_of(session, interruption)
+        close_as_failed(session, sync_id, message, transient=transient)
 
 
 def failed_sync_of(session: Session, run_id: str) -> FailedSync | None:
@@ -146,7 +146,7 @@ def runs_without_log(session: Session, run_ids: Collection[str]) -> set[str]:
         return set(run_ids) - sync_logs.runs_with_log(connection, run_ids)
 
 
-def fail_unopened(session: Session, request: SyncRequest, reason: str, *, passing: bool) -> int | None:
+def fail_unopened(session: Session, request: SyncRequest, reason: str, *, transient: bool) -> int | None:
     """Opens the log of a sync that did not come to it and closes it as failed, both with their events; returns its id.
 
     ``None``, and nothing done, if its run has a log after all; ``UsageError`` if it opens one right now. What was asked
@@ -159,9 +159,9 @@ def fail_unopened(session: Session, request: SyncRequest, reason: str, *, passin
         try:
             sync_logs.resolve_user(connection, request.triggered_by)
         except UsageError as unknown:
-            request, reason, passing = replace(request, triggered_by=None), str(unknown), False
+            request, reason, transient = replace(request, triggered_by=None), str(unknown), False
         log = open_log(connection, request, now)
-    close_as_failed(session, log.id, reason, passing=passing)
+    close_as_failed(session, log.id, reason, transient=transient)
     return log.id
 
 

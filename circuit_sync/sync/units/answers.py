@@ -9,7 +9,7 @@ from dataclasses import replace
 from datetime import datetime
 
 from circuit_sync.domain.circuits import MAIN_EXTENSION
-from circuit_sync.domain.errors import CircuitSyncError, PassingError, PermanentError
+from circuit_sync.domain.errors import CircuitSyncError, PermanentError, TransientError
 from circuit_sync.domain.values import BadValue, clean_text
 from circuit_sync.sync.session import Session
 from circuit_sync.workstudio.client import WorkStudio
@@ -54,7 +54,7 @@ class UnitAnswers:
     def of(self, work_orders: Sequence[str]) -> Iterator[tuple[str, Table]]:
         """Work order and table as the calls end, without those that failed.
 
-        Raises ``PassingError`` when ``FAILURES_IN_A_ROW`` calls, one after another, failed for a passing reason, and
+        Raises ``TransientError`` when ``FAILURES_IN_A_ROW`` calls, one after another, failed for a passing reason, and
         ``Unauthorized`` at once if the server knows none of our credentials.
         """
         failed_in_a_row = 0
@@ -64,9 +64,9 @@ class UnitAnswers:
                     raise Unauthorized(f"{answer}; {_KEPT}")
                 if isinstance(answer, CircuitSyncError):
                     self._failed(work_order, answer)
-                    failed_in_a_row = failed_in_a_row + 1 if answer.passing else 0
+                    failed_in_a_row = failed_in_a_row + 1 if answer.transient else 0
                     if failed_in_a_row == FAILURES_IN_A_ROW:
-                        raise PassingError(
+                        raise TransientError(
                             f"{FAILURES_IN_A_ROW} work orders failed one after another, the last: {answer}; {_KEPT}"
                         )
                 else:

@@ -13,7 +13,7 @@ from circuit_sync.database.units import store as aggregate_store
 from circuit_sync.database.units.store import WrittenAggregate
 from circuit_sync.domain.aggregates import compute_aggregates
 from circuit_sync.domain.eastern import eastern_date
-from circuit_sync.domain.errors import CircuitSyncError, PassingError, PermanentError
+from circuit_sync.domain.errors import CircuitSyncError, PermanentError, TransientError
 from circuit_sync.domain.planned_units import UnitFaults
 from circuit_sync.domain.sync_log import (
     CredentialUse,
@@ -60,7 +60,7 @@ class Tally:
     def add_failure(self, work_order: str, error: CircuitSyncError) -> None:
         self.counts["failed"] += 1
         self.failures.append({"work_order": work_order, "reason": str(error)})
-        self.may_pass |= error.passing
+        self.may_pass |= error.transient
 
     def add_faults(self, faults: UnitFaults, batch: Mapping[str, Table]) -> None:
         self.rejected.extend(faults.rejected)
@@ -167,7 +167,7 @@ class AggregateRun:
                 self.tally.calls = workstudio.statistics.rounded()
                 self.tally.seconds["whole"] = time.monotonic() - begun
         if len(self.tally.failures) == len(work_orders):
-            kind = PassingError if self.tally.may_pass else PermanentError
+            kind = TransientError if self.tally.may_pass else PermanentError
             raise kind(f"every work order failed, the first: {self.tally.failures[0]['reason']}")
 
     def remember(self) -> None:

@@ -10,7 +10,7 @@ from circuit_sync.database.log import sync_logs
 from circuit_sync.database.units import store as aggregate_store
 from circuit_sync.domain.aggregates import with_roots
 from circuit_sync.domain.eastern import eastern_date, midnight
-from circuit_sync.domain.errors import PassingError, UsageError
+from circuit_sync.domain.errors import TransientError, UsageError
 from circuit_sync.domain.requests import AggregateSyncRequest
 from circuit_sync.domain.statuses import parse_statuses
 from circuit_sync.domain.sync_log import ErrorDetails, FailedWorkOrder, SyncContext, UnitsChanged
@@ -74,7 +74,7 @@ def open_aggregate_sync(session: Session, request: AggregateSyncRequest) -> int:
 def fetch_and_store_aggregates(session: Session, sync_id: int) -> dict[str, int]:
     """Fetches the units of each chosen work order and stores the aggregates batch by batch; returns the counts.
 
-    What a batch stored stays, whatever happens later. Raises ``PassingError`` when three work orders failed one after
+    What a batch stored stays, whatever happens later. Raises ``TransientError`` when three work orders failed one after
     another for a passing reason or a crash of the database lost what was chosen, ``Unauthorized`` when the server
     knows none of our credentials, and the fate of the failures when every work order failed.
     """
@@ -82,7 +82,7 @@ def fetch_and_store_aggregates(session: Session, sync_id: int) -> dict[str, int]
         with session.database.transaction() as connection:
             reasons = sync_logs.read(connection, sync_id).context["reasons"]
             if aggregate_store.count_chosen(connection, sync_id) != sum(reasons.values()):
-                raise PassingError(f"what sync {sync_id} chose is gone, as after a crash of the database: sync again")
+                raise TransientError(f"what sync {sync_id} chose is gone, as after a crash of the database: sync again")
             circuits = pd.DataFrame(aggregate_store.chosen(connection, sync_id), columns=aggregate_store.CHOSEN_COLUMNS)
             measurements = aggregate_store.measurements(connection)
         run = AggregateRun(session, sync_id, with_roots(circuits), measurements)
