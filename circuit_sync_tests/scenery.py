@@ -1,9 +1,10 @@
 """What tests of the syncs stand on: a clock of their own, a desk to sync from, the database as a value."""
 
+import threading
 import time
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field, replace
 from datetime import UTC, date, datetime, timedelta
 from functools import partial
@@ -72,6 +73,27 @@ class Clock:
         """Moves on by a ``timedelta`` and returns the new time."""
         self.instant += timedelta(**span)
         return self.instant
+
+
+_looking: dict[tuple[str, int], psycopg.Connection[dict[str, Any]]] = {}
+
+
+def looking_at(url: str) -> psycopg.Connection[dict[str, Any]]:
+    """This thread's own connection to a test's database, kept: to connect costs as much as thirty queries."""
+    place = url, threading.get_ident()
+    with suppress(KeyError, psycopg.OperationalError):
+        _looking[place].execute("SELECT 1")
+        return _looking[place]
+    _looking[place] = psycopg.connect(
+        url, autocommit=True, prepare_threshold=None, options="-c timezone=UTC", row_factory=dict_row
+    )
+    return _looking[place]
+
+
+def look_away(url: str) -> None:
+    """Closes them: the database is no more."""
+    for place in [place for place in _looking if place[0] == url]:
+        _looking.pop(place).close()
 
 
 def session_for(database: Database, base_url: str, clock: Callable[[], datetime], **options: Any) -> Session:
@@ -159,15 +181,10 @@ class Desk:
 
     def rows(self, query: str, *values: Any) -> list[dict[str, Any]]:
         """The rows of a query; ``%s`` takes the values in turn."""
-        with (
-            psycopg.connect(self.database.url, options="-c timezone=UTC") as connection,
-            connection.cursor(row_factory=dict_row) as cursor,
-        ):
-            return cursor.execute(query, values).fetchall()  # type: ignore[arg-type]
+        return looking_at(self.database.url).execute(query, values).fetchall()  # type: ignore[arg-type]
 
     def execute(self, statement: str, *values: Any) -> None:
-        with psycopg.connect(self.database.url) as connection:
-            connection.execute(statement, values)  # type: ignore[arg-type]
+        looking_at(self.database.url).execute(statement, values)  # type: ignore[arg-type]
 
     def column(self, query: str, *values: Any) -> list[Any]:
         """The first column of a query."""

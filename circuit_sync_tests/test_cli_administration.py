@@ -50,6 +50,7 @@ def circuit_sync(
         "CIRCUIT_SYNC_DATABASE_URL": database_url,
         "CIRCUIT_SYNC_STATE_DIR": str(tmp_path / "state"),
         "CIRCUIT_SYNC_SECRET_KEY": KEY,
+        "WORKSTUDIO_RATE_LIMIT_DELAY": "0",
         "WORKSTUDIO_MAX_ATTEMPTS": "1",
     }
     monkeypatch.chdir(tmp_path)

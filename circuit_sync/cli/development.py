@@ -13,8 +13,6 @@ from types import FrameType
 
 from circuit_sync.cli import terminal
 from circuit_sync.domain.errors import UsageError
-from circuit_sync.environment import prepared_environment, project_dir
-from circuit_sync.settings import load_settings
 
 HOST = "127.0.0.1"
 STOP_SECONDS = 30
@@ -27,6 +25,9 @@ def run_dev(port: int, gateway_port: int) -> int:
 
     Returns the exit status.
     """
+    from circuit_sync.environment import prepared_environment, project_dir
+    from circuit_sync.settings import load_settings
+
     check_port(port)
     check_port(gateway_port, "--gateway-port")
     if port == gateway_port:

@@ -10,6 +10,7 @@ from psycopg import sql
 
 from circuit_sync.database.connection import Database
 from circuit_sync.database.migrate import migration_config
+from circuit_sync_tests.scenery import look_away
 
 
 @contextmanager
@@ -23,6 +24,7 @@ def made(server: str, options: str = "") -> Iterator[Database]:
             with Database(f"{server.rsplit('/', 1)[0]}/{name}") as database:
                 yield database
         finally:
+            look_away(database.url)
             administrator.execute(sql.SQL("DROP DATABASE {} WITH (FORCE)").format(sql.Identifier(name)))
 
 
