@@ -5,7 +5,6 @@ from datetime import date
 from typing import Any
 
 import dagster as dg
-from dagster._core.events import DagsterEventType
 
 from circuit_sync.domain.eastern import weekdays_between
 from circuit_sync.domain.errors import UsageError
@@ -67,7 +66,7 @@ def cancelled_by_a_person(instance: dg.DagsterInstance, run: dg.DagsterRun) -> b
 
     The events tell, whatever the run's status has become since: a cancelled run whose process is gone fails.
     """
-    requests = instance.all_logs(run.run_id, of_type=DagsterEventType.RUN_CANCELING)
+    requests = instance.all_logs(run.run_id, of_type=dg.DagsterEventType.RUN_CANCELING)
     if requests:
         return not requests[0].message.startswith(_OUT_OF_TIME)
     return run.status in (dg.DagsterRunStatus.CANCELING, dg.DagsterRunStatus.CANCELED)
