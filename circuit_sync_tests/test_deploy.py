@@ -9,7 +9,6 @@ from typing import Any
 import psycopg
 import pytest
 import yaml
-from dagster._core.workspace.load_target import WorkspaceFileTarget
 from dagster_postgres.utils import get_conn_string
 from psycopg import sql
 from sqlalchemy import create_engine, make_url, text
@@ -17,6 +16,7 @@ from sqlalchemy import create_engine, make_url, text
 from circuit_sync.database.connection import Database
 from circuit_sync.database.server.embedded import embedded_server
 from circuit_sync.database.urls import dagster_url
+from circuit_sync.orchestration.dagster_internals import WorkspaceFileTarget
 from circuit_sync.settings import load_settings
 
 PROJECT = Path(__file__).parent.parent

@@ -8,11 +8,13 @@ from typing import Any
 
 from alembic import command
 from alembic.config import Config
+from alembic.runtime.migration import MigrationContext
 from alembic.script import ScriptDirectory
 from sqlalchemy import Connection, text
 from sqlalchemy.dialects.postgresql import insert
 
 from circuit_sync.database.connection import Database
+from circuit_sync.database.descriptions import describe
 from circuit_sync.database.progress.recompute import FEW, dates_to_recompute, recompute
 from circuit_sync.database.server.replica_identity import identify_rows
 from circuit_sync.database.server.requirements import check_database
@@ -36,7 +38,10 @@ def upgrade(database: Database, *, mains_contain_splits: str | None = None) -> s
         config = migration_config()
         check_database(connection, revisions(config))
         config.attributes["connection"] = connection
+        before = MigrationContext.configure(connection).get_current_revision()
         command.upgrade(config, "head")
+        if before != MigrationContext.configure(connection).get_current_revision():
+            describe(connection)
         _fill_unit_types(connection)
         _make_dagster_schema(connection)
         identify_rows(connection, DAGSTER_SCHEMA)

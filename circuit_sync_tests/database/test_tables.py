@@ -12,6 +12,7 @@ from sqlalchemy.schema import CheckConstraint, CreateTable
 
 from circuit_sync.database import tables
 from circuit_sync.database.connection import Database
+from circuit_sync.database.descriptions import columns_of, views
 from circuit_sync.database.migrate import read_unit_types
 from circuit_sync.database.urls import parse_url
 from circuit_sync_tests.scenery import Desk
@@ -48,6 +49,11 @@ def _catalogue(connection: Any) -> dict[str, list[Any]]:
             SELECT tablename, indexname, replace(indexdef, current_schema() || '.', '') FROM pg_indexes
             WHERE schemaname = current_schema() AND tablename <> 'alembic_version' ORDER BY 1, 2
         """,
+        "comments": """
+            SELECT relname, obj_description(oid, 'pg_class') FROM pg_class
+            WHERE relnamespace = current_schema()::regnamespace AND relkind = 'r' AND relname <> 'alembic_version'
+            ORDER BY 1
+        """,
         "columns": """
             SELECT c.relname, c.relpersistence, a.attname, format_type(a.atttypid, a.atttypmod), a.attnotnull,
                    a.attidentity, pg_get_expr(d.adbin, d.adrelid), col_description(c.oid, a.attnum)
@@ -58,6 +64,26 @@ def _catalogue(connection: Any) -> dict[str, list[Any]]:
         """,
     }
     return {name: [tuple(row) for row in connection.exec_driver_sql(query)] for name, query in queries.items()}
+
+
+@pytest.mark.parametrize("relation", [*tables.metadata.tables, *views.tables])
+def test_a_table_or_view_and_its_columns_are_described_in_the_database(desk: Desk, relation: str) -> None:
+    described = [(column.name, column.kind, column.text) for column in columns_of(relation)]
+    found = desk.rows(
+        "SELECT column_name, CASE data_type WHEN 'ARRAY' THEN 'text[]' ELSE data_type END AS kind,"
+        " col_description(table_name::regclass, ordinal_position) AS text"
+        " FROM information_schema.columns WHERE table_schema = 'public' AND table_name = %s",
+        relation,
+    )
+    assert sorted((row["column_name"], row["kind"], row["text"]) for row in found) == sorted(described)
+    assert all(text for _name, _kind, text in described)
+    (stored,) = desk.column("SELECT obj_description(%s::regclass, 'pg_class')", relation)
+    assert stored == (tables.metadata.tables | views.tables)[relation].comment
+
+
+def test_no_view_goes_without_a_description(desk: Desk) -> None:
+    found = desk.column("SELECT viewname FROM pg_views WHERE schemaname = 'public'")
+    assert set(found) == set(views.tables)
 
 
 CONTRACT = {

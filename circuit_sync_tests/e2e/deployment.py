@@ -25,6 +25,7 @@ from circuit_sync.orchestration.assets.partitions import partition_tags
 from circuit_sync_tests.scenery import until
 
 PROJECT = Path(__file__).parents[2]
+PROGRAMS = Path(sys.executable).parent
 LONG = 900.0
 """Seconds to wait for what several processes do together."""
 
@@ -243,7 +244,7 @@ class Deployment(Instance):
         }
         with (self.folder / f"{name}.log").open("ab") as log:
             self._processes[name] = subprocess.Popen(
-                [sys.executable, "-m", *_as_modules(command)],
+                [PROGRAMS / command[0], *command[1:]],
                 cwd=self.folder,
                 env=wanted | dict(environment or {}),
                 stdout=log,
@@ -251,8 +252,3 @@ class Deployment(Instance):
                 stdin=subprocess.DEVNULL,
                 start_new_session=True,
             )
-
-
-def _as_modules(command: list[str]) -> list[str]:
-    modules = {"dagster": "dagster", "dagster-daemon": "dagster._daemon", "dagster-webserver": "dagster_webserver"}
-    return [modules[command[0]], *command[1:]]

@@ -10,10 +10,11 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from playwright.sync_api import Page, expect
 
 from circuit_sync.database.server.embedded import embedded_server
 from circuit_sync.simulator import Simulator, World, environment
-from circuit_sync_tests.e2e.chromium import PROGRAM, Page, chromium
+from circuit_sync_tests.e2e.chromium import PROGRAM, chromium
 from circuit_sync_tests.e2e.deployment import LONG, PROJECT, Gate, Instance, answers, free_port
 from circuit_sync_tests.scenery import until
 
@@ -90,10 +91,9 @@ def dev(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Dev]:
 
 
 @pytest.fixture(scope="module")
-def page(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Page]:
-    PICTURES.mkdir(parents=True, exist_ok=True)
-    with chromium(tmp_path_factory.mktemp("chromium")) as page:
-        page.show_as(1500, 1000, "light")
+def page() -> Iterator[Page]:
+    with chromium() as page:
+        page.set_viewport_size({"width": 1500, "height": 1000})
         yield page
 
 
@@ -139,13 +139,14 @@ def test_the_tables_hold_what_the_syncs_say(dev: Dev) -> None:
 @pytest.mark.parametrize("place", PLACES)
 def test_the_ui_shows_it(dev: Dev, page: Page, place: str) -> None:
     address, words = PLACES[place]
-    page.open(f"http://127.0.0.1:{dev.web_port}{address}")
+    page.goto(f"http://127.0.0.1:{dev.web_port}{address}")
+    body = page.locator("body")
     try:
         for word in words:
-            page.until(f"document.body.innerText.includes({word!r})", LONG)
-        page.until("!document.body.innerText.includes('fetching statuses')", LONG)
+            expect(body).to_contain_text(word, use_inner_text=True, timeout=LONG * 1000)
+        expect(body).not_to_contain_text("fetching statuses", use_inner_text=True, timeout=LONG * 1000)
     finally:
-        page.picture(PICTURES / f"{place}.png")
+        page.screenshot(path=PICTURES / f"{place}.png", full_page=True)
 
 
 def test_one_signal_ends_all_of_it(dev: Dev) -> None:

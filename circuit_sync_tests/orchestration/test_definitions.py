@@ -4,9 +4,9 @@ import sys
 from pathlib import Path
 
 import dagster as dg
-from dagster._core.execution.api import create_execution_plan
 
 from circuit_sync.definitions import defs
+from circuit_sync_tests.orchestration.dagster_internals import create_execution_plan
 
 WITHOUT_NETWORK = """
 import socket

@@ -10,8 +10,7 @@ from circuit_sync.database.urls import dagster_url
 LOADED = """
 import os, sys
 from dagster import DagsterInstance
-from dagster._core.instance.ref import InstanceRef
-with DagsterInstance.from_ref(InstanceRef.from_dir(sys.argv[1])) as instance:
+with DagsterInstance.get() as instance:
     instance.get_runs()
     print(instance.get_ref().storage_data.class_name)
 print(*sorted(name for name in sys.modules if name.startswith("circuit_sync.")))
@@ -23,8 +22,9 @@ def test_daemon_and_webserver_load_what_pins_sessions_and_nothing_else_of_ours(d
     surroundings = os.environ | {
         "CIRCUIT_SYNC_DAGSTER_URL": dagster_url(database_url),
         "CIRCUIT_SYNC_DAGSTER_DIR": ".",
+        "DAGSTER_HOME": project,
     }
-    told = subprocess.check_output([sys.executable, "-c", LOADED, project], env=surroundings, text=True)
+    told = subprocess.check_output([sys.executable, "-c", LOADED], env=surroundings, text=True)
     kind, loaded = told.splitlines()[-2:]
     assert kind == "PinnedPostgresStorage"
     assert set(loaded.split()) == {

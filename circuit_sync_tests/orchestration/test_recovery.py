@@ -6,10 +6,6 @@ from typing import Any
 
 import dagster as dg
 import pytest
-from dagster._core.events import DagsterEventType
-from dagster._core.execution.api import create_execution_plan
-from dagster._core.test_utils import create_run_for_test
-from dagster._daemon.monitoring.run_monitoring import check_run_timeout
 
 from circuit_sync.database.connection import Database
 from circuit_sync.definitions import defs
@@ -23,6 +19,8 @@ from circuit_sync.orchestration.recovery.retrying import retry_failed_syncs
 from circuit_sync.simulator import Fault, Simulator
 from circuit_sync.sync.circuits.sync import open_circuit_sync
 from circuit_sync.sync.log.closing import close_as_failed
+from circuit_sync_tests.orchestration.dagster_internals import check_run_timeout, create_execution_plan
+from circuit_sync_tests.orchestration.runs import create_run_for_test
 from circuit_sync_tests.scenery import Clock, Desk, session_for
 
 CANCELLED = "the run was cancelled: what was not stored yet is not stored; start it again when you like"
@@ -344,7 +342,7 @@ def test_a_sync_that_takes_longer_than_dagster_allows_is_tried_again(
     desk: Desk, stored: dg.DagsterInstance, close: Callable[[], str]
 ) -> None:
     run = a_run(stored, Status.NOT_STARTED)
-    stored.report_dagster_event(dg.DagsterEvent(DagsterEventType.PIPELINE_START.value, run.job_name), run.run_id)
+    stored.report_dagster_event(dg.DagsterEvent(dg.DagsterEventType.PIPELINE_START.value, run.job_name), run.run_id)
     sync = open_circuit_sync(desk.session, CircuitSyncRequest(("ACTIV",), run_id=run.run_id))
     record = stored.get_run_record_by_id(run.run_id)
     assert record is not None

@@ -7,16 +7,13 @@ from collections.abc import Callable
 import dagster as dg
 import psycopg
 import pytest
-from dagster._core.definitions.job_base import InMemoryJob
-from dagster._core.errors import DagsterExecutionInterruptedError
-from dagster._core.execution.api import execute_run_iterator
-from dagster._utils.interrupts import capture_interrupts
 from dagster_postgres.utils import DagsterPostgresException
 from sqlalchemy import Engine, event
 
 from circuit_sync.database.connection import Database
 from circuit_sync.definitions import defs
 from circuit_sync.orchestration.assets.partitions import partition_tags
+from circuit_sync.orchestration.dagster_internals import InMemoryJob, capture_interrupts, execute_run_iterator
 from circuit_sync.orchestration.runs.resources import run_context
 from circuit_sync.simulator import Simulator
 from circuit_sync_tests.scenery import Clock, Desk, session_for
@@ -153,10 +150,10 @@ def test_a_line_that_dagster_cannot_store_fails_no_step(desk: Desk) -> None:
 
 def test_an_interruption_while_a_line_is_stored_is_none_of_that(desk: Desk) -> None:
     def interrupted(_line: str) -> None:
-        raise DagsterExecutionInterruptedError
+        raise dg.DagsterExecutionInterruptedError
 
     with (
-        pytest.raises(DagsterExecutionInterruptedError),
+        pytest.raises(dg.DagsterExecutionInterruptedError),
         dg.build_resources({"run_context": run_context}) as resources,
         resources.run_context.session(interrupted, calls_workstudio=False) as session,
     ):

@@ -14,10 +14,10 @@ import dagster as dg
 import pytest
 
 from circuit_sync.database.connection import Database
+from circuit_sync.database.descriptions import columns_of
 from circuit_sync.definitions import defs
 from circuit_sync.domain.eastern import eastern_date, latest_weekday, weekdays_between
 from circuit_sync.domain.weeks import monday_of, week_ending
-from circuit_sync.orchestration.assets.columns import COLUMNS
 from circuit_sync.orchestration.assets.partitions import partition_tags, weekdays
 from circuit_sync.orchestration.assets.pictures import MOST_BYTES
 from circuit_sync.orchestration.assets.rollups import days_of_the_week, weeks
@@ -280,23 +280,12 @@ def test_a_week_without_snapshots_shows_none(run: Run, shelf: Shelf) -> None:
     assert "progress" not in shown
 
 
-def test_columns_in_the_catalogue_are_those_of_the_database(shelf: Shelf) -> None:
-    for table, columns in COLUMNS.items():
-        found = shelf.desk.rows(
-            "SELECT column_name, data_type FROM information_schema.columns"
-            " WHERE table_schema = 'public' AND table_name = %s",
-            table,
-        )
-        assert {row["column_name"]: row["data_type"] for row in found} == {
-            name: kind for name, (kind, _told) in columns.items()
-        }
-        assert all(told for _kind, told in columns.values())
-
-
-def test_assets_carry_their_columns() -> None:
-    for asset in ("circuit_aggregates", "daily_snapshots", *ROLL_UPS):
-        schema = next(s for s in defs.resolve_all_asset_specs() if s.key == dg.AssetKey(asset)).metadata
-        assert "dagster/column_schema" in schema
+def test_assets_carry_their_columns_as_the_database_describes_them() -> None:
+    for asset in ("circuit_aggregates", "daily_snapshots", *ROLL_UPS, "season_daily"):
+        metadata = next(s for s in defs.resolve_all_asset_specs() if s.key == dg.AssetKey(asset)).metadata
+        shown = [(c.name, c.type, c.description) for c in metadata["dagster/column_schema"].columns]
+        table = "circuit_snapshots" if asset == "daily_snapshots" else asset
+        assert shown == [(column.name, column.kind, column.text) for column in columns_of(table)]
 
 
 def test_definitions_do_not_wait_for_matplotlib(tmp_path: Path) -> None:

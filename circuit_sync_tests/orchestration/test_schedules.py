@@ -5,8 +5,6 @@ from zoneinfo import ZoneInfo
 
 import dagster as dg
 import pytest
-from dagster._core.test_utils import create_run_for_test
-from dagster._utils.schedules import schedule_execution_time_iterator
 
 from circuit_sync.definitions import defs
 from circuit_sync.orchestration.automation.schedules import (
@@ -16,6 +14,8 @@ from circuit_sync.orchestration.automation.schedules import (
     sync_circuits_weekly,
 )
 from circuit_sync.orchestration.terminal.execution import origin_of
+from circuit_sync_tests.orchestration.dagster_internals import schedule_execution_time_iterator
+from circuit_sync_tests.orchestration.runs import create_run_for_test
 
 EASTERN = ZoneInfo("America/New_York")
 MONDAY = datetime(2026, 3, 9, 4, 30, tzinfo=EASTERN)

@@ -6,7 +6,6 @@ from typing import Any
 
 import dagster as dg
 import pytest
-from dagster._core.test_utils import create_run_for_test
 
 from circuit_sync.database.connection import Database
 from circuit_sync.database.locks import run_lock
@@ -24,6 +23,7 @@ from circuit_sync.sync.circuits.sync import open_circuit_sync
 from circuit_sync.sync.log.closing import close_as_failed
 from circuit_sync.sync.progress.snapshots import open_snapshots
 from circuit_sync.sync.units.sync import fetch_and_store_aggregates, open_aggregate_sync
+from circuit_sync_tests.orchestration.runs import create_run_for_test
 from circuit_sync_tests.scenery import Clock, Desk, session_for
 
 Look = Callable[..., dg.SensorResult]

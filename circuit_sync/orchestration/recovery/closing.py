@@ -5,7 +5,6 @@ from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 
 import dagster as dg
-from dagster._core.events import DagsterEventType
 
 from circuit_sync.database.locks import is_run_alive
 from circuit_sync.domain.errors import PermanentError
@@ -154,7 +153,7 @@ def _failed_without_a_log(
 
 
 def _end_of(instance: dg.DagsterInstance, run: dg.DagsterRun) -> RunEnd:
-    failures = instance.all_logs(run.run_id, of_type=DagsterEventType.STEP_FAILURE)
+    failures = instance.all_logs(run.run_id, of_type=dg.DagsterEventType.STEP_FAILURE)
     return end_without_log(run.run_id, [entry.get_dagster_event() for entry in failures])
 
 

@@ -11,7 +11,6 @@ from dataclasses import replace
 from datetime import timedelta
 
 import dagster as dg
-from dagster._core.errors import DagsterExecutionInterruptedError
 
 from circuit_sync.database.connection import Database
 from circuit_sync.database.locks import run_lock
@@ -31,7 +30,7 @@ from circuit_sync.sync.people.secrets import SecretKeys
 from circuit_sync.sync.session import Session, silent
 from circuit_sync.workstudio.server import Credential, Server
 
-_INTERRUPTIONS = (KeyboardInterrupt, DagsterExecutionInterruptedError)
+_INTERRUPTIONS = (KeyboardInterrupt, dg.DagsterExecutionInterruptedError)
 
 
 class RunContext:

@@ -3,7 +3,6 @@
 from collections.abc import Mapping, Sequence
 
 import dagster as dg
-from dagster._core.events import DagsterEventType
 
 from circuit_sync.orchestration.installation import is_ours
 from circuit_sync.orchestration.runs.requests import ASSET_JOBS
@@ -49,7 +48,7 @@ def cancelled_by_a_person(instance: dg.DagsterInstance, run: dg.DagsterRun) -> b
 
     The events tell, whatever the run's status has become since: a cancelled run whose process is gone fails.
     """
-    requests = instance.all_logs(run.run_id, of_type=DagsterEventType.RUN_CANCELING)
+    requests = instance.all_logs(run.run_id, of_type=dg.DagsterEventType.RUN_CANCELING)
     if requests:
         return not requests[0].message.startswith(_OUT_OF_TIME)
     return run.status in (dg.DagsterRunStatus.CANCELING, dg.DagsterRunStatus.CANCELED)

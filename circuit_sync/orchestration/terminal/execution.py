@@ -14,19 +14,22 @@ from types import FrameType
 from typing import Any
 
 import dagster as dg
-from dagster._core.definitions.job_base import InMemoryJob
-from dagster._core.errors import DagsterExecutionInterruptedError
-from dagster._core.execution.api import execute_run_iterator
-from dagster._core.instance.ref import InstanceRef
-from dagster._core.remote_origin import RemoteJobOrigin, RemoteRepositoryOrigin
-from dagster._core.workspace.load_target import WorkspaceFileTarget
-from dagster._utils.interrupts import capture_interrupts
-from dagster_shared.record import copy
 
 from circuit_sync.database.sessions.silence import hurry
 from circuit_sync.environment import project_dir
 from circuit_sync.orchestration.assets.metadata import Metadata, plain
 from circuit_sync.orchestration.assets.partitions import partition_tags
+from circuit_sync.orchestration.dagster_internals import (
+    NO_COMPUTE_LOGS,
+    InMemoryJob,
+    InstanceRef,
+    RemoteJobOrigin,
+    RemoteRepositoryOrigin,
+    WorkspaceFileTarget,
+    capture_interrupts,
+    copy,
+    execute_run_iterator,
+)
 from circuit_sync.orchestration.runs.failures import blames_input
 from circuit_sync.orchestration.runs.runs import REPOSITORY_TAG
 from circuit_sync.orchestration.runs.tags import TERMINAL_TAG
@@ -35,11 +38,7 @@ from circuit_sync.orchestration.terminal.storage import TerminalInstance, storag
 from circuit_sync.settings import load_settings
 
 IN_A_TERMINAL = {
-    "compute_logs": {
-        "module": "dagster._core.storage.noop_compute_log_manager",
-        "class": "NoOpComputeLogManager",
-        "config": {},
-    },
+    "compute_logs": NO_COMPUTE_LOGS,
     "instance_class": {"module": TerminalInstance.__module__, "class": TerminalInstance.__name__},
 }
 _LEFT_BEHIND = (
@@ -110,7 +109,7 @@ def _events_and_status(
     events = []
     try:
         # Between its steps a run ends with this exception; within one, the step fails and the iteration ends well.
-        with suppress(DagsterExecutionInterruptedError):
+        with suppress(dg.DagsterExecutionInterruptedError):
             for event in execute_run_iterator(InMemoryJob(job), run, instance):
                 events.append(event)
     finally:

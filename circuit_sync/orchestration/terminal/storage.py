@@ -6,11 +6,11 @@ from contextlib import contextmanager
 from typing import Any
 
 import dagster as dg
-from dagster._core.instance.ref import InstanceRef
 from dagster_postgres.utils import DagsterPostgresException
 
 from circuit_sync.database.connection import DatabaseUnavailable, outage
 from circuit_sync.database.urls import dagster_url, masked
+from circuit_sync.orchestration.dagster_internals import InstanceRef
 from circuit_sync.settings import load_settings
 
 _JUST_NOW_SECONDS = 5.0

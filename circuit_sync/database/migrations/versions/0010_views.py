@@ -23,16 +23,11 @@ _LATEST_AGGREGATE = """
     $$
 """
 
-_COMMENTS = {
-    "VIEW syncs": "sync logs with the array of their statuses; is_good: it ended and stored what it fetched; "
-    "work_orders: of how many it was, 0 if of its statuses as a whole",
-    "FUNCTION latest_aggregate(bigint, boolean)": "the latest aggregate of a circuit, or its latest roll-up",
-}
-
 
 def upgrade() -> None:
     """Forward only: an older program is met by a backup, not by a downgrade."""
     op.execute(_SYNCS)
     op.execute(_LATEST_AGGREGATE)
-    for what, comment in _COMMENTS.items():
-        op.execute(f"COMMENT ON {what} IS '{comment}'")
+    op.execute(
+        "COMMENT ON FUNCTION latest_aggregate(bigint, boolean) IS 'the latest aggregate of a circuit, or roll-up'"
+    )
