@@ -34,5 +34,6 @@ def upgrade() -> None:
     """Forward only: an older program is met by a backup, not by a downgrade."""
     op.execute(_SYNCS)
     op.execute(_LATEST_AGGREGATE)
+    op.execute("GRANT EXECUTE ON FUNCTION latest_aggregate(bigint, boolean) TO PUBLIC")  # it reads as its caller may
     for what, comment in _COMMENTS.items():
         op.execute(f"COMMENT ON {what} IS '{comment}'")
