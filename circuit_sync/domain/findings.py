@@ -1,13 +1,13 @@
 """What asset checks find, and how bad it is: decided here, from facts that the database gave."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import date, datetime
 from statistics import median
 from typing import Literal
 
 from circuit_sync.domain.eastern import eastern_date, weekdays_between
-from circuit_sync.domain.printable import Lines
+from circuit_sync.domain.printable import Line, Lines
 
 Severity = Literal["warning", "error"]
 
@@ -56,17 +56,15 @@ class FetchedUnits:
 
 @dataclass(frozen=True)
 class DateHeld:
-    """Which tables have rows of a date."""
+    """A date of which there are snapshots or roll-ups, and which of these it lacks."""
 
     day: date
-    snapshots: bool
-    by_region: bool
-    by_planner: bool
+    missing: Sequence[str]
 
 
-def judge_listed(lines: Lines, wrong: str, right: str, severity: Severity = "warning") -> Finding:
-    """Each of ``lines`` is wrong; ``wrong`` says so with their number in place of ``{}``."""
-    return Finding(not lines, wrong.format(len(lines)) if lines else right, severity, lines)
+def none_listed(wrong: str, right: str, severity: Severity = "warning") -> Callable[[Lines], Finding]:
+    """Judges a table whose every line is wrong; ``wrong`` says so with their number in place of ``{}``."""
+    return lambda lines: Finding(not lines, wrong.format(len(lines)) if lines else right, severity, lines)
 
 
 def judge_regions(without: Lines, new: Sequence[str]) -> Finding:
@@ -89,7 +87,8 @@ def judge_rejected(answers: Sequence[StatusAnswer]) -> Finding:
 
 def judge_counts(answers: Sequence[StatusAnswer]) -> Finding:
     """Each status' circuits, in answers from the newest on, against the median of its recent past."""
-    lines, severity = [], "warning"
+    lines: list[Line] = []
+    severity: Severity = "warning"
     for status in dict.fromkeys(answer.status for answer in answers):
         newest, *before = [answer.processed for answer in answers if answer.status == status]
         usual = median(before or [newest])
@@ -97,9 +96,7 @@ def judge_counts(answers: Sequence[StatusAnswer]) -> Finding:
             lines.append({"status": status, "circuits": newest, "usual": usual})
             severity = "error" if newest < usual * FEWER_ERROR else severity
     message = "; ".join(f"{line['status']}: {line['circuits']} circuits, usually {line['usual']:g}" for line in lines)
-    return Finding(
-        not lines, message or "as many circuits as usual", "error" if severity == "error" else "warning", lines
-    )
+    return Finding(not lines, message or "as many circuits as usual", severity, lines)
 
 
 def judge_failures(latest: AggregateSyncCounts | None) -> Finding:
@@ -135,19 +132,13 @@ def judge_empty(reasons: Mapping[date, str]) -> Finding:
 
 def judge_rolled_up(held: Sequence[DateHeld], differing: Sequence[date]) -> Finding:
     """Each date's snapshots and its roll-ups; ``differing``: dates whose sums are others."""
-    wrong = {line.day: missing for line in held if (missing := _missing(line))}
+    wrong = {line.day: f"missing: {', '.join(line.missing)}" for line in held if line.missing}
     wrong |= {day: "the sums differ" for day in differing if day not in wrong}
     lines = [{"date": day.isoformat(), "found": found} for day, found in sorted(wrong.items())]
     if not wrong:
         return Finding(True, "the roll-ups add up to the snapshots")
     message = f"the roll-ups of {_span(sorted(wrong))} are not those of the snapshots: materialise these dates again"
     return Finding(False, message, "error", lines)
-
-
-def _missing(held: DateHeld) -> str:
-    kinds = {"snapshots": held.snapshots, "by region": held.by_region, "by planner": held.by_planner}
-    missing = ", ".join(kind for kind, is_there in kinds.items() if not is_there)
-    return missing and f"missing: {missing}"
 
 
 def _span(days: Sequence[date]) -> str:

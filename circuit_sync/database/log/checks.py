@@ -102,10 +102,10 @@ def snapshot_dates(connection: Connection, since: date) -> set[date]:
     return set(connection.scalars(_SNAPSHOT_DATES, {"since": since}))
 
 
-def _listing(query: str) -> Callable[[Connection], Lines]:
-    """Reads the rows of ``query`` as a table for people."""
+def _listing(query: str) -> Callable[..., Lines]:
+    """A question that needs no more than a connection: the rows of ``query`` are its answer."""
     statement = text(query)
-    return lambda connection: [dict(row._mapping) for row in connection.execute(statement)]
+    return lambda connection, *_: [dict(row._mapping) for row in connection.execute(statement)]
 
 
 circuits_without_region = _listing("""

@@ -32,7 +32,9 @@ def _dates_of(name: str, table: str) -> str:
 
 _DATES = text(f"""
     WITH RECURSIVE {", ".join(_dates_of(name, table) for name, table in _TABLES.items())}
-    SELECT day, s.day IS NOT NULL AS snapshots, r.day IS NOT NULL AS by_region, p.day IS NOT NULL AS by_planner
+    SELECT day, array_remove(ARRAY[CASE WHEN s.day IS NULL THEN 'snapshots' END,
+                                   CASE WHEN r.day IS NULL THEN 'by region' END,
+                                   CASE WHEN p.day IS NULL THEN 'by planner' END], NULL) AS missing
     FROM snapshots AS s FULL JOIN by_region AS r USING (day) FULL JOIN by_planner AS p USING (day)
     WHERE day IS NOT NULL ORDER BY day
 """)
@@ -62,7 +64,7 @@ _DIFFERING = text(f"""
 
 
 def dates_held(connection: Connection) -> list[DateHeld]:
-    """Every date that has snapshots or roll-ups."""
+    """Every date that has snapshots or roll-ups, by date."""
     return [DateHeld(**row._mapping) for row in connection.execute(_DATES)]
 
 

@@ -11,7 +11,7 @@ from circuit_sync.database.progress import checks as progress
 from circuit_sync.database.progress.snapshots import history_begins
 from circuit_sync.domain import findings, freshness
 from circuit_sync.domain.eastern import eastern_date
-from circuit_sync.domain.findings import DateHeld, Finding, Severity
+from circuit_sync.domain.findings import DateHeld, Finding, none_listed
 from circuit_sync.domain.printable import Lines
 from circuit_sync.domain.statuses import STATUS_CODES
 from circuit_sync.sync.progress.rollups import why_empty
@@ -38,55 +38,35 @@ class Scope:
 
 @dataclass(frozen=True)
 class Check:
-    """``read`` gives ``judge`` the facts. ``ages``: it turns red with time, so it is asked without a run, too."""
+    """``read`` gives ``judge`` all it needs. ``ages``: it turns red with time, so it is asked without a run, too."""
 
     name: str
     asset: Asset
     description: str
     read: Callable[[Connection, Scope], Any]
-    judge: Callable[[Any, Scope], Finding]
+    judge: Callable[[Any], Finding]
     ages: bool = False
 
     def ask(self, session: Session, scope: Scope) -> Finding:
         """What the check finds now."""
         with session.database.transaction() as connection:
-            return self.judge(self.read(connection, scope), scope)
-
-
-def _nothing_listed(
-    name: str,
-    asset: Asset,
-    description: str,
-    read: Callable[[Connection], Lines],
-    *,
-    wrong: str,
-    right: str,
-    severity: Severity = "warning",
-) -> Check:
-    """A check that passes where ``read`` lists nothing."""
-    return Check(
-        name,
-        asset,
-        description,
-        lambda connection, _: read(connection),
-        lambda lines, _: findings.judge_listed(lines, wrong, right, severity),
-    )
+            return self.judge(self.read(connection, scope))
 
 
 def _regions(connection: Connection, scope: Scope) -> tuple[Lines, Sequence[str]]:
     return facts.circuits_without_region(connection), facts.new_regions(connection, scope.now - _WEEK)
 
 
-def _snapshots_taken(connection: Connection, scope: Scope) -> tuple[set[date], date | None]:
-    """The dates of the last two weeks, and the date after which each weekday has its snapshot."""
+def _snapshots_taken(connection: Connection, scope: Scope) -> tuple[set[date], date | None, datetime]:
+    """The dates of the last two weeks, and after which date each weekday has its snapshot."""
     synced = facts.first_sync(connection)
     begun = max(eastern_date(synced), scope.first_snapshot - timedelta(days=1)) if synced else None
-    return facts.snapshot_dates(connection, eastern_date(scope.now) - _LOOKED_BACK), begun
+    return facts.snapshot_dates(connection, eastern_date(scope.now) - _LOOKED_BACK), begun, scope.now
 
 
 def _dates_without_snapshots(connection: Connection, scope: Scope) -> dict[date, str]:
     """Dates that were taken and hold nothing, and why."""
-    held = {line.day for line in progress.dates_held(connection) if line.snapshots}
+    held = {line.day for line in progress.dates_held(connection) if "snapshots" not in line.missing}
     taken = scope.dates or facts.snapshot_dates(connection, date.min)
     since = history_begins(connection)
     return {day: why_empty(day, since) for day in sorted(taken) if day not in held}
@@ -104,84 +84,84 @@ _CHECKS = (
         "circuits",
         "Is every circuit in a region, and in one that was known a week ago?",
         _regions,
-        lambda found, _: findings.judge_regions(*found),
+        lambda found: findings.judge_regions(*found),
     ),
     Check(
         "few_rejected_rows",
         "circuits",
         "Were at most 1 % of the rows of each status' latest answer rejected?",
         lambda connection, _: facts.recent_answers(connection, STATUS_CODES, 1),
-        lambda answers, _: findings.judge_rejected(answers),
+        findings.judge_rejected,
     ),
     Check(
         "as_many_circuits_as_usual",
         "circuits",
         "Has each status about as many circuits as in its ten syncs before?",
         lambda connection, _: facts.recent_answers(connection, STATUS_CODES, _RECENT_SYNCS),
-        lambda answers, _: findings.judge_counts(answers),
+        findings.judge_counts,
     ),
-    _nothing_listed(
+    Check(
         "planners_are_linked",
         "circuits",
         "Is every planner who holds circuits a user?",
         facts.unlinked_planners,
-        wrong="{} planners are no user's: circuit-sync planners link NAME USER",
-        right="every planner is a user",
+        none_listed("{} planners are no user's: circuit-sync planners link NAME USER", "every planner is a user"),
     ),
-    _nothing_listed(
+    Check(
         "splits_have_their_main_assessment",
         "circuits",
         "Is the main assessment of every open split known?",
         facts.orphaned_splits,
-        wrong="{} splits whose main assessment is in no answer",
-        right="every open split has its main assessment",
+        none_listed("{} splits whose main assessment is in no answer", "every open split has its main assessment"),
     ),
-    _nothing_listed(
+    Check(
         "splits_are_contained",
         "circuits",
         "Has no work order splits of more miles than its main assessment, which shows them too?",
         facts.splits_not_contained,
-        wrong="{} work orders whose splits have more miles than the main assessment: each counts whole",
-        right="every main assessment contains its splits, or is said to contain none",
+        none_listed(
+            "{} work orders whose splits have more miles than the main assessment: each counts whole",
+            "every main assessment contains its splits, or is said to contain none",
+        ),
     ),
     Check(
         "statuses_are_fresh",
         "circuits",
         "Was ACTIV synced within half a weekday, and every other status within 8 days?",
-        lambda connection, scope: facts.status_ages(connection, scope.statuses),
-        lambda ages, scope: freshness.judge_statuses(ages, scope.now),
+        lambda connection, scope: (facts.status_ages(connection, scope.statuses), scope.now),
+        lambda found: freshness.judge_statuses(*found),
         ages=True,
     ),
-    _nothing_listed(
+    Check(
         "totals_reconcile",
         "circuit_aggregates",
         "Does every breakdown, by type, permission and planner, add up to its total?",
         facts.unreconciled_aggregates,
-        wrong="{} aggregates do not add up",
-        right="every breakdown adds up to its total",
-        severity="error",
+        none_listed("{} aggregates do not add up", "every breakdown adds up to its total", "error"),
     ),
-    _nothing_listed(
+    Check(
         "workstudio_counts_agree",
         "circuit_aggregates",
         "Does WorkStudio's own count of trees agree with ours?",
         facts.trees_that_differ,
-        wrong="{} circuits have another number of trees in WorkStudio's own count",
-        right="WorkStudio's own counts agree where it gives them",
+        none_listed(
+            "{} circuits have another number of trees in WorkStudio's own count",
+            "WorkStudio's own counts agree where it gives them",
+        ),
     ),
     Check(
         "few_failed_work_orders",
         "circuit_aggregates",
         "Did every work order of the latest sync succeed?",
         lambda connection, _: facts.latest_aggregate_sync(connection),
-        lambda latest, _: findings.judge_failures(latest),
+        findings.judge_failures,
     ),
     Check(
         "aggregates_are_recent",
         "circuit_aggregates",
         "Were the units of every active circuit fetched less than two weekdays ago?",
-        lambda connection, _: facts.oldest_units(connection),
-        lambda oldest, scope: findings.judge_age(oldest, freshness.working_day(scope.now)),
+        lambda connection, scope: (facts.oldest_units(connection), freshness.working_day(scope.now)),
+        lambda found: findings.judge_age(*found),
         ages=True,
     ),
     Check(
@@ -189,7 +169,7 @@ _CHECKS = (
         "daily_snapshots",
         "Has each of the last weekdays its snapshot?",
         _snapshots_taken,
-        lambda found, scope: freshness.judge_snapshots(found[0], found[1], scope.now),
+        lambda found: freshness.judge_snapshots(*found),
         ages=True,
     ),
     Check(
@@ -197,7 +177,7 @@ _CHECKS = (
         "daily_snapshots",
         "Has each date of the run a snapshot? Asked by itself: each date that was ever taken?",
         _dates_without_snapshots,
-        lambda reasons, _: findings.judge_empty(reasons),
+        findings.judge_empty,
     ),
     Check(
         "roll_ups_agree",
@@ -205,7 +185,7 @@ _CHECKS = (
         "Is every date that has snapshots rolled up, and do those of the run's dates add up to their roll-ups? "
         "Asked by itself: those of all dates?",
         _roll_ups,
-        lambda found, _: findings.judge_rolled_up(*found),
+        lambda found: findings.judge_rolled_up(*found),
     ),
 )
 
