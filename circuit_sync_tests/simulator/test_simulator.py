@@ -1,4 +1,4 @@
-"""The bundled WorkStudio keeps to what WORKSTUDIO.md says of a real one, moves on, breaks when asked to."""
+"""The bundled WorkStudio keeps to what docs/workstudio.md says of a real one, moves on, breaks when asked to."""
 
 import json
 import os

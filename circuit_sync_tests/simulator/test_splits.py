@@ -1,4 +1,4 @@
-"""The bundled WorkStudio splits work orders as a real one does (WORKSTUDIO.md, *Splits*), from call to call."""
+"""The bundled WorkStudio splits work orders as a real one does (docs/workstudio.md, *Splits*), from call to call."""
 
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
