@@ -1,7 +1,7 @@
 """Circuits as WorkStudio lists them, made rows of ours."""
 
 import hashlib
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
 from decimal import Decimal
 from functools import partial
@@ -134,6 +134,9 @@ CLEANERS: dict[str, Callable[[Any], Any]] = {
     "api_status": _status_of,
     "api_modified_at": clean_instant,
 }
+_TEXTS: frozenset[type] = frozenset({str, type(None)})
+_TEXTS_AND_NUMBERS: frozenset[type] = _TEXTS | {int, float}
+_NUMBERS = (_miles, _percent)
 CIRCUIT_COLUMNS = ("row", *CLEANERS, "api_data", "content_hash")
 FIELDS = tuple(field for field in CLEANERS if field != "job_guid")
 """The fields that an answer sets, by their names in reports and in ``circuits.user_modified_fields``."""
@@ -154,20 +157,21 @@ def transform_collection(
     API's names, for reports. ``misshapen`` numbers the rows that do not fit the heading; ``absent`` names the frame's
     columns that the view did not send.
     """
-    kept = [name for name in frame.columns if name not in CLEANERS and name not in absent]
     faults: dict[int, tuple[str, str]] = {}
+    nothing = [None] * len(frame)
     clean = {
-        field: _clean_column(frame, field, clean, columns.get(field, field), faults)
-        for field, clean in CLEANERS.items()
+        field: _without_faults(
+            _cleaned(frame[field].tolist() if field in frame.columns else nothing, cleaner),
+            columns.get(field, field),
+            faults,
+        )
+        for field, cleaner in CLEANERS.items()
     }
-    data = _clean_api_data(frame, kept, faults)
-    good = [position for position in range(len(frame)) if position not in faults]
-    circuits = pd.DataFrame(
-        {field: pd.Series([values[position] for position in good], dtype=object) for field, values in clean.items()}
+    kept = [name for name in frame.columns if name not in CLEANERS and name not in absent]
+    clean["api_data"] = _documents(
+        {name: _without_faults(_cleaned(frame[name].tolist(), clean_json), name, faults) for name in kept},
+        len(frame),
     )
-    circuits.insert(0, "row", [int(frame.index[position]) + 1 for position in good])
-    circuits["api_data"] = pd.Series([data[position] for position in good], dtype=object)
-    circuits["content_hash"] = _content_hashes(circuits)
     rejected = tuple(
         RejectedRow(
             status,
@@ -178,6 +182,9 @@ def transform_collection(
         )
         for position, (column, reason) in sorted(faults.items())
     )
+    circuits = pd.DataFrame({"row": frame.index + 1, **clean}, dtype=object)
+    circuits["content_hash"] = _content_hashes(clean.values())
+    circuits = circuits.drop(index=list(faults)).reset_index(drop=True).astype({"row": int})
     return CircuitAnswer(
         status=status,
         circuits=circuits,
@@ -219,49 +226,55 @@ def settle_duplicates(answers: Sequence[CircuitAnswer]) -> tuple[list[CircuitAns
     return settled, sorted(losing["job_guid"])
 
 
-def _clean_column(
-    frame: pd.DataFrame, field: str, clean: Callable[[Any], Any], column: str, faults: dict[int, tuple[str, str]]
-) -> list[Any]:
-    raw = frame[field].tolist() if field in frame.columns else [None] * len(frame)
-    known: dict[Any, Any] = {}
-    values = []
-    for position, value in enumerate(raw):
-        try:
-            # Equal numbers of different types clean alike, so one cache serves all; a list or a dict is never clean.
-            if isinstance(value, list | dict):
-                raise BadValue("not a plain value")
-            key = (type(value), value)
-            if key not in known:
-                known[key] = clean(value)
-            values.append(known[key])
-        except BadValue as bad:
-            faults.setdefault(position, (column, str(bad)))
-            values.append(None)
-    return values
+def _cleaned(raw: list[Any], clean: Callable[[Any], Any]) -> list[Any]:
+    """Each value clean, or the ``BadValue`` that says why it is not.
+
+    Equal texts are cleaned once; so are equal numbers that become numbers, but not 1, 1.0 and True that become texts.
+    """
+    types = set(map(type, raw))
+    if types <= (_TEXTS_AND_NUMBERS if clean in _NUMBERS else _TEXTS):
+        known = {value: _one_cleaned(value, clean) for value in dict.fromkeys(raw)}
+        return list(map(known.__getitem__, raw))
+    if clean is clean_json and types <= {int, float} and all(-(2**63) < number < 2**63 for number in raw):
+        return raw
+    return [_one_cleaned(value, clean) for value in raw]
 
 
-def _clean_api_data(frame: pd.DataFrame, kept: list[str], faults: dict[int, tuple[str, str]]) -> list[str]:
-    columns = [frame[name].tolist() for name in kept]
-    documents = []
-    for position, values in enumerate(zip(*columns, strict=True) if columns else [()] * len(frame)):
-        name = ""
-        try:
-            document = {}
-            for name, value in zip(kept, values, strict=True):
-                document[name] = clean_json(value)
-            documents.append(_canonical(document))
-        except BadValue as bad:
-            faults.setdefault(position, (name, str(bad)))
-            documents.append("{}")
-    return documents
+def _one_cleaned(value: Any, clean: Callable[[Any], Any]) -> Any:
+    if isinstance(value, list | dict) and clean is not clean_json:
+        return BadValue("not a plain value")
+    try:
+        return clean(value)
+    except BadValue as bad:
+        return bad
 
 
-def _canonical(document: dict[str, Any]) -> str:
-    """JSON with sorted keys, so that equal documents are equal texts."""
-    return orjson.dumps(document, option=orjson.OPT_SORT_KEYS).decode()
+def _without_faults(values: list[Any], column: str, faults: dict[int, tuple[str, str]]) -> list[Any]:
+    """The values, ``None`` in place of bad ones; ``faults`` keeps the first reason of each position."""
+    if BadValue not in set(map(type, values)):
+        return values
+    for position, value in enumerate(values):
+        if type(value) is BadValue:
+            faults.setdefault(position, (column, str(value)))
+    return [None if type(value) is BadValue else value for value in values]
 
 
-def _content_hashes(circuits: pd.DataFrame) -> list[str]:
+def _documents(columns: Mapping[str, list[Any]], rows: int) -> list[str]:
+    """A JSON document for each row, its keys sorted, so that equal documents are equal texts."""
+    if not columns:
+        return ["{}"] * rows
+    return [
+        orjson.dumps(dict(zip(columns, values, strict=True)), option=orjson.OPT_SORT_KEYS).decode()
+        for values in zip(*columns.values(), strict=True)
+    ]
+
+
+def _content_hashes(columns: Iterable[list[Any]]) -> list[str]:
     """A fingerprint of each row's content as the API gave it, the row's place in the answer aside."""
-    columns = [circuits[name].tolist() for name in (*CLEANERS, "api_data")]
-    return [hashlib.sha256("\x1f".join(map(str, values)).encode()).hexdigest() for values in zip(*columns, strict=True)]
+    lines = map("\x1f".join, zip(*map(_as_texts, columns), strict=True))
+    return [hashlib.sha256(line.encode()).hexdigest() for line in lines]
+
+
+def _as_texts(values: list[Any]) -> list[str]:
+    texts = {value: str(value) for value in dict.fromkeys(values)}
+    return list(map(texts.__getitem__, values))

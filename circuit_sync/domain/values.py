@@ -32,7 +32,7 @@ def clean_text(value: Any) -> str | None:
     if not isinstance(value, str):
         raise BadValue("not a text")
     text = value.replace("\0", "").strip()
-    if not is_unicode(text):
+    if not (text.isascii() or is_unicode(text)):
         raise BadValue("holds a lone surrogate, which is no Unicode text")
     return text or None
 
