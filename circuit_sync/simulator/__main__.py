@@ -14,8 +14,8 @@ from pathlib import Path
 import orjson
 
 from circuit_sync.domain.errors import UsageError
-from circuit_sync.simulator.headings import DEFAULT_CIRCUITS, DEFAULT_SEED
 from circuit_sync.simulator.running import end_with_input, ending_signals, serving
+from circuit_sync.simulator.world import DEFAULT_CIRCUITS, DEFAULT_SEED
 
 _STDIN = 0
 

@@ -7,8 +7,8 @@ from dataclasses import dataclass
 from functools import cache
 from importlib import resources
 
-from circuit_sync.simulator.headings import SERVICE_PASSWORD, SERVICE_USERNAME
-
+SERVICE_USERNAME = "CONTRACTOR\\service"
+SERVICE_PASSWORD = "simulator-service"  # noqa: S105 - the password of an invented server on the loopback interface
 FREE_TEXT_MARKER = "LANDOWNER-SECRET"
 """Stands in every note and parcel comment of a unit: a test can search what was stored or logged for it."""
 COMMENT_MARKER = "COMMENT-SECRET"

@@ -19,7 +19,7 @@ from circuit_sync.simulator.invention import (
     stream,
     unit_types,
 )
-from circuit_sync.simulator.tables import guid_of
+from circuit_sync.simulator.tables import POLYGON, guid_of
 
 UTILITY_APPROVAL = "EXAMPLE Approved"
 """An approval by the utility itself, under its own name."""
@@ -41,11 +41,6 @@ _SETTLED = {"Approved": 70, "Refused": 15, "No Contact": 7, "Deferred": 5, UTILI
 _UNSETTLED = ("", None, "Pending", "No Contact")
 _TYPES_IN_TURN = 5
 _OFTEN = ("SPM", "SPB", "MPM", "MPB", "HCB", "HERBNA", "REM612", "REM1218", "NW")
-_ACRES = {
-    "@sourceFormat": "DataObjectGeometry",
-    "type": "Polygon",
-    "coordinates": [[[-76.1, 39.8], [-76.2, 39.8], [-76.2, 39.9], [-76.1, 39.8]]],
-}
 
 
 def units_of(circuit: Circuit) -> list[Unit]:
@@ -128,7 +123,7 @@ def _unit_row(rng: random.Random, unit: Unit, extension: str) -> dict[str, Any]:
         column, value = measures[kind.measurement]
         row[column] = str(value) if as_text else value
     if kind.measurement == "acres":
-        row["SSUNITS_GEOMETRY"] = _ACRES
+        row["SSUNITS_GEOMETRY"] = POLYGON
     return row
 
 

@@ -9,13 +9,9 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from circuit_sync.simulator.faults import parse_fault
-from circuit_sync.simulator.headings import (
-    CIRCUITS_VIEW,
-    PLANNED_UNITS_VIEW,
-    SERVICE_PASSWORD,
-    SERVICE_USERNAME,
-)
+from circuit_sync.simulator.invention import SERVICE_PASSWORD, SERVICE_USERNAME
 from circuit_sync.simulator.server import Simulator
+from circuit_sync.simulator.view_requests import CIRCUITS_VIEW, PLANNED_UNITS_VIEW
 from circuit_sync.simulator.world import World
 
 

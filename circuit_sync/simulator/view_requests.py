@@ -8,8 +8,8 @@ from dataclasses import dataclass
 
 import orjson
 
-from circuit_sync.simulator.headings import CIRCUITS_VIEW, PLANNED_UNITS_VIEW
-
+CIRCUITS_VIEW = "{6C1F0B52-3D84-4E19-9A77-2B5E08D4C7A1}"
+PLANNED_UNITS_VIEW = "{E27A95D3-80B6-4C3F-B1D2-7F4409A6135C}"
 CIRCUITS = "circuits"
 PLANNED_UNITS = "planned_units"
 _VIEWS = {CIRCUITS_VIEW: (CIRCUITS, "By Job Status"), PLANNED_UNITS_VIEW: (PLANNED_UNITS, "WO#")}

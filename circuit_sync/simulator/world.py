@@ -12,11 +12,11 @@ from circuit_sync.domain.statuses import STATUS_CODES
 from circuit_sync.simulator.circuits import Circuit, circuit_row
 from circuit_sync.simulator.course import Course, CourseFile, checked_size
 from circuit_sync.simulator.founding import found_circuits
-from circuit_sync.simulator.headings import DEFAULT_CIRCUITS, DEFAULT_SEED
 from circuit_sync.simulator.planned_units import unit_rows
 from circuit_sync.simulator.tables import circuits_table, units_table
 from circuit_sync.simulator.ticks import MOST_TICKS, open_work_orders, tick
 
+DEFAULT_CIRCUITS, DEFAULT_SEED = 180, 7
 _REJECTED_ROWS: tuple[dict[str, Any], ...] = (
     {"SS_JOBGUID": "", "SS_WO": "2025-0998", "SS_TITLE": "DRAFT WITHOUT GUID 69/12 KV 99-01 LINE"},
     {"SS_WO": "2025-0999", "VEGJOB_LENGTH": "see map", "SS_TITLE": "JUNK LENGTH 69/12 KV 99-02 LINE"},

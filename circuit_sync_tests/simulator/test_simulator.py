@@ -804,7 +804,7 @@ def test_run_announces_lines_to_paste_and_ends_on_a_signal(ending: signal.Signal
 
 def test_importing_it_loads_no_heavy_library() -> None:
     script = (
-        "import sys, circuit_sync.workstudio.simulator\n"
+        "import sys, circuit_sync.simulator\n"
         "print(sorted({'pandas', 'httpx', 'dagster', 'sqlalchemy'} & set(sys.modules)))"
     )
     done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=True)

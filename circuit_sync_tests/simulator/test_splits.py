@@ -10,10 +10,9 @@ from typing import Any
 import pytest
 
 from circuit_sync.domain.statuses import STATUS_CODES
-from circuit_sync.simulator import World
+from circuit_sync.simulator import DEFAULT_CIRCUITS, DEFAULT_SEED, World
 from circuit_sync.simulator.circuits import Circuit, Measures, added_up, circuit_row
 from circuit_sync.simulator.founding import SPLIT_EXTENSIONS, found_circuits
-from circuit_sync.simulator.headings import DEFAULT_CIRCUITS, DEFAULT_SEED
 from circuit_sync.simulator.planned_units import unit_rows
 from circuit_sync.simulator.ticks import open_work_orders, tick
 
