@@ -4,7 +4,6 @@ Part of the product: ``circuit-sync simulator``, and what ``demo``, ``dev`` and 
 is configured.
 """
 
-from circuit_sync.simulator.answering import Call
 from circuit_sync.simulator.faults import Fault
 from circuit_sync.simulator.invention import (
     COMMENT_MARKER,
@@ -15,6 +14,7 @@ from circuit_sync.simulator.invention import (
 )
 from circuit_sync.simulator.running import environment, run
 from circuit_sync.simulator.server import Simulator
+from circuit_sync.simulator.service import Call
 from circuit_sync.simulator.tables import CIRCUIT_HEADING, UNIT_HEADING, circuits_table, units_table
 from circuit_sync.simulator.view_requests import CIRCUITS_VIEW, PLANNED_UNITS_VIEW
 from circuit_sync.simulator.world import DEFAULT_CIRCUITS, DEFAULT_SEED, World

@@ -4,7 +4,6 @@ import base64
 import binascii
 import hmac
 from collections.abc import Mapping
-from dataclasses import dataclass
 
 import orjson
 
@@ -16,19 +15,14 @@ _VIEWS = {CIRCUITS_VIEW: (CIRCUITS, "By Job Status"), PLANNED_UNITS_VIEW: (PLANN
 
 
 class NotUnderstoodError(Exception):
-    """The request is none that the server knows; its text goes into the answer's ``errorMessage``."""
+    """The server does not know such a request; its text goes into the answer's ``errorMessage``."""
 
 
-@dataclass(frozen=True)
-class ViewRequest:
-    """Which view, and the value of its filter: a status code or a work order."""
+def read_request(body: bytes) -> tuple[str, str]:
+    """Which view is asked for, and the value of its filter: a status code or a work order.
 
-    view: str
-    value: str
-
-
-def read_request(body: bytes) -> ViewRequest:
-    """The request in a body. Raises ``NotUnderstoodError``."""
+    Raises ``NotUnderstoodError``.
+    """
     try:
         request = orjson.loads(body)
     except orjson.JSONDecodeError:
@@ -51,7 +45,7 @@ def read_request(body: bytes) -> ViewRequest:
         raise NotUnderstoodError("FilterValue must be text.")
     if request.get("ResultFormat") != "DDOTable":
         raise NotUnderstoodError("Unknown ResultFormat.")
-    return ViewRequest(view, value.strip())
+    return view, value.strip()
 
 
 def basic_credentials(header: str | None) -> tuple[str, str] | None:
@@ -66,7 +60,7 @@ def basic_credentials(header: str | None) -> tuple[str, str] | None:
     return (user, password) if colon else None
 
 
-def signs_in(accounts: Mapping[str, str], user: str, password: str) -> bool:
+def is_account(accounts: Mapping[str, str], user: str, password: str) -> bool:
     """Whether the password is the user's; the case of a user's name does not count."""
     own = {name.casefold(): secret for name, secret in accounts.items()}.get(user.casefold())
     return own is not None and hmac.compare_digest(own.encode(), password.encode())

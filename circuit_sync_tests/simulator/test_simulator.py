@@ -736,7 +736,7 @@ def test_a_port_in_use_is_one_clear_line(simulator: Simulator) -> None:
     assert port
     with pytest.raises(UsageError, match=rf"^port {port} of 127\.0\.0\.1 is in use: name another one"):
         Simulator(World(circuits=5), port=port).start()
-    with pytest.raises(UsageError, match="port 70000 is none: allowed are 0"):
+    with pytest.raises(UsageError, match="port 70000 is not a port: allowed are 0"):
         Simulator(World(circuits=5), port=70_000).start()
 
 
