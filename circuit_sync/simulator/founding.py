@@ -20,7 +20,6 @@ _SHARES = {"ACTIV": 0.55, "CLOSE": 0.30, "QC": 0.10, "REWRK": 0.05}
 _CIRCUITS_OF_A_WORK_ORDER = {1: 60, 2: 20, 3: 12, 4: 8}
 _SPLIT_GOES_AHEAD = {"ACTIV": "QC", "QC": "REWRK", "REWRK": "QC"}
 
-
 _ACTIVE_SHAPES = (
     Shape(own=True, repeats=True),
     Shape(late=True),
@@ -153,13 +152,8 @@ def parted(amount: float, weights: Sequence[float]) -> list[float]:
 
 def _taken_by(rng: random.Random, planner: str) -> str:
     """Mostly ``CONTRACTOR\\name``; else nobody, a name without the backslash, or untidy case and blanks."""
-    forms = {
-        f"CONTRACTOR\\{planner}": 80,
-        "": 12,
-        planner: 5,
-        f" Contractor\\{planner.upper()} ": 3,
-    }
-    return choose(rng, forms)
+    untidy = f" Contractor\\{planner.upper()} "
+    return choose(rng, {f"CONTRACTOR\\{planner}": 80, "": 12, planner: 5, untidy: 3})
 
 
 def _share_planned(rng: random.Random, status: str) -> float:

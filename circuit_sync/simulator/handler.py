@@ -66,15 +66,10 @@ class Listener(ThreadingHTTPServer):
             self._connections.pop(request, None)
         super().shutdown_request(request)
 
-    def request_begins(self, request: Any) -> None:
-        """From now on the rest of a request is waited for, until ``request_is_here``."""
+    def expect_request(self, request: Any, seconds: float) -> None:
+        """Within so many seconds from now a request must have arrived on the connection."""
         with self._mutex:
-            self._connections[request] = time.monotonic() + REQUEST_SECONDS
-
-    def request_is_here(self, request: Any) -> None:
-        """Nothing is waited for any more."""
-        with self._mutex:
-            self._connections[request] = inf
+            self._connections[request] = time.monotonic() + seconds
 
     def service_actions(self) -> None:
         """Twenty times a second: end connections whose request is overdue."""
@@ -116,11 +111,11 @@ class Handler(BaseHTTPRequestHandler):
     def handle_one_request(self) -> None:
         """Wait long for a first byte, ``REQUEST_SECONDS`` for the rest of its request."""
         if self.rfile.peek(1):  # type: ignore[attr-defined]
-            self.server.request_begins(self.connection)
+            self.server.expect_request(self.connection, REQUEST_SECONDS)
         try:
             super().handle_one_request()
         finally:
-            self.server.request_is_here(self.connection)
+            self.server.expect_request(self.connection, inf)
 
     def do_GET(self) -> None:
         """Health, a view, or a path of the simulator's own."""
@@ -134,7 +129,7 @@ class Handler(BaseHTTPRequestHandler):
         self.server.count(int(of_view))
         try:
             body = self.rfile.read(int(length))
-            self.server.request_is_here(self.connection)
+            self.server.expect_request(self.connection, inf)
             reply = self._reply(body, of_view=of_view)
             delay = reply.delay + (self.server.delay if of_view else 0.0)
             if delay and self.server.ended.wait(delay):

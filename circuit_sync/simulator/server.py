@@ -13,10 +13,6 @@ from circuit_sync.simulator.service import Service
 from circuit_sync.simulator.world import World
 
 
-def _now() -> datetime:
-    return datetime.now(UTC)
-
-
 class Simulator(Service):
     """A WorkStudio on 127.0.0.1.
 
@@ -34,7 +30,7 @@ class Simulator(Service):
         advance: bool = True,
         port: int = 0,
         delay: float = 0.0,
-        clock: Callable[[], datetime] = _now,
+        clock: Callable[[], datetime] = lambda: datetime.now(UTC),
     ) -> None:
         accounts = default_accounts() if accounts is None else accounts
         super().__init__(World() if world is None else world, accounts, clock, advance=advance)
@@ -52,7 +48,7 @@ class Simulator(Service):
 
     @property
     def base_url(self) -> str:
-        """Where its protocol is, as a client is told; there is none before the first ``start``."""
+        """The base URL for a client; there is none before the first ``start``."""
         if self._listener is None:
             raise RuntimeError("the simulator has no address before it is started")
         return f"http://127.0.0.1:{self._port}/DDOProtocol/"

@@ -10,16 +10,8 @@ import orjson
 
 from circuit_sync.domain.errors import UsageError
 from circuit_sync.simulator.faults import HEALTH, SPOILING, Fault, fault_from, match_key, spoil
-from circuit_sync.simulator.view_requests import (
-    CIRCUITS,
-    NotUnderstoodError,
-    basic_credentials,
-    is_account,
-    read_request,
-)
+from circuit_sync.simulator.view_requests import CIRCUITS, NotUnderstoodError, read_request, sign_in
 from circuit_sync.simulator.world import World
-
-_JSON = "application/json; charset=utf-8"
 
 
 @dataclass(frozen=True)
@@ -40,7 +32,7 @@ class Reply:
 
     status: int
     body: bytes
-    content_type: str = _JSON
+    content_type: str = "application/json; charset=utf-8"
     headers: tuple[tuple[str, str], ...] = ()
     delay: float = 0.0
     sent: float | None = 1.0
@@ -109,8 +101,7 @@ class Service:
 
     def view_data(self, authorization: str | None, body: bytes) -> Reply:
         """The answer to a GETVIEWDATA call."""
-        user, password = basic_credentials(authorization) or (None, "")
-        signed_in = user is not None and is_account(self.accounts, user, password)
+        user, signed_in = sign_in(self.accounts, authorization)
         view: str | None = None
         value: str | None = None
         refusal = ""

@@ -10,16 +10,12 @@ from typing import Any
 from circuit_sync.simulator.invention import FREE_TEXT_MARKER, unit_types
 
 _NAMESPACE = uuid.UUID("5f0c7a1e-52f4-4f8e-9b4b-0f7d5f0a9c11")
-POLYGON = {
-    "@sourceFormat": "DataObjectGeometry",
+_GEOMETRY = {"@sourceFormat": "DataObjectGeometry"}
+POLYGON = _GEOMETRY | {
     "type": "Polygon",
     "coordinates": [[[-76.1, 39.8], [-76.2, 39.8], [-76.2, 39.9], [-76.1, 39.8]]],
 }
-_LINE = {
-    "@sourceFormat": "DataObjectGeometry",
-    "type": "LineString",
-    "coordinates": [[-76.151, 39.881], [-76.152, 39.882]],
-}
+_LINE = _GEOMETRY | {"type": "LineString", "coordinates": [[-76.151, 39.881], [-76.152, 39.882]]}
 _CIRCUIT: dict[str, Any] = {
     "VEGJOB_SERVCOMP": "Distribution",
     "VEGJOB_OPCO": "EXAMPLE",

@@ -1,7 +1,6 @@
 """Reading a GETVIEWDATA request as strictly as WorkStudio does."""
 
 import base64
-import binascii
 import hmac
 from collections.abc import Mapping
 
@@ -48,19 +47,17 @@ def read_request(body: bytes) -> tuple[str, str]:
     return view, value.strip()
 
 
-def basic_credentials(header: str | None) -> tuple[str, str] | None:
-    """User and password of a Basic ``Authorization`` header; None if it is not one."""
+def sign_in(accounts: Mapping[str, str], header: str | None) -> tuple[str | None, bool]:
+    """The user of a Basic ``Authorization`` header, None if it is not one, and whether the password is right.
+
+    The case of a user's name does not count.
+    """
     scheme, _, encoded = (header or "").partition(" ")
-    if scheme.lower() != "basic":
-        return None
     try:
         user, colon, password = base64.b64decode(encoded, validate=True).decode().partition(":")
-    except (binascii.Error, UnicodeDecodeError):
-        return None
-    return (user, password) if colon else None
-
-
-def is_account(accounts: Mapping[str, str], user: str, password: str) -> bool:
-    """Whether the password is the user's; the case of a user's name does not count."""
+    except ValueError:
+        return None, False
+    if scheme.lower() != "basic" or not colon:
+        return None, False
     own = {name.casefold(): secret for name, secret in accounts.items()}.get(user.casefold())
-    return own is not None and hmac.compare_digest(own.encode(), password.encode())
+    return user, own is not None and hmac.compare_digest(own.encode(), password.encode())

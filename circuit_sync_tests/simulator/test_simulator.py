@@ -463,7 +463,7 @@ def test_a_deleted_state_file_begins_the_world_anew(tmp_path: Path) -> None:
 def test_a_state_file_that_is_none_is_named(tmp_path: Path, content: str) -> None:
     state = tmp_path / "world.json"
     state.write_text(content)
-    with pytest.raises(UsageError, match=r"world\.json is no simulator state"):
+    with pytest.raises(UsageError, match=r"world\.json is not a simulator state"):
         World(state=state)
 
 
