@@ -4,23 +4,20 @@ Part of the product: ``circuit-sync simulator``, and what ``demo``, ``dev`` and 
 is configured.
 """
 
-from circuit_sync.simulator.answering import Call
 from circuit_sync.simulator.faults import Fault
-from circuit_sync.simulator.headings import (
-    CIRCUIT_HEADING,
-    CIRCUITS_VIEW,
-    DEFAULT_CIRCUITS,
-    DEFAULT_SEED,
-    PLANNED_UNITS_VIEW,
+from circuit_sync.simulator.invention import (
+    COMMENT_MARKER,
+    FREE_TEXT_MARKER,
     SERVICE_PASSWORD,
     SERVICE_USERNAME,
-    UNIT_HEADING,
+    default_accounts,
 )
-from circuit_sync.simulator.invention import COMMENT_MARKER, FREE_TEXT_MARKER, default_accounts
 from circuit_sync.simulator.running import environment, run
 from circuit_sync.simulator.server import Simulator
-from circuit_sync.simulator.tables import circuits_table, units_table
-from circuit_sync.simulator.world import World
+from circuit_sync.simulator.service import Call
+from circuit_sync.simulator.tables import CIRCUIT_HEADING, UNIT_HEADING, circuits_table, units_table
+from circuit_sync.simulator.view_requests import CIRCUITS_VIEW, PLANNED_UNITS_VIEW
+from circuit_sync.simulator.world import DEFAULT_CIRCUITS, DEFAULT_SEED, World
 
 __all__ = [
     "CIRCUITS_VIEW",

@@ -4,7 +4,7 @@ A circuit keeps what is its own; what a main assessment shows includes what it k
 """
 
 from collections.abc import Iterable
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from datetime import UTC, datetime
 from math import ceil
 from typing import Any, NamedTuple
@@ -34,6 +34,8 @@ class Measures(NamedTuple):
 
 
 NOTHING = Measures()
+NO_DATES = ("/Date(1899-12-30)/", None, "")
+"""How WorkStudio writes a date that was not entered."""
 
 
 def added_up(parts: Iterable[Measures]) -> Measures:
@@ -56,19 +58,37 @@ class Unit:
     assessed_at: datetime | None
 
 
-@dataclass(slots=True, eq=False)
-class Splits:
-    """The splits of a main assessment, and how it shows them.
+@dataclass(frozen=True)
+class Shape:
+    """In what a split work order differs from one whose main assessment shows the exact sum of its splits.
 
-    Unless ``contained`` it shows its own only. ``late``: it follows them one call later. ``rounding``: by so
-    many miles its total is off their sum. ``repeats``: it lists their units as its own, too.
+    As founded: ``own``: the main one has miles of its own. ``first``: the status of the first split, if not the
+    main one's. ``listed``: whether there is a main one. ``done``: all miles are planned.
+    For its life: unless ``contained``, the main one shows its own miles only. ``late``: it follows its splits one
+    call later. ``rounding``: by so many miles its total is off their sum. ``repeats``: it lists their units too.
     """
 
-    circuits: list["Circuit"]
+    own: bool = False
+    first: str | None = None
+    listed: bool = True
+    done: bool = False
     contained: bool = True
     late: bool = False
     rounding: float = 0.0
     repeats: bool = False
+
+    @property
+    def fewest(self) -> int:
+        """Circuits that it takes at least: a main one without miles of its own has two splits or more."""
+        return 3 if self.listed and self.contained and not self.own else 2
+
+
+@dataclass(slots=True, eq=False)
+class Splits:
+    """The splits of a main assessment, and what it shows of them."""
+
+    circuits: list["Circuit"]
+    shape: Shape
     shown: Measures = NOTHING
 
 
@@ -97,7 +117,7 @@ class Circuit:
     version: int = 40
     comment: str = ""
     splits: Splits | None = None
-    units: list[Unit] | None = field(default=None)
+    units: list[Unit] | None = None
     units_numbered: int = 0
 
     @property
@@ -114,7 +134,7 @@ class Circuit:
         """What its row shows."""
         if self.splits is None:
             return self.own
-        return added_up((self.own, self.splits.shown)).off_by(self.splits.rounding)
+        return added_up((self.own, self.splits.shown)).off_by(self.splits.shape.rounding)
 
     @property
     def fully_planned(self) -> bool:
@@ -173,17 +193,10 @@ def _planned_miles(miles: float, quirk: int) -> float | str | None:
 
 
 def _start_date(quirk: int) -> str | None:
-    match quirk % 12:
-        case 0:
-            return "/Date(1899-12-30)/"
-        case 1:
-            return None
-        case 2:
-            return ""
-        case 3:
-            return f"2025-0{1 + quirk % 9}-15"
-        case _:
-            return f"/Date(2025-0{1 + quirk % 9}-01)/"
+    untidiness, month = quirk % 12, 1 + quirk % 9
+    if untidiness < len(NO_DATES):
+        return NO_DATES[untidiness]
+    return f"2025-0{month}-15" if untidiness == 3 else f"/Date(2025-0{month}-01)/"
 
 
 def _instant(at: datetime, *, plain: bool) -> str:

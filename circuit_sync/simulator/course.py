@@ -16,18 +16,15 @@ _MOST_CIRCUITS = 20_000
 
 @dataclass(frozen=True)
 class Course:
-    """What a world follows from: two worlds of the same course are the same."""
+    """What a world follows from: two worlds of the same course are the same. Raises ``UsageError`` on a wrong size."""
 
     seed: int
     circuits: int
     ticks: tuple[str, ...] = ()
 
-
-def checked_size(circuits: int) -> int:
-    """The number of circuits, if a world can have so many. Raises ``UsageError``."""
-    if not 1 <= circuits <= _MOST_CIRCUITS:
-        raise UsageError(f"circuits must be 1 to {_MOST_CIRCUITS}, not {circuits}")
-    return circuits
+    def __post_init__(self) -> None:
+        if not 1 <= self.circuits <= _MOST_CIRCUITS:
+            raise UsageError(f"circuits must be 1 to {_MOST_CIRCUITS}, not {self.circuits}")
 
 
 class CourseFile:
@@ -49,17 +46,18 @@ class CourseFile:
             fcntl.flock(lock, fcntl.LOCK_EX)
             yield
 
-    def read(self) -> Course | None:
-        """The course on disk, None before the first. Raises ``UsageError`` on a file that holds none."""
+    def read(self, first: Course) -> Course:
+        """The course on disk, where it begins with ``first``. Raises ``UsageError`` on a file that holds none."""
         try:
             value = orjson.loads(self._path.read_bytes())
             for instant in value["ticks"]:
                 datetime.fromisoformat(instant)
-            return Course(int(value["seed"]), checked_size(int(value["circuits"])), tuple(value["ticks"]))
+            return Course(int(value["seed"]), int(value["circuits"]), tuple(value["ticks"]))
         except FileNotFoundError:
-            return None
+            self.write(first)
+            return first
         except (KeyError, TypeError, ValueError, UsageError):
-            raise UsageError(f"{self._path} is no simulator state: delete it, or name another file") from None
+            raise UsageError(f"{self._path} is not a simulator state: delete it, or name another file") from None
 
     def write(self, course: Course) -> None:
         """Replace the course on disk as a whole: a process killed here leaves the old one."""

@@ -1,11 +1,10 @@
 """Faults on request: what may go wrong, with which calls, how often."""
 
-import threading
 from collections.abc import Mapping
 from contextlib import suppress
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from math import ceil
-from typing import Any, get_args
+from typing import Any
 
 import orjson
 
@@ -30,7 +29,8 @@ KINDS: dict[str, dict[str, type]] = {
     "unauthorized": {},
 }
 """Every kind of fault, with the parameters of its own."""
-_OF_ANY_KIND: dict[str, Any] = {"times": int | None, "skip": int, "match": str | None}
+_OF_ANY_KIND = {"times": int, "skip": int, "match": str}
+_MAY_BE_NULL = ("times", "match")
 _BEFORE_SIGN_IN = frozenset({"status", "delay", "cut"})
 """What befalls a call whoever makes it, the health check too; the other kinds spoil the answer to a view."""
 
@@ -104,12 +104,13 @@ def match_key(text: str) -> str:
     return STATUS_ALIASES.get(key, key)
 
 
-def spoil(fault: Fault, answer: Any) -> Any:
-    """The answer as the fault leaves it. Only a DDOTable can be spoilt so: another answer stays as it is."""
+def spoil(fault: Fault, body: bytes) -> bytes:
+    """A body as the fault leaves it. Only a DDOTable can be spoilt so: any other body stays as it is."""
     try:
+        answer = orjson.loads(body)
         heading, data = list(answer["DataSet"]["Heading"]), [list(row) for row in answer["DataSet"]["Data"]]
-    except (TypeError, KeyError, IndexError):
-        return answer
+    except (orjson.JSONDecodeError, TypeError, KeyError, IndexError):
+        return body
     match fault.kind:
         case "no_heading":
             heading = []
@@ -118,66 +119,22 @@ def spoil(fault: Fault, answer: Any) -> Any:
         case "shrink":
             data = data[: ceil(len(data) * fault.fraction)]
         case "short_row":
-            data = [row[: len(row) // 2] if place == 0 else row for place, row in enumerate(data)]
+            data[:1] = [row[: len(row) // 2] for row in data[:1]]
         case "missing_column" if fault.column in heading:
-            gone = heading.index(fault.column)
-            heading, data = _without(heading, gone), [_without(row, gone) for row in data]
-    return {**answer, "DataSet": {"Heading": heading, "Data": data}}
+            column = heading.index(fault.column)
+            for row in (heading, *data):
+                del row[column : column + 1]
+    return orjson.dumps({**answer, "DataSet": {"Heading": heading, "Data": data}})
 
 
-@dataclass
-class _Pending:
-    fault: Fault
-    to_pass: int
-    left: int | None
-
-
-@dataclass
-class FaultBoard:
-    """The faults asked for and not yet used up, oldest first. Safe to share between threads."""
-
-    _pending: list[_Pending] = field(default_factory=list)
-    _turn: threading.Lock = field(default_factory=threading.Lock)
-
-    def add(self, fault: Fault) -> None:
-        """Ask for a fault."""
-        with self._turn:
-            self._pending.append(_Pending(fault, fault.skip, fault.times))
-
-    def clear(self) -> int:
-        """Forget all faults; how many there were."""
-        with self._turn:
-            count = len(self._pending)
-            self._pending.clear()
-        return count
-
-    def take(self, view: str | None, value: str | None, *, signed_in: bool) -> Fault | None:
-        """The first fault that befalls this call; the call counts against its ``skip`` or ``times``."""
-        with self._turn:
-            for pending in self._pending:
-                if not pending.fault.befalls(view, value, signed_in=signed_in):
-                    continue
-                if pending.to_pass:
-                    pending.to_pass -= 1
-                    continue
-                if pending.left is not None:
-                    pending.left -= 1
-                    if not pending.left:
-                        self._pending.remove(pending)
-                return pending.fault
-        return None
-
-
-def _value(kind: str, name: str, wanted: Any, value: Any) -> Any:
-    optional = type(None) in get_args(wanted)
-    plain = get_args(wanted)[0] if optional else wanted
-    if optional and value is None:
+def _value(kind: str, name: str, wanted: type, value: Any) -> Any:
+    if value is None and name in _MAY_BE_NULL:
         return None
     if isinstance(value, str | int | float) and not isinstance(value, bool):
         with suppress(ValueError):
-            return plain(value)
+            return wanted(value)
     shown = orjson.dumps(value, default=str).decode()
-    raise UsageError(f"fault {kind}: {name} must be {plain.__name__}, not {shown}")
+    raise UsageError(f"fault {kind}: {name} must be {wanted.__name__}, not {shown}")
 
 
 def _refuse_nonsense(fault: Fault) -> None:
@@ -189,7 +146,3 @@ def _refuse_nonsense(fault: Fault) -> None:
         raise UsageError(f"fault {fault.kind}: fraction must be 0 to 1, seconds 0 to 3600")
     if match_key(fault.match or "") == match_key(HEALTH) and fault.kind not in _BEFORE_SIGN_IN:
         raise UsageError(f"fault {fault.kind} cannot befall the health check: status, delay and cut can")
-
-
-def _without(row: list[Any], place: int) -> list[Any]:
-    return row[:place] + row[place + 1 :]

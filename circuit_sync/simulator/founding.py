@@ -1,20 +1,15 @@
 """How an invented world is founded, and how a new circuit is made up."""
 
 import random
+from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from itertools import pairwise
+from typing import Self
 
-from circuit_sync.simulator.circuits import Circuit, Measures, Splits, added_up
-from circuit_sync.simulator.invention import (
-    PLANNERS,
-    REGIONS,
-    choose,
-    circuit_comment,
-    line_name,
-    stream,
-)
+from circuit_sync.simulator.circuits import NOTHING, Circuit, Measures, Shape, Splits, added_up
+from circuit_sync.simulator.invention import PLANNERS, REGIONS, choose, circuit_comment, line_name, stream
 from circuit_sync.simulator.tables import guid_of
 
 MAIN = "@"
@@ -22,32 +17,8 @@ SPLIT_EXTENSIONS = ("C_a", "C_b", "C_ba", "C_c", "C_ca", "C_d")
 """In the order in which a work order's splits are given them; ``C_ba`` is no part of ``C_b``."""
 _FOUNDED = datetime(2025, 9, 1, tzinfo=UTC)
 _SHARES = {"ACTIV": 0.55, "CLOSE": 0.30, "QC": 0.10, "REWRK": 0.05}
-_CIRCUITS_OF_A_WORK_ORDER = {"1": 60, "2": 20, "3": 12, "4": 8}
+_CIRCUITS_OF_A_WORK_ORDER = {1: 60, 2: 20, 3: 12, 4: 8}
 _SPLIT_GOES_AHEAD = {"ACTIV": "QC", "QC": "REWRK", "REWRK": "QC"}
-
-
-@dataclass(frozen=True)
-class Shape:
-    """In what a split work order differs from one whose main assessment shows the exact sum of its splits.
-
-    ``own``: the main one has miles of its own. ``first``: the status of the first split, if not the main
-    one's. ``listed``: whether there is a main one. ``done``: all miles are planned. The rest is as in ``Splits``.
-    """
-
-    own: bool = False
-    first: str | None = None
-    listed: bool = True
-    done: bool = False
-    contained: bool = True
-    late: bool = False
-    rounding: float = 0.0
-    repeats: bool = False
-
-    @property
-    def least(self) -> int:
-        """Of how many circuits it takes at least: a main one without miles of its own has two splits or more."""
-        return 3 if self.listed and self.contained and not self.own else 2
-
 
 _ACTIVE_SHAPES = (
     Shape(own=True, repeats=True),
@@ -74,46 +45,50 @@ def found_circuits(seed: int, count: int) -> list[Circuit]:
     """``count`` circuits, splits included; work orders follow the shares of the statuses closely."""
     rng = stream(seed, "founding")
     circuits: list[Circuit] = []
-    held = dict.fromkeys(_SHARES, 0)
-    turns = dict.fromkeys(_SHARES, 0)
+    held, turns = Counter[str](), Counter[str]()
     number = 0
     while len(circuits) < count:
         left = count - len(circuits)
-        size = min(int(choose(rng, _CIRCUITS_OF_A_WORK_ORDER)), left)
+        size = min(choose(rng, _CIRCUITS_OF_A_WORK_ORDER), left)
         status = max(_SHARES, key=lambda code: _SHARES[code] * (len(circuits) + size) - held[code])
         edited_at = _FOUNDED + timedelta(milliseconds=rng.randrange(110 * 86_400_000))
-        work_order = WorkOrder(rng, seed, number, edited_at)
+        work_order = WorkOrder.invented(rng, seed, number, edited_at)
         if size == 1:
             made = [work_order.whole(status)]
         else:
             shapes = _ACTIVE_SHAPES if status == "ACTIV" else _OTHER_SHAPES
             shape = shapes[turns[status] % len(shapes)]
-            made = work_order.split(status, min(left, max(size, shape.least)), shape)
+            made = work_order.split(status, min(left, max(size, shape.fewest)), shape)
             turns[status] += 1
-        for circuit in made:
-            held[circuit.status] += 1
+        held.update(circuit.status for circuit in made)
         circuits += made
         number += 1
     return circuits
 
 
+@dataclass(frozen=True)
 class WorkOrder:
     """Makes up the circuits of one work order."""
 
-    def __init__(self, rng: random.Random, seed: int, number: int, opened_at: datetime) -> None:
-        self._rng = rng
-        self._seed = seed
-        self._name = f"2025-{1001 + number:04d}"
-        self._opened_at = opened_at
-        self._region, self._line = rng.choice(REGIONS), line_name(rng)
+    rng: random.Random
+    seed: int
+    name: str
+    region: str
+    line: str
+    opened_at: datetime
+
+    @classmethod
+    def invented(cls, rng: random.Random, seed: int, number: int, opened_at: datetime) -> Self:
+        """The work order of this number, on a line made up for it."""
+        return cls(rng, seed, f"2025-{1001 + number:04d}", rng.choice(REGIONS), line_name(rng), opened_at)
 
     def whole(self, status: str) -> Circuit:
         """A main assessment that is not split."""
-        return self._circuit(MAIN, status, self._miles())
+        return self._begun(MAIN, status, self._miles())
 
     def split(self, status: str, size: int, shape: Shape) -> list[Circuit]:
         """A main assessment and its splits, ``size`` circuits together; splits alone if none is listed."""
-        rng = self._rng
+        rng = self.rng
         miles = round(2 * self._miles(), 2)
         extensions = SPLIT_EXTENSIONS[: size - shape.listed]
         if not shape.contained:
@@ -125,65 +100,46 @@ class WorkOrder:
         statuses = [status if rng.random() >= 0.05 else _SPLIT_GOES_AHEAD.get(status, status) for _ in extensions]
         statuses[0] = shape.first or statuses[0]
         stretches = parted(shared, [rng.uniform(0.3, 1) for _ in extensions])
-        splits = [
-            self._circuit(*of_split, done=shape.done) for of_split in zip(extensions, statuses, stretches, strict=True)
-        ]
+        splits = [self._begun(*split, done=shape.done) for split in zip(extensions, statuses, stretches, strict=True)]
         if not shape.listed:
             return splits
-        main = self._circuit(MAIN, status, own, done=shape.done)
-        main.splits = Splits(splits, shape.contained, shape.late, shape.rounding, shape.repeats)
-        if shape.contained:
-            main.splits.shown = added_up(split.own for split in splits)
+        main = self._begun(MAIN, status, own, done=shape.done)
+        shown = added_up(split.own for split in splits) if shape.contained else NOTHING
+        main.splits = Splits(splits, shape, shown)
         return [main, *splits]
 
-    def _miles(self) -> float:
-        return round(max(1.5, min(60.0, self._rng.lognormvariate(2.4, 0.7))), 2)
-
-    def _circuit(self, extension: str, status: str, miles: float, *, done: bool = False) -> Circuit:
-        planned = miles if done else round(miles * _share_planned(self._rng, status), 2)
-        circuit = new_circuit(
-            self._rng,
-            (self._seed, self._name, extension),
-            (self._region, self._line),
-            Measures(miles, planned, round(miles * 0.31, 2)),
-            status,
-            self._opened_at,
+    def circuit(self, extension: str, status: str, own: Measures) -> Circuit:
+        """A circuit that a planner holds."""
+        rng = self.rng
+        planner = rng.choice(tuple(PLANNERS))
+        return Circuit(
+            seed=self.seed,
+            guid=guid_of(self.seed, self.name, extension),
+            work_order=self.name,
+            extension=extension,
+            region=self.region,
+            line=self.line,
+            taken_by=_taken_by(rng, planner),
+            forester=PLANNERS[planner] if rng.random() < 0.7 else rng.choice(tuple(PLANNERS.values())),
+            total_miles=own.total_miles,
+            miles_planned=own.miles_planned,
+            acres=own.acres,
+            status=status,
+            opened_at=self.opened_at,
+            edited_at=self.opened_at,
+            quirk=rng.randrange(1000),
+            comment=circuit_comment(rng) if rng.random() < 0.3 else "",
         )
+
+    def _miles(self) -> float:
+        return round(max(1.5, min(60.0, self.rng.lognormvariate(2.4, 0.7))), 2)
+
+    def _begun(self, extension: str, status: str, miles: float, *, done: bool = False) -> Circuit:
+        planned = miles if done else round(miles * _share_planned(self.rng, status), 2)
+        circuit = self.circuit(extension, status, Measures(miles, planned, round(miles * 0.31, 2)))
         if circuit.quirk % 11 == 5:
             circuit.acres = 0.0
         return circuit
-
-
-def new_circuit(
-    rng: random.Random,
-    identity: tuple[int, str, str],
-    line: tuple[str, str],
-    own: Measures,
-    status: str,
-    opened_at: datetime,
-) -> Circuit:
-    """A circuit of a planner's; ``identity`` is seed, work order and extension, ``line`` region and line."""
-    planner = rng.choice(tuple(PLANNERS))
-    seed, work_order, extension = identity
-    region, name = line
-    return Circuit(
-        seed=seed,
-        guid=guid_of(*identity),
-        work_order=work_order,
-        extension=extension,
-        region=region,
-        line=name,
-        taken_by=_taken_by(rng, planner),
-        forester=PLANNERS[planner] if rng.random() < 0.7 else rng.choice(tuple(PLANNERS.values())),
-        total_miles=own.total_miles,
-        miles_planned=own.miles_planned,
-        acres=own.acres,
-        status=status,
-        opened_at=opened_at,
-        edited_at=opened_at,
-        quirk=rng.randrange(1000),
-        comment=circuit_comment(rng) if rng.random() < 0.3 else "",
-    )
 
 
 def parted(amount: float, weights: Sequence[float]) -> list[float]:
@@ -196,13 +152,8 @@ def parted(amount: float, weights: Sequence[float]) -> list[float]:
 
 def _taken_by(rng: random.Random, planner: str) -> str:
     """Mostly ``CONTRACTOR\\name``; else nobody, a name without the backslash, or untidy case and blanks."""
-    forms = {
-        f"CONTRACTOR\\{planner}": 80,
-        "": 12,
-        planner: 5,
-        f" Contractor\\{planner.upper()} ": 3,
-    }
-    return choose(rng, forms)
+    untidy = f" Contractor\\{planner.upper()} "
+    return choose(rng, {f"CONTRACTOR\\{planner}": 80, "": 12, planner: 5, untidy: 3})
 
 
 def _share_planned(rng: random.Random, status: str) -> float:

@@ -4,14 +4,15 @@ import socket
 import sys
 import threading
 import time
-from collections.abc import Callable
+from contextlib import suppress
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from math import inf
 from typing import Any
 
 import orjson
 
 from circuit_sync.domain.errors import CircuitSyncError
-from circuit_sync.simulator.answering import Answering, Reply
+from circuit_sync.simulator.service import Reply, Service
 
 _LARGEST_REQUEST = 1_000_000
 REQUEST_SECONDS = 10.0
@@ -22,19 +23,18 @@ _OWN_NAMES = ("127.0.0.1", "localhost", "")
 
 
 class Listener(ThreadingHTTPServer):
-    """A loopback socket, bound at once but deaf until ``server_activate``: until then its port refuses."""
+    """A loopback socket, bound at once; it listens after ``server_activate``, until then its port refuses."""
 
     daemon_threads = True
     request_queue_size = 128
 
-    def __init__(self, port: int, answering: Answering, delay: float) -> None:
+    def __init__(self, port: int, service: Service, delay: float) -> None:
         super().__init__(("127.0.0.1", port), Handler, bind_and_activate=False)
-        self.answering = answering
+        self.service = service
         self.delay = delay
         self.ended = threading.Event()
-        self._open: set[Any] = set()
-        self._due: dict[Any, float] = {}
-        self._turn = threading.Lock()
+        self._connections: dict[Any, float] = {}  # when the request under way on it must have arrived
+        self._mutex = threading.Lock()
         self._in_hand = 0
         self.most_at_once = 0
         try:
@@ -52,9 +52,9 @@ class Listener(ThreadingHTTPServer):
 
     def process_request(self, request: Any, client_address: Any) -> None:
         """Remember the connection, so that ``hang_up`` reaches it."""
-        with self._turn:
-            is_one_too_many = len(self._open) >= MOST_CONNECTIONS
-            self._open.add(request)
+        with self._mutex:
+            is_one_too_many = len(self._connections) >= MOST_CONNECTIONS
+            self._connections[request] = inf
         if is_one_too_many:
             self.shutdown_request(request)
         else:
@@ -62,42 +62,37 @@ class Listener(ThreadingHTTPServer):
 
     def shutdown_request(self, request: Any) -> None:
         """Forget the connection."""
-        with self._turn:
-            self._open.discard(request)
+        with self._mutex:
+            self._connections.pop(request, None)
         super().shutdown_request(request)
 
-    def request_begins(self, request: Any) -> None:
-        """From now on the rest of a request is waited for, until ``request_is_here``."""
-        with self._turn:
-            self._due[request] = time.monotonic() + REQUEST_SECONDS
-
-    def request_is_here(self, request: Any) -> None:
-        """Nothing is waited for any more."""
-        with self._turn:
-            self._due.pop(request, None)
+    def expect_request(self, request: Any, seconds: float) -> None:
+        """Within so many seconds from now a request must have arrived on the connection."""
+        with self._mutex:
+            self._connections[request] = time.monotonic() + seconds
 
     def service_actions(self) -> None:
         """Twenty times a second: end connections whose request is overdue."""
-        with self._turn:
-            for request, due in self._due.items():
+        with self._mutex:
+            for request, due in self._connections.items():
                 if time.monotonic() > due:
                     _shut(request)
 
     def hang_up(self) -> None:
         """End every connection, also those that wait for their next request or lie in a delay."""
         self.ended.set()
-        with self._turn:
-            for request in self._open:
+        with self._mutex:
+            for request in self._connections:
                 _shut(request)
 
     def count(self, change: int) -> None:
         """Keep the number of calls in hand, and the most there ever were."""
-        with self._turn:
+        with self._mutex:
             self._in_hand += change
             self.most_at_once = max(self.most_at_once, self._in_hand)
 
     def handle_error(self, request: Any, client_address: Any) -> None:
-        """A client that went away is none of the simulator's errors; a fault of its own is, and is shown."""
+        """Show errors of the simulator's own; a client that went away is not one."""
         if not isinstance(sys.exception(), ConnectionError | TimeoutError):
             super().handle_error(request, client_address)
 
@@ -114,43 +109,17 @@ class Handler(BaseHTTPRequestHandler):
     server: Listener
 
     def handle_one_request(self) -> None:
-        """Wait for a first byte for long, for the rest of its request not."""
+        """Wait long for a first byte, ``REQUEST_SECONDS`` for the rest of its request."""
         if self.rfile.peek(1):  # type: ignore[attr-defined]
-            self.server.request_begins(self.connection)
+            self.server.expect_request(self.connection, REQUEST_SECONDS)
         try:
             super().handle_one_request()
         finally:
-            self.server.request_is_here(self.connection)
+            self.server.expect_request(self.connection, inf)
 
     def do_GET(self) -> None:
-        """Health, or the list of calls."""
-        self._answer(lambda body: self.server.answering.health() if self.path == "/" else self._other(body))
-
-    def do_POST(self) -> None:
-        """A view, or a fault asked for."""
-        if self.path.rstrip("/").lower() == "/ddoprotocol/getviewdata":
-            self._answer(self._view_data, of_view=True)
-        else:
-            self._answer(self._other)
-
-    def do_DELETE(self) -> None:
-        """Faults cleared."""
-        self._answer(self._other)
-
-    def log_message(self, format: str, *args: Any) -> None:  # noqa: A002
-        """Say nothing: calls are listed under ``/simulator/calls``."""
-
-    def _view_data(self, body: bytes) -> Reply:
-        return self.server.answering.view_data(self.headers.get("Authorization"), body)
-
-    def _other(self, body: bytes) -> Reply:
-        """Faults are for this machine's programs, not for a web page that found a name for its address."""
-        host = self.headers.get("Host", "").rpartition(":")[0] or self.headers.get("Host", "")
-        if host not in _OWN_NAMES:
-            return Reply(403, orjson.dumps({"error": "the simulator is reached as 127.0.0.1 or localhost"}))
-        return self.server.answering.control(self.command, self.path, body)
-
-    def _answer(self, reply_to: Callable[[bytes], Reply], *, of_view: bool = False) -> None:
+        """Health, a view, or a path of the simulator's own."""
+        of_view = self.command == "POST" and self.path.rstrip("/").lower() == "/ddoprotocol/getviewdata"
         length = self.headers.get("Content-Length", "0")
         is_small = length.isdecimal() and len(length) < 10 and int(length) <= _LARGEST_REQUEST
         if "Transfer-Encoding" in self.headers or not is_small:
@@ -160,11 +129,8 @@ class Handler(BaseHTTPRequestHandler):
         self.server.count(int(of_view))
         try:
             body = self.rfile.read(int(length))
-            self.server.request_is_here(self.connection)
-            try:
-                reply = reply_to(body)
-            except CircuitSyncError as error:
-                reply = Reply(500, str(error).encode(), "text/plain; charset=utf-8")
+            self.server.expect_request(self.connection, inf)
+            reply = self._reply(body, of_view=of_view)
             delay = reply.delay + (self.server.delay if of_view else 0.0)
             if delay and self.server.ended.wait(delay):
                 self.close_connection = True
@@ -172,6 +138,26 @@ class Handler(BaseHTTPRequestHandler):
         finally:
             self.server.count(-int(of_view))
         self._send(reply)
+
+    do_POST = do_DELETE = do_GET  # noqa: N815
+
+    def log_message(self, format: str, *args: Any) -> None:  # noqa: A002
+        """Say nothing: calls are listed under ``/simulator/calls``."""
+
+    def _reply(self, body: bytes, *, of_view: bool) -> Reply:
+        service = self.server.service
+        try:
+            if of_view:
+                return service.view_data(self.headers.get("Authorization"), body)
+            if (self.command, self.path) == ("GET", "/"):
+                return service.health()
+            # Not for a web page that found a name for this machine's address.
+            host = self.headers.get("Host", "")
+            if (host.rpartition(":")[0] or host) not in _OWN_NAMES:
+                return Reply(403, orjson.dumps({"error": "the simulator is reached as 127.0.0.1 or localhost"}))
+            return service.control(self.command, self.path, body)
+        except CircuitSyncError as error:
+            return Reply(500, str(error).encode(), "text/plain; charset=utf-8")
 
     def _send(self, reply: Reply) -> None:
         """Write head and body; a buffer joins them, the base class flushes it."""
@@ -190,7 +176,5 @@ class Handler(BaseHTTPRequestHandler):
 
 
 def _shut(request: socket.socket) -> None:
-    try:
+    with suppress(OSError):
         request.shutdown(socket.SHUT_RDWR)
-    except OSError:
-        return

@@ -6,9 +6,12 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cache
 from importlib import resources
+from typing import TypeVar
 
-from circuit_sync.simulator.headings import SERVICE_PASSWORD, SERVICE_USERNAME
+T = TypeVar("T")
 
+SERVICE_USERNAME = "CONTRACTOR\\service"
+SERVICE_PASSWORD = "simulator-service"  # noqa: S105 - the password of an invented server on the loopback interface
 FREE_TEXT_MARKER = "LANDOWNER-SECRET"
 """Stands in every note and parcel comment of a unit: a test can search what was stored or logged for it."""
 COMMENT_MARKER = "COMMENT-SECRET"
@@ -90,6 +93,6 @@ def circuit_comment(rng: random.Random) -> str:
     return f"{COMMENT_MARKER} {rng.choice(_REMARKS)}, station {rng.randint(10, 900)}"
 
 
-def choose(rng: random.Random, weights: Mapping[str, float]) -> str:
+def choose(rng: random.Random, weights: Mapping[T, float]) -> T:
     """One of the keys, each as likely as its weight says."""
     return rng.choices(tuple(weights), tuple(weights.values()))[0]

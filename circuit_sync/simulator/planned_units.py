@@ -9,7 +9,7 @@ from collections.abc import Mapping
 from datetime import datetime, timedelta
 from typing import Any
 
-from circuit_sync.simulator.circuits import Circuit, Unit
+from circuit_sync.simulator.circuits import NO_DATES, Circuit, Unit
 from circuit_sync.simulator.invention import (
     PLANNERS,
     UNKNOWN_UNIT_TYPE,
@@ -19,18 +19,17 @@ from circuit_sync.simulator.invention import (
     stream,
     unit_types,
 )
-from circuit_sync.simulator.tables import guid_of
+from circuit_sync.simulator.tables import POLYGON, guid_of
 
 UTILITY_APPROVAL = "EXAMPLE Approved"
 """An approval by the utility itself, under its own name."""
-_NULL = "null"
-_FRESH = {"": 40, _NULL: 20, "Pending": 40}
-_FOUNDED = {
+_FRESH: dict[str | None, int] = {"": 40, None: 20, "Pending": 40}
+_FOUNDED: dict[str | None, int] = {
     "Approved": 50,
     "Refused": 8,
     "Pending": 12,
     "": 10,
-    _NULL: 6,
+    None: 6,
     "No Contact": 6,
     "Deferred": 3,
     UTILITY_APPROVAL: 3,
@@ -40,20 +39,19 @@ _FOUNDED = {
 _SETTLED = {"Approved": 70, "Refused": 15, "No Contact": 7, "Deferred": 5, UTILITY_APPROVAL: 3}
 _UNSETTLED = ("", None, "Pending", "No Contact")
 _TYPES_IN_TURN = 5
-_OFTEN = ("SPM", "SPB", "MPM", "MPB", "HCB", "HERBNA", "REM612", "REM1218", "NW")
-_ACRES = {
-    "@sourceFormat": "DataObjectGeometry",
-    "type": "Polygon",
-    "coordinates": [[[-76.1, 39.8], [-76.2, 39.8], [-76.2, 39.9], [-76.1, 39.8]]],
+_COLUMNS = {
+    "linear_ft": "JOBVEGETATIONUNITS_LENGTHWRK",
+    "acres": "JOBVEGETATIONUNITS_ACRES",
+    "tree_count": "JOBVEGETATIONUNITS_NUMTREES",
 }
+_OFTEN = ("SPM", "SPB", "MPM", "MPB", "HCB", "HERBNA", "REM612", "REM1218", "NW")
 
 
 def units_of(circuit: Circuit) -> list[Unit]:
     """The circuit's units, made up when first asked for: before its miles move on, or they were others."""
     if circuit.units is None:
         rng = stream(circuit.seed, "units", circuit.guid)
-        due = circuit.units_due
-        circuit.units = []
+        due, circuit.units = circuit.units_due, []
         for _ in range(due):
             assessed_at = circuit.opened_at - timedelta(days=rng.randrange(60))
             circuit.units.append(_next_unit(circuit, _FOUNDED, assessed_at, rng))
@@ -79,27 +77,24 @@ def settle_permissions(circuit: Circuit, at_most: int, rng: random.Random) -> bo
 def unit_rows(circuit: Circuit) -> list[dict[str, Any]]:
     """The rows of the circuit's units; about one in fifty comes twice. A few main ones repeat their splits' units."""
     holders = [circuit]
-    if circuit.splits is not None and circuit.splits.repeats:
+    if circuit.splits is not None and circuit.splits.shape.repeats:
         holders += circuit.splits.circuits
     return [row for holder in holders for unit in units_of(holder) for row in _rows_of_unit(unit, circuit.extension)]
 
 
-def _next_unit(circuit: Circuit, permissions: Mapping[str, float], assessed_at: datetime, rng: random.Random) -> Unit:
+def _next_unit(
+    circuit: Circuit, permissions: Mapping[str | None, int], assessed_at: datetime, rng: random.Random
+) -> Unit:
     """One unit more; one in thirty has no date."""
-    permission = _permission(choose(rng, permissions))
+    permission = choose(rng, permissions)
     unit = Unit(circuit, circuit.units_numbered, permission, None if rng.random() < 1 / 30 else assessed_at)
     circuit.units_numbered += 1
     return unit
 
 
 def _rows_of_unit(unit: Unit, extension: str) -> list[dict[str, Any]]:
-    rng = stream(unit.origin.seed, "unit row", unit.origin.guid, unit.number)
-    row = _unit_row(rng, unit, extension)
-    return [row, row] if rng.random() < 0.02 else [row]
-
-
-def _unit_row(rng: random.Random, unit: Unit, extension: str) -> dict[str, Any]:
     circuit, number = unit.origin, unit.number
+    rng = stream(circuit.seed, "unit row", circuit.guid, number)
     kind = _type(rng, circuit, number)
     row: dict[str, Any] = {
         "VEGJOB_REGION": circuit.region,
@@ -110,26 +105,20 @@ def _unit_row(rng: random.Random, unit: Unit, extension: str) -> dict[str, Any]:
         "UNITS_DESCRIPTIO": kind.name,
         "VEGUNIT_UNIT": kind.code,
         "VEGUNIT_FORESTER": _forester(rng, circuit),
-        "VEGUNIT_ASSDDATE": _date(unit),
+        "VEGUNIT_ASSDDATE": f"/Date({unit.assessed_at:%Y-%m-%d})/" if unit.assessed_at else NO_DATES[(number + 1) % 3],
         "VEGUNIT_PERMSTAT": unit.permission,
         "SSUNITS_OBJECTID": guid_of("unit", circuit.guid, number),
         "VEGUNIT_ASSNOTE": landowner_note(rng) if rng.random() < 0.4 else "",
         "VEGUNIT_PARCELCOMMENTS": landowner_note(rng),
     }
-    feet, acres, trees = rng.uniform(15, 900), rng.uniform(0.005, 0.6), rng.randint(1, 6)
+    measures = {"linear_ft": rng.uniform(15, 900), "acres": rng.uniform(0.005, 0.6), "tree_count": rng.randint(1, 6)}
     as_text, nothing = rng.random() < 0.07, rng.choice((0, 0, 0, None, ""))
-    measures: dict[str, tuple[str, float]] = {
-        "linear_ft": ("JOBVEGETATIONUNITS_LENGTHWRK", feet),
-        "acres": ("JOBVEGETATIONUNITS_ACRES", acres),
-        "tree_count": ("JOBVEGETATIONUNITS_NUMTREES", trees),
-    }
-    row.update((column, nothing) for column, _ in measures.values())
-    if kind.measurement in measures:
-        column, value = measures[kind.measurement]
-        row[column] = str(value) if as_text else value
+    for measurement, column in _COLUMNS.items():
+        value = measures[measurement]
+        row[column] = nothing if measurement != kind.measurement else str(value) if as_text else value
     if kind.measurement == "acres":
-        row["SSUNITS_GEOMETRY"] = _ACRES
-    return row
+        row["SSUNITS_GEOMETRY"] = POLYGON
+    return [row, row] if rng.random() < 0.02 else [row]
 
 
 def _type(rng: random.Random, circuit: Circuit, number: int) -> UnitType:
@@ -148,13 +137,3 @@ def _forester(rng: random.Random, circuit: Circuit) -> str | None:
     if roll < 0.08:
         return None if roll < 0.03 else ""
     return other if roll > 0.9 else circuit.forester
-
-
-def _permission(name: str) -> str | None:
-    return None if name == _NULL else name
-
-
-def _date(unit: Unit) -> str | None:
-    if unit.assessed_at is None:
-        return (None, "", "/Date(1899-12-30)/")[unit.number % 3]
-    return f"/Date({unit.assessed_at:%Y-%m-%d})/"

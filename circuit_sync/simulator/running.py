@@ -1,56 +1,52 @@
-"""The simulator as a program: until it is told to end."""
+"""The simulator as a program that serves until a signal."""
 
 import os
 import shlex
 import signal
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Collection, Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from circuit_sync.simulator.faults import parse_fault
-from circuit_sync.simulator.headings import (
-    CIRCUITS_VIEW,
-    PLANNED_UNITS_VIEW,
-    SERVICE_PASSWORD,
-    SERVICE_USERNAME,
-)
+from circuit_sync.simulator.invention import SERVICE_PASSWORD, SERVICE_USERNAME
 from circuit_sync.simulator.server import Simulator
+from circuit_sync.simulator.view_requests import CIRCUITS_VIEW, PLANNED_UNITS_VIEW
 from circuit_sync.simulator.world import World
 
 
 def run(
-    port: int,
-    circuits: int,
-    seed: int,
-    state: Path | None,
-    faults: list[str],
-    announce: Callable[[str], None],
+    port: int, circuits: int, seed: int, state: Path | None, faults: list[str], announce: Callable[[str], None]
 ) -> None:
     """Serve until SIGINT or SIGTERM; ``announce`` gets lines on how to reach the server and how to break it.
 
-    For the main thread only. Raises ``UsageError`` on a port that is taken, a wrong size, a fault it does not
-    know.
+    For the main thread only. Raises ``UsageError`` on a port that is taken, a wrong size, an unknown fault.
     """
-    with (
-        ending_signals(signal.SIGINT, signal.SIGTERM) as wait_for_end,
-        serving(port, circuits, seed, state, faults) as simulator,
-    ):
+    with serving(port, circuits, seed, state, faults, until=(signal.SIGINT, signal.SIGTERM)) as simulator:
         if simulator.world.notice:
             announce(f"# {simulator.world.notice}")
-        for line in instructions(simulator.base_url):
+        for line in _instructions(simulator.base_url):
             announce(line)
-        wait_for_end()
 
 
 @contextmanager
-def serving(port: int, circuits: int, seed: int, state: Path | None, faults: list[str]) -> Iterator[Simulator]:
-    """The command line's simulator: a dirty world that moves on, bundled accounts, faults as text."""
+def serving(
+    port: int, circuits: int, seed: int, state: Path | None, faults: list[str], *, until: Collection[signal.Signals]
+) -> Iterator[Simulator]:
+    """The command line's simulator: a dirty world that moves on, bundled accounts, faults as text.
+
+    It serves until one of the signals comes after the block; enter it before any thread begins.
+    """
     wanted = [parse_fault(text) for text in faults]
-    with Simulator(World(seed, circuits, dirty=True, state=state), port=port) as simulator:
-        for fault in wanted:
-            simulator.add_fault(fault)
-        yield simulator
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, until)
+    try:
+        with Simulator(World(seed, circuits, dirty=True, state=state), port=port) as simulator:
+            for fault in wanted:
+                simulator.add_fault(fault)
+            yield simulator
+            signal.sigwait(until)
+    finally:
+        signal.pthread_sigmask(signal.SIG_SETMASK, before)
 
 
 def environment(base_url: str) -> dict[str, str]:
@@ -64,7 +60,7 @@ def environment(base_url: str) -> dict[str, str]:
     }
 
 
-def instructions(base_url: str) -> list[str]:
+def _instructions(base_url: str) -> list[str]:
     """Lines to paste into a shell."""
     root = base_url.removesuffix("DDOProtocol/")
     wish = shlex.quote('{"kind": "status", "code": 503, "times": 2, "match": "ACTIV"}')
@@ -77,16 +73,6 @@ def instructions(base_url: str) -> list[str]:
         f"curl -X DELETE {root}simulator/faults",
         f"curl {root}simulator/calls",
     ]
-
-
-@contextmanager
-def ending_signals(*signals: signal.Signals) -> Iterator[Callable[[], None]]:
-    """Hold signals back; yields a function that waits for one. Enter it before any thread begins."""
-    before = signal.pthread_sigmask(signal.SIG_BLOCK, signals)
-    try:
-        yield lambda: (signal.sigwait(signals), None)[1]
-    finally:
-        signal.pthread_sigmask(signal.SIG_SETMASK, before)
 
 
 def end_with_input(descriptor: int) -> None:

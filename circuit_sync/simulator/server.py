@@ -4,22 +4,16 @@ import errno
 import threading
 from collections.abc import Callable
 from datetime import UTC, datetime
-from types import TracebackType
-from typing import Any, Self
+from typing import Self
 
 from circuit_sync.domain.errors import UsageError
-from circuit_sync.simulator.answering import Answering, Call
-from circuit_sync.simulator.faults import Fault, fault_from
 from circuit_sync.simulator.handler import Listener
 from circuit_sync.simulator.invention import default_accounts
+from circuit_sync.simulator.service import Service
 from circuit_sync.simulator.world import World
 
 
-def _now() -> datetime:
-    return datetime.now(UTC)
-
-
-class Simulator:
+class Simulator(Service):
     """A WorkStudio on 127.0.0.1.
 
     ``accounts`` maps ``CONTRACTOR\\user`` to a password (default: the bundled service account and planners).
@@ -36,12 +30,10 @@ class Simulator:
         advance: bool = True,
         port: int = 0,
         delay: float = 0.0,
-        clock: Callable[[], datetime] = _now,
+        clock: Callable[[], datetime] = lambda: datetime.now(UTC),
     ) -> None:
-        self.world = world if world is not None else World()
-        self._answering = Answering(
-            self.world, default_accounts() if accounts is None else accounts, clock, advance=advance
-        )
+        accounts = default_accounts() if accounts is None else accounts
+        super().__init__(World() if world is None else world, accounts, clock, advance=advance)
         self._port = port
         self._delay = delay
         self._listener: Listener | None = None
@@ -51,54 +43,20 @@ class Simulator:
         self.start()
         return self
 
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
+    def __exit__(self, *_: object) -> None:
         self.close()
 
     @property
     def base_url(self) -> str:
-        """Where its protocol is, as a client is told; there is none before the first ``start``."""
+        """The base URL for a client; there is none before the first ``start``."""
         if self._listener is None:
             raise RuntimeError("the simulator has no address before it is started")
         return f"http://127.0.0.1:{self._port}/DDOProtocol/"
 
     @property
-    def calls(self) -> list[Call]:
-        """The calls received so far, health checks included, in the order of their arrival."""
-        return self._answering.calls
-
-    @property
     def most_at_once(self) -> int:
         """The most calls that were in hand at one time since the last ``start``."""
         return self._listener.most_at_once if self._listener else 0
-
-    @property
-    def accounts(self) -> dict[str, str]:
-        """Who may sign in; may be changed at any time."""
-        return self._answering.accounts
-
-    def answer(self, key: str, answer: Any) -> None:
-        """Answer a status or work order with exactly this (any JSON value or raw bytes) until set to None."""
-        self._answering.set_exact(key, answer)
-
-    def fault(self, kind: str, **parameters: Any) -> Fault:
-        """Ask for a fault, with the parameters of ``Fault``. Raises ``UsageError`` on an unknown one."""
-        fault = fault_from({"kind": kind, **parameters})
-        self.add_fault(fault)
-        return fault
-
-    def add_fault(self, fault: Fault) -> None:
-        """Ask for a fault that was read before, from the command line say."""
-        self._answering.faults.add(fault)
-
-    def clear_faults(self) -> None:
-        """Forget the faults asked for."""
-        self._answering.faults.clear()
-
-    def clear(self) -> None:
-        """Forget faults, exact answers and recorded calls; the world stays as it is."""
-        self._answering.clear()
 
     def start(self) -> None:
         """Listen. Raises ``UsageError`` if the port is taken, or none may listen there."""
@@ -133,14 +91,13 @@ class Simulator:
 
     def _bound(self) -> Listener:
         try:
-            listener = Listener(self._port, self._answering, self._delay)
+            listener = Listener(self._port, self, self._delay)
         except OverflowError:
-            raise UsageError(f"port {self._port} is none: allowed are 0 (any free one) to 65535") from None
+            raise UsageError(f"port {self._port} is not a port: allowed are 0 (any free one) to 65535") from None
         except OSError as error:
+            where = f"port {self._port} of 127.0.0.1"
             if error.errno == errno.EADDRINUSE:
-                raise UsageError(
-                    f"port {self._port} of 127.0.0.1 is in use: name another one, or 0 for any free one"
-                ) from None
-            raise UsageError(f"cannot listen on port {self._port} of 127.0.0.1: {error.strerror}") from None
+                raise UsageError(f"{where} is in use: name another one, or 0 for any free one") from None
+            raise UsageError(f"cannot listen on {where}: {error.strerror}") from None
         self._port = listener.server_port
         return listener

@@ -4,8 +4,8 @@ import random
 from collections.abc import Iterable
 from datetime import datetime
 
-from circuit_sync.simulator.circuits import Circuit, Measures, Splits, Unit, added_up
-from circuit_sync.simulator.founding import MAIN, SPLIT_EXTENSIONS, new_circuit, parted
+from circuit_sync.simulator.circuits import Circuit, Measures, Shape, Splits, Unit, added_up
+from circuit_sync.simulator.founding import MAIN, SPLIT_EXTENSIONS, WorkOrder, parted
 from circuit_sync.simulator.planned_units import units_of
 
 MOST_SPLITS = 3
@@ -15,9 +15,9 @@ _LEAST_MILES = 3.0
 
 def can_be_split(circuit: Circuit) -> bool:
     """Whether the circuit is a main assessment in work, long enough, with extensions left for its splits."""
-    splits = circuit.splits or Splits([])
+    splits = circuit.splits or Splits([], Shape())
     free = len(SPLIT_EXTENSIONS) - len(splits.circuits)
-    is_main = circuit.extension == MAIN and circuit.status == "ACTIV" and splits.contained
+    is_main = circuit.extension == MAIN and circuit.status == "ACTIV" and splits.shape.contained
     return is_main and circuit.total_miles >= _LEAST_MILES and free >= MOST_SPLITS
 
 
@@ -31,9 +31,12 @@ def split_up(main: Circuit, rng: random.Random, now: datetime) -> list[Circuit]:
     weights = [*(rng.uniform(0.3, 1) for _ in range(count)), kept]
     parts = _stretches(main.own, weights)
     units = _units_on(main, parts)
-    main.splits = main.splits or Splits([], late=rng.random() < 0.3, repeats=rng.random() < 0.2)
+    main.splits = main.splits or Splits([], Shape(late=rng.random() < 0.3, repeats=rng.random() < 0.2))
     extensions = SPLIT_EXTENSIONS[len(main.splits.circuits) :][:count]
-    made = [_split(main, *split, rng, now) for split in zip(extensions, parts[:-1], units[:-1], strict=True)]
+    order = WorkOrder(rng, main.seed, main.work_order, main.region, main.line, now)
+    made = [order.circuit(extension, main.status, part) for extension, part in zip(extensions, parts[:-1], strict=True)]
+    for split, on_it in zip(made, units[:-1], strict=True):
+        split.units = on_it
     main.total_miles, main.miles_planned, main.acres, *_ = parts[-1]
     main.units = units[-1]
     main.splits.circuits += made
@@ -46,21 +49,12 @@ def follow(circuits: Iterable[Circuit], now: datetime, *, late: bool) -> None:
     """Let the main assessments that are ``late`` in this, or those that are not, show what their splits show now."""
     for circuit in circuits:
         splits = circuit.splits
-        if splits is None or splits.late is not late or not splits.contained:
+        if splits is None or splits.shape.late is not late or not splits.shape.contained:
             continue
         shown = added_up(split.own for split in splits.circuits)
         if shown != splits.shown:
             splits.shown = shown
             circuit.edit(now)
-
-
-def _split(
-    main: Circuit, extension: str, part: Measures, units: list[Unit], rng: random.Random, now: datetime
-) -> Circuit:
-    identity = (main.seed, main.work_order, extension)
-    split = new_circuit(rng, identity, (main.region, main.line), part, main.status, now)
-    split.units = units
-    return split
 
 
 def _stretches(own: Measures, weights: list[float]) -> list[Measures]:

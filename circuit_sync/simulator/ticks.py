@@ -36,7 +36,7 @@ def tick(circuits: list[Circuit], seed: int, number: int, now: datetime, *, room
     rng = stream(seed, "tick", number)
     follow(circuits, now, late=True)
     _plan(circuits, rng, now)
-    _hear_from_landowners(circuits, rng, now)
+    _settle_some_permissions(circuits, rng, now)
     if rng.random() < 0.4:
         _move_one(circuits, rng, now)
     if rng.random() < 0.25:
@@ -56,7 +56,7 @@ def _plan(circuits: list[Circuit], rng: random.Random, now: datetime) -> None:
         circuit.edit(now)
 
 
-def _hear_from_landowners(circuits: list[Circuit], rng: random.Random, now: datetime) -> None:
+def _settle_some_permissions(circuits: list[Circuit], rng: random.Random, now: datetime) -> None:
     """Permissions change on a few circuits; on half of them without a new edit date, as in the field."""
     still_open = [c for c in circuits if c.status != "CLOSE"]
     for circuit in rng.sample(still_open, min(len(still_open), 3)):
@@ -84,7 +84,7 @@ def _open_one(
     if len(circuits) >= founded * _GROWTH or open_work_orders(circuits) >= room:
         return
     number = len({c.work_order for c in circuits})
-    circuit = WorkOrder(rng, seed, number, now).whole("ACTIV")
+    circuit = WorkOrder.invented(rng, seed, number, now).whole("ACTIV")
     circuit.miles_planned = 0.0
     circuits.append(circuit)
 

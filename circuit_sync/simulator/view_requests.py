@@ -1,34 +1,27 @@
 """Reading a GETVIEWDATA request as strictly as WorkStudio does."""
 
 import base64
-import binascii
 import hmac
 from collections.abc import Mapping
-from dataclasses import dataclass
 
 import orjson
 
-from circuit_sync.simulator.headings import CIRCUITS_VIEW, PLANNED_UNITS_VIEW
-
+CIRCUITS_VIEW = "{6C1F0B52-3D84-4E19-9A77-2B5E08D4C7A1}"
+PLANNED_UNITS_VIEW = "{E27A95D3-80B6-4C3F-B1D2-7F4409A6135C}"
 CIRCUITS = "circuits"
 PLANNED_UNITS = "planned_units"
 _VIEWS = {CIRCUITS_VIEW: (CIRCUITS, "By Job Status"), PLANNED_UNITS_VIEW: (PLANNED_UNITS, "WO#")}
 
 
 class NotUnderstoodError(Exception):
-    """The request is none that the server knows; its text goes into the answer's ``errorMessage``."""
+    """The server does not know such a request; its text goes into the answer's ``errorMessage``."""
 
 
-@dataclass(frozen=True)
-class ViewRequest:
-    """Which view, and the value of its filter: a status code or a work order."""
+def read_request(body: bytes) -> tuple[str, str]:
+    """Which view is asked for, and the value of its filter: a status code or a work order.
 
-    view: str
-    value: str
-
-
-def read_request(body: bytes) -> ViewRequest:
-    """The request in a body. Raises ``NotUnderstoodError``."""
+    Raises ``NotUnderstoodError``.
+    """
     try:
         request = orjson.loads(body)
     except orjson.JSONDecodeError:
@@ -51,22 +44,20 @@ def read_request(body: bytes) -> ViewRequest:
         raise NotUnderstoodError("FilterValue must be text.")
     if request.get("ResultFormat") != "DDOTable":
         raise NotUnderstoodError("Unknown ResultFormat.")
-    return ViewRequest(view, value.strip())
+    return view, value.strip()
 
 
-def basic_credentials(header: str | None) -> tuple[str, str] | None:
-    """User and password of a Basic ``Authorization`` header; None if it is not one."""
+def sign_in(accounts: Mapping[str, str], header: str | None) -> tuple[str | None, bool]:
+    """The user of a Basic ``Authorization`` header, None if it is not one, and whether the password is right.
+
+    The case of a user's name does not count.
+    """
     scheme, _, encoded = (header or "").partition(" ")
-    if scheme.lower() != "basic":
-        return None
     try:
         user, colon, password = base64.b64decode(encoded, validate=True).decode().partition(":")
-    except (binascii.Error, UnicodeDecodeError):
-        return None
-    return (user, password) if colon else None
-
-
-def signs_in(accounts: Mapping[str, str], user: str, password: str) -> bool:
-    """Whether the password is the user's; the case of a user's name does not count."""
+    except ValueError:
+        return None, False
+    if scheme.lower() != "basic" or not colon:
+        return None, False
     own = {name.casefold(): secret for name, secret in accounts.items()}.get(user.casefold())
-    return own is not None and hmac.compare_digest(own.encode(), password.encode())
+    return user, own is not None and hmac.compare_digest(own.encode(), password.encode())

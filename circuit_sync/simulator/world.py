@@ -2,7 +2,7 @@
 
 import threading
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
@@ -10,18 +10,18 @@ from typing import Any
 
 from circuit_sync.domain.statuses import STATUS_CODES
 from circuit_sync.simulator.circuits import Circuit, circuit_row
-from circuit_sync.simulator.course import Course, CourseFile, checked_size
+from circuit_sync.simulator.course import Course, CourseFile
 from circuit_sync.simulator.founding import found_circuits
-from circuit_sync.simulator.headings import DEFAULT_CIRCUITS, DEFAULT_SEED
 from circuit_sync.simulator.planned_units import unit_rows
 from circuit_sync.simulator.tables import circuits_table, units_table
 from circuit_sync.simulator.ticks import MOST_TICKS, open_work_orders, tick
 
+DEFAULT_CIRCUITS, DEFAULT_SEED = 180, 7
 _REJECTED_ROWS: tuple[dict[str, Any], ...] = (
     {"SS_JOBGUID": "", "SS_WO": "2025-0998", "SS_TITLE": "DRAFT WITHOUT GUID 69/12 KV 99-01 LINE"},
     {"SS_WO": "2025-0999", "VEGJOB_LENGTH": "see map", "SS_TITLE": "JUNK LENGTH 69/12 KV 99-02 LINE"},
 )
-"""The rows of ``ACTIV`` in a dirty world that no reader can store; they are no circuits of the world."""
+"""The rows of ``ACTIV`` in a dirty world that no reader can store; the world does not count them."""
 
 
 class World:
@@ -44,13 +44,11 @@ class World:
         self._dirty = dirty
         self._turn = threading.Lock()
         self._file = CourseFile(state) if state is not None else None
-        self._found(Course(seed, checked_size(circuits)))
+        self._found(Course(seed, circuits))
         with self._held():
-            if (self._course.seed, self._course.circuits) != (seed, circuits):
-                self.notice = (
-                    f"{state} goes on with seed {self.seed} and {self._course.circuits} circuits: "
-                    "its world wins; delete it for a new one"
-                )
+            if (self.seed, self.circuits) != (seed, circuits):
+                goes_on = f"{state} goes on with seed {self.seed} and {self.circuits} circuits"
+                self.notice = f"{goes_on}: its world wins; delete it for a new one"
 
     @property
     def seed(self) -> int:
@@ -91,17 +89,10 @@ class World:
     @contextmanager
     def _held(self) -> Iterator[None]:
         """This thread's turn, with the world caught up with what other processes did."""
-        with self._turn:
-            if self._file is None:
-                yield
-                return
-            with self._file.held():
-                course = self._file.read()
-                if course is None:
-                    course = replace(self._course, ticks=())
-                    self._file.write(course)
-                self._catch_up(course)
-                yield
+        with self._turn, self._file.held() if self._file else nullcontext():
+            if self._file:
+                self._catch_up(self._file.read(replace(self._course, ticks=())))
+            yield
 
     def _found(self, course: Course) -> None:
         self._course = replace(course, ticks=())

@@ -3,21 +3,19 @@
 import logging
 import threading
 import time
-from collections.abc import Callable, Generator, Iterable
-from contextlib import closing
+from collections.abc import Callable, Generator, Iterable, Iterator
+from contextlib import AbstractContextManager, closing, contextmanager
 from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
 from http.cookiejar import CookieJar, DefaultCookiePolicy
 from importlib.metadata import version
-from types import TracebackType
-from typing import Any, Self, TypeVar
+from typing import Any, TypeVar
 
 import httpx
 
 from circuit_sync.domain.errors import CircuitSyncError
 from circuit_sync.domain.statuses import parse_status
-from circuit_sync.workstudio.answers import check_status, read_answer
-from circuit_sync.workstudio.bodies import ACCEPTED_CODING, read_body
+from circuit_sync.workstudio.answers import ACCEPTED_CODING, check_status, read_answer, read_body
 from circuit_sync.workstudio.ddotable import Table, read_table
 from circuit_sync.workstudio.errors import CallAbandoned, MalformedAnswer
 from circuit_sync.workstudio.overlap import current_stop, overlap
@@ -47,7 +45,7 @@ class CallStatistics:
         return {name: round(value, 3) for name, value in asdict(self).items()}
 
 
-class WorkStudio:
+class WorkStudio(AbstractContextManager["WorkStudio"]):
     """One server, seen through its two views. Safe for many threads; use as a context manager.
 
     ``pace`` is shared by whoever calls the same server and closed by its maker; without one the client makes
@@ -82,15 +80,9 @@ class WorkStudio:
         self._closed = threading.Event()
         self._stops: list[threading.Event] = []
         self._http = httpx.Client(
-            transport=WatchedTransport(
-                server.trusted_certificates(),
-                httpx.Limits(max_connections=None, max_keepalive_connections=server.concurrency),
-            ),
+            transport=WatchedTransport(server.trusted_certificates(), server.concurrency),
             timeout=httpx.Timeout(server.timeout, connect=server.connect_timeout),
-            headers={
-                "User-Agent": f"circuit-sync/{version('circuit-sync')}",
-                "Accept-Encoding": ACCEPTED_CODING,
-            },
+            headers={"User-Agent": f"circuit-sync/{version('circuit-sync')}", "Accept-Encoding": ACCEPTED_CODING},
             cookies=CookieJar(DefaultCookiePolicy(allowed_domains=[])),
             follow_redirects=False,
             trust_env=False,
@@ -137,12 +129,8 @@ class WorkStudio:
         stop = threading.Event()
         self._stops.append(stop)
         try:
-            yield from overlap(
-                work_orders,
-                fetch or self.fetch_planned_units,
-                concurrency=self._server.concurrency,
-                stop=stop,
-            )
+            work = fetch or self.fetch_planned_units
+            yield from overlap(work_orders, work, concurrency=self._server.concurrency, stop=stop)
         finally:
             self._stops.remove(stop)
 
@@ -158,12 +146,7 @@ class WorkStudio:
         if self._own_pace:
             self._pace.close(hurry=hurry)
 
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
+    def __exit__(self, kind: type[BaseException] | None, *_: object) -> None:
         self.close(hurry=kind is not None and not issubclass(kind, Exception))
 
     def _fetch(self, view: View, guid: str, value: str, credential: Credential | None) -> Table:
@@ -202,45 +185,36 @@ class WorkStudio:
 
     def _exchange(self, request: httpx.Request, auth: httpx.Auth | None) -> tuple[httpx.Response, bytearray]:
         """One paced call: the head of its answer and, of a 2xx, the decoded body."""
+        site = self._server.base_url
+        with self._call():
+            watch = Watch(site, self._server.call_deadline, self._clock)
+            try:
+                with watch.watching(), closing(self._http.send(request, auth=auth, stream=True)) as response:
+                    if not response.is_success:
+                        return response, bytearray()
+                    return response, read_body(response, self._server.largest_answer, site, watch.begin_body)
+            except httpx.HTTPError as error:
+                raise transport_fault(error, site, watch.opening, self._server.connect_timeout) from None
+
+    @contextmanager
+    def _call(self) -> Iterator[None]:
+        """A place in the pace, and the statistics; the last call of a closed client closes the connections."""
         stop = current_stop() or self._closed
         asked = time.monotonic()
         with self._pace.call(stop.is_set):
-            begun = self._begin(asked)
-            watch = Watch(self._server.base_url, self._server.call_deadline, self._clock)
+            begun = time.monotonic()
+            with self._mutex:
+                if self._closed.is_set():
+                    raise CallAbandoned("the client is closed: no further call to WorkStudio is made")
+                self._running += 1
+                self.statistics.calls += 1
+                self.statistics.seconds_paced += begun - asked
             try:
-                with watch.watching():
-                    return self._receive(request, auth, watch)
-            except httpx.HTTPError as error:
-                raise transport_fault(
-                    error, self._server.base_url, watch.opening, self._server.connect_timeout
-                ) from None
+                yield
             finally:
-                self._end(begun)
-
-    def _receive(
-        self, request: httpx.Request, auth: httpx.Auth | None, watch: Watch
-    ) -> tuple[httpx.Response, bytearray]:
-        response = self._http.send(request, auth=auth, stream=True)
-        with closing(response):
-            if not response.is_success:
-                return response, bytearray()
-            most, site = self._server.largest_answer, self._server.base_url
-            return response, read_body(response, most, site, watch.begin_body)
-
-    def _begin(self, asked: float) -> float:
-        begun = time.monotonic()
-        with self._mutex:
-            if self._closed.is_set():
-                raise CallAbandoned("the client is closed: no further call to WorkStudio is made")
-            self._running += 1
-            self.statistics.calls += 1
-            self.statistics.seconds_paced += begun - asked
-        return begun
-
-    def _end(self, begun: float) -> None:
-        with self._mutex:
-            self._running -= 1
-            self.statistics.seconds_server += time.monotonic() - begun
-            last = self._closed.is_set() and self._running == 0
-        if last:
-            self._http.close()
+                with self._mutex:
+                    self._running -= 1
+                    self.statistics.seconds_server += time.monotonic() - begun
+                    last = self._closed.is_set() and self._running == 0
+                if last:
+                    self._http.close()

@@ -18,7 +18,7 @@ class Table:
 
     ``frame``: one column per wanted field, in the order of the field map, dtype object, values as JSON gave
     them; a column the view lacks is None throughout. Its index is the row's number in the answer, from 0.
-    ``misshapen``: numbers of the rows that are no list, or shorter or longer than the heading; they are not
+    ``misshapen``: numbers of the rows that are not a list, or shorter or longer than the heading; they are not
     in ``frame``, and which circuit or unit they stood for is unknown.
     ``absent``: fields that the view sent no column for. ``unwanted``: columns that it sent and nobody reads, by name.
     """
@@ -38,7 +38,7 @@ def read_table(answer: Any, *, fields: Mapping[str, str], required: Collection[s
     """The rows of ``answer`` (decoded JSON), with ``fields``' headings renamed to its values and all else
     left behind.
 
-    Raises ``MalformedAnswer`` if ``answer`` is no DDOTable, has rows without a heading or no row that fits
+    Raises ``MalformedAnswer`` if ``answer`` is not a DDOTable, has rows without a heading or no row that fits
     its heading, names a wanted column twice, or lacks a ``required`` one. No rows under no heading are a
     table without rows.
     """
@@ -62,7 +62,7 @@ def read_table(answer: Any, *, fields: Mapping[str, str], required: Collection[s
 
 
 def member(holder: Any, name: str) -> Any:
-    """The member ``name`` of a JSON object, whatever its key's case; None if there is none, or no object."""
+    """The member ``name`` of a JSON object, whatever its key's case; None if it has none or is not an object."""
     if not isinstance(holder, dict):
         return None
     if name in holder:
@@ -76,11 +76,10 @@ def _parts(answer: Any) -> tuple[list[str], list[Any]]:
         raise MalformedAnswer("the answer holds no DataSet")
     heading, rows = member(data_set, "Heading"), member(data_set, "Data")
     if not isinstance(rows, list):
-        raise MalformedAnswer("the DataSet's Data is no list of rows")
-    if heading is None:
-        heading = []
+        raise MalformedAnswer("the DataSet's Data is not a list of rows")
+    heading = [] if heading is None else heading
     if not isinstance(heading, list) or not all(isinstance(name, str) for name in heading):
-        raise MalformedAnswer("the DataSet's Heading is no list of column names")
+        raise MalformedAnswer("the DataSet's Heading is not a list of column names")
     if rows and not heading:
         raise MalformedAnswer(f"{len(rows)} rows came without a Heading")
     return [name.replace("\0", "").strip() for name in heading], rows

@@ -4,6 +4,8 @@ No text holds a password, a header, a row's free text or a server's body: reason
 exception's own words.
 """
 
+from dataclasses import dataclass
+
 from circuit_sync.domain import printable
 from circuit_sync.domain.errors import CircuitSyncError, PermanentError, TransientError
 
@@ -11,7 +13,7 @@ LATER = "WorkStudio is down, restarting or overloaded: run it again later"
 
 
 class ServerUnreachable(TransientError):
-    """No whole answer came: no connection, a timeout, 429, 5xx, or a body that was cut or is no JSON."""
+    """No whole answer came: no connection, a timeout, 429, 5xx, or a body that was cut or is not JSON."""
 
 
 class CallAbandoned(TransientError):
@@ -27,7 +29,7 @@ class Forbidden(PermanentError):
 
 
 class RequestRefused(PermanentError):
-    """WorkStudio answered, and will answer so again: another 4xx, a redirect, or ``Protocol: ERROR``."""
+    """WorkStudio answered, and will answer the same again: another 4xx, a redirect, or ``Protocol: ERROR``."""
 
 
 class UntrustedServer(PermanentError):
@@ -43,9 +45,10 @@ class AnswerTooLarge(PermanentError):
 
 
 class MalformedAnswer(PermanentError):
-    """Valid JSON that is no table of the right shape, or lacks a required column, which is named."""
+    """Valid JSON that is not a table of the right shape, or lacks a required column, which is named."""
 
 
+@dataclass(eq=False)
 class Fault(Exception):
     """Why one attempt failed; becomes an error of ``kind`` once no further attempt follows.
 
@@ -53,21 +56,11 @@ class Fault(Exception):
     because its answer took too long, which is tried once more at most.
     """
 
-    def __init__(
-        self,
-        kind: type[CircuitSyncError],
-        reason: str,
-        advice: str,
-        *,
-        retry_after: float | None = None,
-        is_slow: bool = False,
-    ) -> None:
-        super().__init__(reason)
-        self.kind = kind
-        self.reason = reason
-        self.advice = advice
-        self.retry_after = retry_after
-        self.is_slow = is_slow
+    kind: type[CircuitSyncError]
+    reason: str
+    advice: str
+    retry_after: float | None = None
+    is_slow: bool = False
 
     def as_error(self, call: str, attempts: int) -> CircuitSyncError:
         """The error an operator reads: what was asked, what came of it, how often, what to do."""

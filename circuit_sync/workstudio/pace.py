@@ -1,17 +1,14 @@
 """The pace towards one WorkStudio: five calls, then a pause, shared by all runs through one lock.
 
-The operator of the server asks for a pause of half a second after every five calls, whoever makes them. A
-burst (up to five calls) and its pause are therefore held under a lock; towards one server that lock is a
-PostgreSQL session advisory lock, so that a long run lets another in between its bursts.
+A burst (up to five calls) and its pause are held under a lock; towards one server that is a PostgreSQL session
+advisory lock, so that a long run lets another in between its bursts. *The lock is held until the server has been left
+alone for the length of a pause*, from which follows:
 
-Choices, all from one rule, *the lock is held until the server has been left alone for the length of a
-pause*:
-
-- A burst that stays short (no more calls come, the caller is busy storing) gives the lock up after that time,
-  not before: another run's five calls may follow at once. The count of five goes on where it stood.
-- A call that backs off holds nothing while it waits: a run that was told "in two minutes" blocks nobody.
+- A burst that stays short (the caller is busy storing) gives the lock up after that time, not before: another run's
+  five calls may follow at once. The count of five goes on where it stood.
+- A call that backs off holds nothing while it waits: a run that waits for two minutes blocks nobody.
 - The pause passes while the caller works on its answers; only the next burst, or ``close``, waits for it.
-- A call that runs for over a minute is the exception: the lock is not held for it any longer, so that one slow answer
+- The exception is a call that runs for over a minute: the lock is no longer held for it, so that one slow answer
   does not stop the calls of all runs. It keeps its place among the five, and may overlap a burst of others.
 """
 
@@ -20,8 +17,6 @@ import threading
 import time
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager, nullcontext
-from types import TracebackType
-from typing import Self
 
 from circuit_sync.workstudio.errors import CallAbandoned
 
@@ -29,7 +24,7 @@ LONGEST_HOLD = 60.0
 """Seconds for which one call in flight holds the lock."""
 
 
-class Pace:
+class Pace(AbstractContextManager["Pace"]):
     """Admits ``calls`` calls, then none for ``delay`` seconds after the last ended. Safe for many threads.
 
     ``lock`` makes a fresh context manager for each burst. It is entered and left in the pace's own thread,
@@ -92,12 +87,7 @@ class Pace:
             self._changed.notify_all()
             self._changed.wait_for(lambda: not self._held)
 
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
+    def __exit__(self, kind: type[BaseException] | None, *_: object) -> None:
         self.close(hurry=kind is not None and not issubclass(kind, Exception))
 
     def _admit(self, place: object, abandoned: Callable[[], bool]) -> None:
@@ -108,7 +98,9 @@ class Pace:
             self._waiting += 1
             self._changed.notify_all()
             try:
-                self._changed.wait_for(lambda: abandoned() or self._over or (self._open and self._left > 0))
+                self._changed.wait_for(
+                    lambda: abandoned() or self._closed or self._failure or (self._open and self._left > 0)
+                )
             finally:
                 self._waiting -= 1
                 self._changed.notify_all()
@@ -118,10 +110,6 @@ class Pace:
                 raise CallAbandoned("the run is over: no further call to WorkStudio is made")
             self._left -= 1
             self._in_flight[place] = self._clock()
-
-    @property
-    def _over(self) -> bool:
-        return self._closed or self._failure is not None
 
     def _keep(self) -> None:
         """The pace's own thread: one burst after the other, each under the lock, as long as calls come."""
@@ -169,17 +157,13 @@ class Pace:
             return 0.0
 
     def _is_quiet(self) -> bool:
-        return self._closed or not (self._holding() or (self._waiting and self._left))
-
-    def _holding(self) -> list[float]:
-        """When the calls began that the lock is held for."""
-        now = self._clock()
-        return [begun for begun in self._in_flight.values() if now - begun <= self._longest_hold]
+        return self._closed or not (self._rest_of_hold() or (self._waiting and self._left))
 
     def _rest_of_hold(self) -> float | None:
-        """Seconds until the next call in flight ceases to hold the lock; None if none does."""
-        holding = self._holding()
-        return max(min(holding) + self._longest_hold - self._clock(), 0.01) if holding else None
+        """Seconds until the next call in flight ceases to hold the lock; None if none holds it."""
+        now = self._clock()
+        rests = [rest for begun in self._in_flight.values() if (rest := begun + self._longest_hold - now) >= 0]
+        return max(min(rests), 0.01) if rests else None
 
     def _pause_left(self) -> float:
         return self._quiet_since + self._delay - self._clock()

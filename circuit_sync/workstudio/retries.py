@@ -3,13 +3,7 @@
 from collections.abc import Callable
 from typing import TypeVar
 
-from tenacity import (
-    RetryCallState,
-    Retrying,
-    retry_if_exception,
-    stop_after_attempt,
-    wait_exponential_jitter,
-)
+from tenacity import RetryCallState, Retrying, retry_if_exception, wait_exponential_jitter
 
 from circuit_sync.workstudio.errors import Fault
 
@@ -19,20 +13,9 @@ LONGEST_BACKOFF = 30.0
 LONGEST_RETRY_AFTER = 300.0
 
 
-def may_pass(error: BaseException) -> bool:
-    """A fault that passes, unless the server asks to be left alone for longer than a call may wait."""
+def _may_pass(error: BaseException) -> bool:
+    """A transient fault, unless the server asks to be left alone for longer than a call may wait."""
     return isinstance(error, Fault) and error.kind.transient and (error.retry_after or 0.0) <= LONGEST_RETRY_AFTER
-
-
-class BackOff:
-    """Doubles from ``base`` seconds, with up to ``base`` of jitter, to 30 s; a longer Retry-After wins."""
-
-    def __init__(self, base: float) -> None:
-        self._usual = wait_exponential_jitter(multiplier=base, max=LONGEST_BACKOFF, jitter=base)
-
-    def __call__(self, state: RetryCallState) -> float:
-        fault = _fault(state)
-        return max(self._usual(state), fault.retry_after or 0.0)
 
 
 def try_call(
@@ -47,50 +30,44 @@ def try_call(
 ) -> T:
     """What ``attempt`` returns, or its last ``Fault`` as an error that names ``call``.
 
+    Waits double from ``backoff_base`` seconds, with up to as much of jitter, to 30 s; a longer Retry-After wins.
     Each failed attempt but the last is logged with its reason and the wait until the next. An attempt that was cut for
     being slow has cost minutes: it is tried once more, and the second of that kind is the last.
     """
-    enough = stop_after_attempt(max_attempts)
-    slow: list[int] = []
+    usual_wait = wait_exponential_jitter(multiplier=backoff_base, max=LONGEST_BACKOFF, jitter=backoff_base)
+    slow = 0
 
     def ends(state: RetryCallState) -> bool:
-        if _fault(state).is_slow:
-            slow.append(state.attempt_number)
-        return len(slow) > 1 or enough(state) or abandoned()
+        nonlocal slow
+        slow += _fault(state).is_slow
+        return slow > 1 or state.attempt_number >= max_attempts or abandoned()
+
+    def announce(state: RetryCallState) -> None:
+        tried = f"attempt {state.attempt_number} of {max_attempts} failed"
+        log(f"{call}: {tried} ({_fault(state).reason}); next in {state.upcoming_sleep:.1f} s")
+
+    def pause(seconds: float) -> None:
+        sleep(seconds)
 
     retrying = Retrying(
         stop=ends,
-        wait=BackOff(backoff_base),
-        retry=retry_if_exception(may_pass),
-        sleep=lambda seconds: _discard(sleep(seconds)),
-        before_sleep=lambda state: _discard(log(_progress(call, state, max_attempts))),
+        wait=lambda state: max(usual_wait(state), _fault(state).retry_after or 0.0),
+        retry=retry_if_exception(_may_pass),
+        sleep=pause,
+        before_sleep=announce,
         reraise=True,
     )
     try:
         return retrying(attempt)
     except Fault as fault:
         attempts = retrying.statistics["attempt_number"]
-        raise _told_to_wait(fault).as_error(call, attempts) from None
-
-
-def _told_to_wait(fault: Fault) -> Fault:
-    if fault.retry_after is None or fault.retry_after <= LONGEST_RETRY_AFTER:
-        return fault
-    reason = f"{fault.reason}, which asks for a wait of {fault.retry_after:.0f} s"
-    return Fault(fault.kind, reason, f"a call waits at most {LONGEST_RETRY_AFTER:.0f} s: run it again after that")
-
-
-def _progress(call: str, state: RetryCallState, max_attempts: int) -> str:
-    wait = state.next_action.sleep if state.next_action else 0.0
-    tried = f"attempt {state.attempt_number} of {max_attempts} failed"
-    return f"{call}: {tried} ({_fault(state).reason}); next in {wait:.1f} s"
+        if (asked := fault.retry_after or 0.0) > LONGEST_RETRY_AFTER:
+            fault.reason += f", which asks for a wait of {asked:.0f} s"
+            fault.advice = f"a call waits at most {LONGEST_RETRY_AFTER:.0f} s: run it again after that"
+        raise fault.as_error(call, attempts) from None
 
 
 def _fault(state: RetryCallState) -> Fault:
     error = state.outcome.exception() if state.outcome else None
     assert isinstance(error, Fault)
     return error
-
-
-def _discard(_: object) -> None:
-    """A handed-in sleep or log may return anything; tenacity wants nothing."""

@@ -2,7 +2,7 @@
 
 import ssl
 from base64 import b64encode
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import NoReturn, Self
 
@@ -78,9 +78,7 @@ class Server:
         circuits, units = settings.workstudio_circuits_view, settings.workstudio_planned_units_view
         if url is None or circuits is None or units is None:
             raise _missing(
-                WORKSTUDIO_BASE_URL=url,
-                WORKSTUDIO_CIRCUITS_VIEW=circuits,
-                WORKSTUDIO_PLANNED_UNITS_VIEW=units,
+                WORKSTUDIO_BASE_URL=url, WORKSTUDIO_CIRCUITS_VIEW=circuits, WORKSTUDIO_PLANNED_UNITS_VIEW=units
             )
         return cls(
             url,
@@ -96,13 +94,18 @@ class Server:
             ca_bundle=settings.workstudio_ca_bundle,
             call_deadline=settings.workstudio_call_deadline,
             max_answer_mb=settings.workstudio_max_answer_mb,
-            circuits=CIRCUITS.named(
-                filter_name=settings.workstudio_circuits_filter, captions=settings.workstudio_circuits_captions
-            ).with_headings(settings.workstudio_circuits_columns, "WORKSTUDIO_CIRCUITS_COLUMNS"),
-            planned_units=PLANNED_UNITS.named(
-                filter_name=settings.workstudio_planned_units_filter,
-                caption=settings.workstudio_planned_units_caption,
-            ).with_headings(settings.workstudio_planned_units_columns, "WORKSTUDIO_PLANNED_UNITS_COLUMNS"),
+            circuits=replace(
+                CIRCUITS.with_headings(settings.workstudio_circuits_columns, "WORKSTUDIO_CIRCUITS_COLUMNS"),
+                filter_name=settings.workstudio_circuits_filter or CIRCUITS.filter_name,
+                captions={**CIRCUITS.captions, **settings.workstudio_circuits_captions},
+            ),
+            planned_units=replace(
+                PLANNED_UNITS.with_headings(
+                    settings.workstudio_planned_units_columns, "WORKSTUDIO_PLANNED_UNITS_COLUMNS"
+                ),
+                filter_name=settings.workstudio_planned_units_filter or PLANNED_UNITS.filter_name,
+                caption=settings.workstudio_planned_units_caption or PLANNED_UNITS.caption,
+            ),
         )
 
     @property
@@ -140,7 +143,7 @@ def _normalised_url(text: str) -> str:
     try:
         url = httpx.URL(text.strip())
     except httpx.InvalidURL:
-        raise UsageError("WORKSTUDIO_BASE_URL is no URL: expected https://HOST:PORT/DDOProtocol/") from None
+        raise UsageError("WORKSTUDIO_BASE_URL is not a URL: expected https://HOST:PORT/DDOProtocol/") from None
     if url.scheme not in ("https", "http") or not url.host:
         raise UsageError("WORKSTUDIO_BASE_URL must be https://HOST:PORT/DDOProtocol/ (or http://…)")
     path = url.path.strip("/") or "DDOProtocol"

@@ -1,4 +1,4 @@
-"""Why no whole answer came: what passes, and what is a mistake in how the way to the server is set up.
+"""Why no whole answer came: a transient failure, or a mistake in how the connection is set up.
 
 The words are ours: an exception's own may quote the body.
 """
@@ -13,11 +13,9 @@ from circuit_sync.workstudio.errors import LATER, Fault, ServerUnreachable, Untr
 
 E = TypeVar("E", bound=BaseException)
 
-NO_CONNECTION = "no connection could be made to"
-CUT = "the connection was cut before the whole answer came from"
 _CHECK_URL = "check scheme and port in WORKSTUDIO_BASE_URL"
 _UNKNOWN_NAME = frozenset({socket.EAI_NONAME, getattr(socket, "EAI_NODATA", socket.EAI_NONAME)})
-_TLS_THAT_PASSES = ("INTERNAL_ERROR", "USER_CANCELED", "BAD_RECORD_MAC", "UNEXPECTED_EOF")
+_TRANSIENT_TLS = ("INTERNAL_ERROR", "USER_CANCELED", "BAD_RECORD_MAC", "UNEXPECTED_EOF")
 _TLS_MISTAKES = (
     (
         ("WRONG_VERSION_NUMBER", "HTTP_REQUEST", "PACKET_LENGTH", "RECORD_LAYER_FAILURE", "UNKNOWN_PROTOCOL"),
@@ -49,7 +47,7 @@ def transport_fault(error: httpx.HTTPError, site: str, opening: bytes, connect_t
     if not opening and (tls := _caused_by(error, ssl.SSLError)) and (fault := _tls_fault(tls, site)):
         return fault
     if (name := _caused_by(error, socket.gaierror)) and name.errno in _UNKNOWN_NAME:
-        return Fault(UnusableTransport, f"no server is known by the name in {site}", "check WORKSTUDIO_BASE_URL")
+        return Fault(UnusableTransport, f"the host name in {site} is not known", "check WORKSTUDIO_BASE_URL")
     if isinstance(error, httpx.RemoteProtocolError | httpx.ReadError) and not opening.startswith(_OPENING):
         url = httpx.URL(site)
         if opening.startswith(_TLS_ALERT) or (url.scheme == "http" and _speaks_tls(url, connect_timeout)):
@@ -62,9 +60,9 @@ def transport_fault(error: httpx.HTTPError, site: str, opening: bytes, connect_t
         case httpx.TimeoutException():
             reason = "timed out waiting for"
         case httpx.ConnectError():
-            reason = NO_CONNECTION
+            reason = "no connection could be made to"
         case _:
-            reason = CUT
+            reason = "the connection was cut before the whole answer came from"
     return Fault(ServerUnreachable, f"{reason} {site}", LATER)
 
 
@@ -77,7 +75,7 @@ def _tls_fault(error: ssl.SSLError, site: str) -> Fault | None:
             "point WORKSTUDIO_CA_BUNDLE at the authority that issued it, or have it renewed",
         )
     reason = error.reason or ""
-    if not reason or any(part in reason for part in _TLS_THAT_PASSES):
+    if not reason or any(part in reason for part in _TRANSIENT_TLS):
         return None
     for parts, said, advice in _TLS_MISTAKES:
         if any(part in reason for part in parts):

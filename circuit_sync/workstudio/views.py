@@ -79,28 +79,14 @@ class View:
             "ResultFormat": "DDOTable",
         }
 
-    def named(
-        self,
-        *,
-        filter_name: str | None = None,
-        caption: str | None = None,
-        captions: Mapping[str, str] | None = None,
-    ) -> Self:
-        """The view as an installation names its filter; what is None, or not in ``captions``, stays as it is."""
-        return replace(
-            self,
-            filter_name=filter_name or self.filter_name,
-            caption=caption or self.caption,
-            captions={**self.captions, **(captions or {})},
-        )
-
     def with_headings(self, headings: Mapping[str, str], setting: str) -> Self:
-        """The view as an installation names its columns. ``headings``: usual heading → the one there.
+        """The view with the columns' headings of an installation. ``headings``: usual heading → the one there.
 
         Raises ``UsageError``, which names ``setting``, for a column that we do not read or a heading given twice.
         """
         if unknown := [heading for heading in headings if heading not in self.fields]:
-            raise UsageError(f"{setting}: no column read is {', '.join(unknown)}: allowed are {', '.join(self.fields)}")
+            allowed = ", ".join(self.fields)
+            raise UsageError(f"{setting}: {', '.join(unknown)} is not a column that is read: allowed are {allowed}")
         there = [headings.get(heading, heading) for heading in self.fields]
         if repeated := [heading for heading, number in Counter(there).items() if number > 1]:
             raise UsageError(f"{setting}: two columns would be headed {', '.join(repeated)}")
@@ -123,14 +109,5 @@ PLANNED_UNITS = View(
     filter_name="WO#",
     caption="WO Number",
     fields=UNIT_FIELDS,
-    required=(
-        "SSUNITS_OBJECTID",
-        "SS_WO",
-        "SS_EXT",
-        "VEGUNIT_UNIT",
-        "VEGUNIT_PERMSTAT",
-        "JOBVEGETATIONUNITS_LENGTHWRK",
-        "JOBVEGETATIONUNITS_ACRES",
-        "JOBVEGETATIONUNITS_NUMTREES",
-    ),
+    required=tuple(heading for heading, field in UNIT_FIELDS.items() if field not in ("forester", "assessed")),
 )

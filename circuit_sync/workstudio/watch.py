@@ -6,7 +6,7 @@ from, not around them.
 """
 
 import ssl
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from contextvars import ContextVar
 from math import inf
@@ -20,9 +20,8 @@ from circuit_sync.workstudio.errors import Fault, ServerUnreachable
 LOWEST_RATE = 1000
 """Bytes a second, over each ``RATE_SECONDS`` from the first byte of the body on."""
 RATE_SECONDS = 30.0
-_KILO = 1000
 
-_watch: ContextVar["Watch | None"] = ContextVar("watch", default=None)
+_watch: ContextVar["Watch"] = ContextVar("watch")
 
 
 class Watch:
@@ -50,19 +49,19 @@ class Watch:
     @contextmanager
     def bounded(self, timeout: float | None) -> Iterator[float]:
         """``timeout``, or what is left of the bounds if that is less. Raises a ``Fault`` once nothing is left."""
-        left, too_slow = self._left()
+        left, of_rate = self._left()
         wanted = inf if timeout is None else timeout
         if left <= 0:
-            raise too_slow()
+            raise self._fault(of_rate=of_rate)
         try:
             yield min(wanted, left)
         except httpcore.TimeoutException:
             if left < wanted:
-                raise too_slow() from None
+                raise self._fault(of_rate=of_rate) from None
             raise
 
-    def heard(self, data: bytes) -> None:
-        """Bytes came."""
+    def received(self, data: bytes) -> None:
+        """Count bytes that came."""
         self.opening = self.opening or data[:8]
         self._received += len(data)
         self._since_rated += len(data)
@@ -71,66 +70,58 @@ class Watch:
         """The body begins to come: from here on the lowest rate holds."""
         self._rated_from = self._clock()
 
-    def _left(self) -> tuple[float, Callable[[], Fault]]:
-        """The seconds until the next bound, and what to say when they are over."""
+    def _left(self) -> tuple[float, bool]:
+        """The seconds until the next bound, and whether that is the one of the rate."""
         now = self._clock()
         until_deadline = self._begun + self._deadline - now
-        if self._rated_from is None:
-            return until_deadline, self._late
-        if self._since_rated >= LOWEST_RATE * RATE_SECONDS:
-            if now - self._rated_from >= RATE_SECONDS:
+        if self._rated_from is not None:
+            until_rated = self._rated_from + RATE_SECONDS - now
+            if self._since_rated < LOWEST_RATE * RATE_SECONDS:
+                return min((until_deadline, False), (until_rated, True))
+            if until_rated <= 0:
                 self._rated_from, self._since_rated = now, 0
-            return until_deadline, self._late
-        until_rated = self._rated_from + RATE_SECONDS - now
-        return (until_rated, self._slow) if until_rated < until_deadline else (until_deadline, self._late)
+        return until_deadline, False
 
-    def _late(self) -> Fault:
-        return self._cut(
-            f"was cut at its deadline of {self._deadline:g} s",
-            "if WorkStudio needs longer than that, raise WORKSTUDIO_CALL_DEADLINE",
-        )
-
-    def _slow(self) -> Fault:
-        return self._cut(
-            f"was cut because it came at less than {LOWEST_RATE / _KILO:g} kB/s over {RATE_SECONDS:g} s",
-            "WorkStudio or the network to it is overloaded: look at both. WORKSTUDIO_CALL_DEADLINE gives an answer "
-            "more time only above that rate",
-        )
-
-    def _cut(self, why: str, advice: str) -> Fault:
+    def _fault(self, *, of_rate: bool) -> Fault:
+        why = f"was cut at its deadline of {self._deadline:g} s"
+        advice = "if WorkStudio needs longer than that, raise WORKSTUDIO_CALL_DEADLINE"
+        if of_rate:
+            why = f"was cut because it came at less than {LOWEST_RATE / 1000:g} kB/s over {RATE_SECONDS:g} s"
+            advice = (
+                "WorkStudio or the network to it is overloaded: look at both. WORKSTUDIO_CALL_DEADLINE gives an answer "
+                "more time only above that rate"
+            )
         seconds = self._clock() - self._begun
-        rate = self._received / _KILO / seconds if seconds > 0 else 0.0
+        rate = self._received / 1000 / seconds if seconds > 0 else 0.0
         came = f"{self._received:,} bytes came in {seconds:.0f} s, {rate:.3g} kB/s"
         return Fault(ServerUnreachable, f"the answer from {self._site} {why}: {came}", advice, is_slow=True)
 
 
 class WatchedTransport(httpx.HTTPTransport):
-    """httpx' transport over network streams that heed the ``Watch`` of the thread that uses them."""
+    """httpx' transport over network streams that are bounded by the ``Watch`` of the thread that uses them.
 
-    def __init__(self, verify: ssl.SSLContext | bool, limits: httpx.Limits) -> None:
+    ``most_kept``: how many idle connections are kept.
+    """
+
+    def __init__(self, verify: ssl.SSLContext | bool, most_kept: int) -> None:
         context = httpx.create_ssl_context(verify=verify, trust_env=False)
         super().__init__(verify=context, trust_env=False)
         # httpcore takes a network backend, but httpx does not hand one on.
         self._pool = httpcore.ConnectionPool(
             ssl_context=context,
-            max_connections=limits.max_connections,
-            max_keepalive_connections=limits.max_keepalive_connections,
-            keepalive_expiry=limits.keepalive_expiry,
+            max_connections=None,
+            max_keepalive_connections=most_kept,
+            keepalive_expiry=5.0,
             network_backend=_WatchedBackend(),
         )
 
 
 class _WatchedBackend(httpcore.SyncBackend):
     def connect_tcp(
-        self,
-        host: str,
-        port: int,
-        timeout: float | None = None,
-        local_address: str | None = None,
-        socket_options: Iterable[Any] | None = None,
+        self, host: str, port: int, timeout: float | None = None, *args: Any, **options: Any
     ) -> httpcore.NetworkStream:
-        with _bounded(timeout) as seconds:
-            return _WatchedStream(super().connect_tcp(host, port, seconds, local_address, socket_options))
+        with _watch.get().bounded(timeout) as seconds:
+            return _WatchedStream(super().connect_tcp(host, port, seconds, *args, **options))
 
 
 class _WatchedStream(httpcore.NetworkStream):
@@ -138,20 +129,20 @@ class _WatchedStream(httpcore.NetworkStream):
         self._stream = stream
 
     def read(self, max_bytes: int, timeout: float | None = None) -> bytes:
-        with _bounded(timeout) as seconds:
+        watch = _watch.get()
+        with watch.bounded(timeout) as seconds:
             data = self._stream.read(max_bytes, seconds)
-        if watch := _watch.get():
-            watch.heard(data)
+        watch.received(data)
         return data
 
     def write(self, buffer: bytes, timeout: float | None = None) -> None:
-        with _bounded(timeout) as seconds:
+        with _watch.get().bounded(timeout) as seconds:
             self._stream.write(buffer, seconds)
 
     def start_tls(
         self, ssl_context: ssl.SSLContext, server_hostname: str | None = None, timeout: float | None = None
     ) -> httpcore.NetworkStream:
-        with _bounded(timeout) as seconds:
+        with _watch.get().bounded(timeout) as seconds:
             return _WatchedStream(self._stream.start_tls(ssl_context, server_hostname, seconds))
 
     def close(self) -> None:
@@ -159,13 +150,3 @@ class _WatchedStream(httpcore.NetworkStream):
 
     def get_extra_info(self, info: str) -> Any:
         return self._stream.get_extra_info(info)
-
-
-@contextmanager
-def _bounded(timeout: float | None) -> Iterator[float | None]:
-    watch = _watch.get()
-    if watch is None:
-        yield timeout
-        return
-    with watch.bounded(timeout) as seconds:
-        yield seconds

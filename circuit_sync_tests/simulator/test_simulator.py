@@ -463,7 +463,7 @@ def test_a_deleted_state_file_begins_the_world_anew(tmp_path: Path) -> None:
 def test_a_state_file_that_is_none_is_named(tmp_path: Path, content: str) -> None:
     state = tmp_path / "world.json"
     state.write_text(content)
-    with pytest.raises(UsageError, match=r"world\.json is no simulator state"):
+    with pytest.raises(UsageError, match=r"world\.json is not a simulator state"):
         World(state=state)
 
 
@@ -736,7 +736,7 @@ def test_a_port_in_use_is_one_clear_line(simulator: Simulator) -> None:
     assert port
     with pytest.raises(UsageError, match=rf"^port {port} of 127\.0\.0\.1 is in use: name another one"):
         Simulator(World(circuits=5), port=port).start()
-    with pytest.raises(UsageError, match="port 70000 is none: allowed are 0"):
+    with pytest.raises(UsageError, match="port 70000 is not a port: allowed are 0"):
         Simulator(World(circuits=5), port=70_000).start()
 
 
@@ -804,7 +804,7 @@ def test_run_announces_lines_to_paste_and_ends_on_a_signal(ending: signal.Signal
 
 def test_importing_it_loads_no_heavy_library() -> None:
     script = (
-        "import sys, circuit_sync.workstudio.simulator\n"
+        "import sys, circuit_sync.simulator\n"
         "print(sorted({'pandas', 'httpx', 'dagster', 'sqlalchemy'} & set(sys.modules)))"
     )
     done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=True)

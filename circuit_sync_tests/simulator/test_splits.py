@@ -10,10 +10,9 @@ from typing import Any
 import pytest
 
 from circuit_sync.domain.statuses import STATUS_CODES
-from circuit_sync.simulator import World
+from circuit_sync.simulator import DEFAULT_CIRCUITS, DEFAULT_SEED, World
 from circuit_sync.simulator.circuits import Circuit, Measures, added_up, circuit_row
 from circuit_sync.simulator.founding import SPLIT_EXTENSIONS, found_circuits
-from circuit_sync.simulator.headings import DEFAULT_CIRCUITS, DEFAULT_SEED
 from circuit_sync.simulator.planned_units import unit_rows
 from circuit_sync.simulator.ticks import open_work_orders, tick
 
@@ -129,9 +128,9 @@ def test_at_every_tick_a_main_one_shows_its_own_and_its_splits_within_a_tenth(se
     for work_orders in play(seed):
         now = {c.guid: listed(circuit_row(c)).shown for circuits in work_orders.values() for c in circuits}
         for main, *splits in work_orders.values():
-            if main.splits is None or not main.splits.contained:
+            if main.splits is None or not main.splits.shape.contained:
                 continue
-            follows = before if main.splits.late else now
+            follows = before if main.splits.shape.late else now
             whole = added_up((main.own, *(follows.get(split.guid, now[split.guid]) for split in splits)))
             assert now[main.guid][:2] == pytest.approx(whole[:2], abs=A_TENTH)
             assert now[main.guid][2:] == whole[2:]

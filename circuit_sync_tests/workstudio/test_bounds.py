@@ -110,14 +110,14 @@ def test_the_rate_is_that_of_each_half_minute_from_the_first_byte_of_the_body_on
     clock = Clock()
     watch = Watch("site", 10_000.0, clock)
     clock.now = 500.0  # the server computes
-    watch.heard(b"H")
+    watch.received(b"H")
     watch.begin_body()
     for _ in range(20):
         clock.now += 31.0
-        watch.heard(bytes(31_000))
+        watch.received(bytes(31_000))
         with watch.bounded(60.0) as seconds:
             assert seconds == 60.0
-    watch.heard(bytes(29_000))
+    watch.received(bytes(29_000))
     clock.now += 29.0
     with watch.bounded(60.0) as seconds:
         assert seconds == 1.0

@@ -66,8 +66,8 @@ PERMANENT = {
     ),
     "ERROR": (Reply({"Protocol": "ERROR", "errorMessage": "No such\nview"}), RequestRefused, "No such view"),
     "error in another case": (Reply({"protocol": "Error", "ErrorMessage": "Odd"}), RequestRefused, "Odd"),
-    "no object": (Reply("[1, 2]"), MalformedAnswer, "no object"),
-    "null": (Reply("null"), MalformedAnswer, "no object"),
+    "no object": (Reply("[1, 2]"), MalformedAnswer, "not an object"),
+    "null": (Reply("null"), MalformedAnswer, "not an object"),
     "no table": (Reply({"Protocol": "DATASET"}), MalformedAnswer, "no DataSet"),
     "rows without a heading": (
         Reply({"Protocol": "DATASET", "DataSet": {"Heading": [], "Data": [["secret"]]}}),

@@ -80,7 +80,7 @@ def test_a_host_that_no_one_knows(monkeypatch: pytest.MonkeyPatch) -> None:
 
     monkeypatch.setattr(socket, "getaddrinfo", unknown)
     told = refused("https://workstudio.example.invalid/")
-    assert "no server is known by the name in https://workstudio.example.invalid/" in told
+    assert "the host name in https://workstudio.example.invalid/DDOProtocol/ is not known" in told
 
 
 def test_a_name_server_that_is_away_is_an_outage(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -123,7 +123,7 @@ def test_a_whole_body_in_another_charset_than_it_says(charset: str) -> None:
     kind = {"Content-Type": f"application/json; charset={charset}" if charset else "application/json"}
     with serving(Reply(BODY.encode("latin-1"), headers=kind)) as server:
         told = refused(server.url)
-    assert "is no UTF-8" in told
+    assert "is not UTF-8" in told
     assert told.isprintable()
     assert "São" not in told
 

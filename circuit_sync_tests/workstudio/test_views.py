@@ -71,9 +71,9 @@ def test_planned_units_too(monkeypatch: pytest.MonkeyPatch) -> None:
 @pytest.mark.parametrize(
     ("name", "value", "told"),
     [
-        ("WORKSTUDIO_CIRCUITS_COLUMNS", "SS_WOX=A", "no column read is SS_WOX: allowed are SS_JOBGUID, "),
+        ("WORKSTUDIO_CIRCUITS_COLUMNS", "SS_WOX=A", "SS_WOX is not a column that is read: allowed are SS_JOBGUID, "),
         ("WORKSTUDIO_CIRCUITS_COLUMNS", "SS_WO=REGION", "two columns would be headed REGION"),
-        ("WORKSTUDIO_PLANNED_UNITS_COLUMNS", "REGION=A", "no column read is REGION"),
+        ("WORKSTUDIO_PLANNED_UNITS_COLUMNS", "REGION=A", "REGION is not a column that is read"),
     ],
 )
 def test_a_column_that_is_none_is_told(monkeypatch: pytest.MonkeyPatch, name: str, value: str, told: str) -> None:
