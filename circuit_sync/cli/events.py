@@ -68,9 +68,9 @@ def tail(
 
 async def _tail(database: "Transactions", channels: frozenset[str], after: int | None) -> None:
     from circuit_sync.events.following import follow
-    from circuit_sync.events.stored import Asking
+    from circuit_sync.events.stored import AsyncDatabase
 
-    async for batch in follow(Asking(database), after):
+    async for batch in follow(AsyncDatabase(database), after):
         for event in batch.events:
             if not channels or channels.intersection(event.channels):
                 terminal.say(_line(event))

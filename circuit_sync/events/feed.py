@@ -10,7 +10,7 @@ from starlette.types import Receive, Scope, Send
 
 from circuit_sync.domain.errors import CircuitSyncError
 from circuit_sync.events.following import BATCH
-from circuit_sync.events.stored import Asking, newest_id, pruned_up_to, read_events
+from circuit_sync.events.stored import AsyncDatabase, newest_id, pruned_up_to, read_events
 from circuit_sync.events.stream import Hub, Subscriber, frame, pieces_of
 
 RETRY_MILLISECONDS = 2_000
@@ -37,7 +37,7 @@ class EventStream(StreamingResponse):
 
 
 async def feed(
-    database: Asking, hub: Hub, subscriber: Subscriber, after: int | None, heartbeat_seconds: float
+    database: AsyncDatabase, hub: Hub, subscriber: Subscriber, after: int | None, heartbeat_seconds: float
 ) -> AsyncIterator[bytes]:
     """The bytes of a stream from behind the event ``after``, or from now on; it ends if the table cannot be read."""
     yield f"retry: {RETRY_MILLISECONDS}\n\n".encode()
@@ -58,7 +58,7 @@ async def feed(
         yield piece or f": heartbeat\nid: {hub.position}\n\n".encode()
 
 
-async def _begin(database: Asking, hub: Hub, after: int) -> tuple[int, bool]:
+async def _begin(database: AsyncDatabase, hub: Hub, after: int) -> tuple[int, bool]:
     """From where to read on, and whether what came before it cannot be told any more.
 
     That is so if it was pruned, or if an older state of the database was restored: the client knows an id that is not.
@@ -75,7 +75,7 @@ def _bounds(connection: Connection) -> tuple[int, int]:
     return pruned_up_to(connection), newest_id(connection)
 
 
-async def _missed(database: Asking, hub: Hub, subscriber: Subscriber, position: int) -> AsyncIterator[bytes]:
+async def _missed(database: AsyncDatabase, hub: Hub, subscriber: Subscriber, position: int) -> AsyncIterator[bytes]:
     """What the table holds up to where the hub stands; then, without a step in between, the stream joins the hub."""
     while position < (upto := hub.position) and not subscriber.is_ending:
         events = await database.ask(

@@ -15,7 +15,7 @@ from sqlalchemy import Connection
 
 from circuit_sync.domain.errors import TransientError
 from circuit_sync.events.outbox import NOTIFY_CHANNEL
-from circuit_sync.events.stored import Asking, StoredEvent, newest_id, read_events
+from circuit_sync.events.stored import AsyncDatabase, StoredEvent, newest_id, read_events
 
 T = TypeVar("T")
 
@@ -40,7 +40,7 @@ class Batch:
     events: Sequence[StoredEvent] = ()
 
 
-async def follow(database: Asking, after: int | None = None) -> AsyncGenerator[Batch, None]:
+async def follow(database: AsyncDatabase, after: int | None = None) -> AsyncGenerator[Batch, None]:
     """Every event above ``after``, or from now on, each once; a batch without events tells where it begins.
 
     Ends only with its task. Raises ``PermanentError`` if the database refuses.
@@ -72,7 +72,7 @@ def _next(position: int, connection: Connection) -> Batch:
     return Batch(min(position, newest_id(connection)))
 
 
-async def _patiently(database: Asking, question: Callable[[Connection], T]) -> T:
+async def _patiently(database: AsyncDatabase, question: Callable[[Connection], T]) -> T:
     """The answer, however long the database is away."""
     for wait in _waits():
         try:

@@ -15,7 +15,7 @@ from circuit_sync.events.feed import EventStream, feed
 from circuit_sync.events.following import follow
 from circuit_sync.events.listeners import hear
 from circuit_sync.events.state import CommonState, common_state, state_for
-from circuit_sync.events.stored import Asking, Transactions
+from circuit_sync.events.stored import AsyncDatabase, Transactions
 from circuit_sync.events.stream import Hub, Subscriber
 from circuit_sync.events.tokens import Holder, Tickets, find_holder
 
@@ -47,7 +47,7 @@ class Gateway:
     ) -> None:
         self.hub = Hub()
         self.tickets = Tickets()
-        self._database = Asking(database)
+        self._database = AsyncDatabase(database)
         self._now = now
         self._heartbeat_seconds = heartbeat_seconds
         self._rights_seconds = rights_seconds

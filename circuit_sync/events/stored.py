@@ -38,7 +38,7 @@ class Transactions(Protocol):
     async def listen(self) -> psycopg.AsyncConnection[Any]: ...
 
 
-class Asking:
+class AsyncDatabase:
     """The database asked from an event loop: in threads, a few at a time, whatever the number of listeners."""
 
     def __init__(self, database: Transactions, at_once: int = 4) -> None:
