@@ -17,7 +17,7 @@ from circuit_sync.domain.statuses import STATUS_CODES
 from circuit_sync.orchestration import clock
 from circuit_sync.orchestration.assets.partitions import partition_tags
 from circuit_sync.orchestration.automation import sensors
-from circuit_sync.orchestration.automation.delivery import deliver_events
+from circuit_sync.orchestration.automation.events import deliver_events
 from circuit_sync.orchestration.recovery import closing, retrying
 from circuit_sync.simulator import Fault, Simulator
 from circuit_sync.sync.circuits.sync import open_circuit_sync
