@@ -202,7 +202,7 @@ def test_events_go_to_the_configured_webhooks(
     desk.sync("ACTIV")
     assert told().startswith("webhook 1 (127.0.0.1): event ")
     monkeypatch.setenv("CIRCUIT_SYNC_WEBHOOKS", "https://one.example.com/secret, ftp://two.example.com/secret")
-    with pytest.raises(UsageError, match="CIRCUIT_SYNC_WEBHOOKS: number 2 is no URL") as caught:
+    with pytest.raises(UsageError, match="CIRCUIT_SYNC_WEBHOOKS: number 2 is not a URL") as caught:
         told()
     assert "secret" not in str(caught.value)
 
