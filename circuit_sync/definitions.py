@@ -13,8 +13,7 @@ from circuit_sync.orchestration.assets.rollups import (
     season_daily,
 )
 from circuit_sync.orchestration.assets.snapshots import daily_snapshots
-from circuit_sync.orchestration.automation import retention, schedules, sensors
-from circuit_sync.orchestration.automation.delivery import deliver_events
+from circuit_sync.orchestration.automation import events, schedules, sensors
 from circuit_sync.orchestration.automation.freshness import freshness
 from circuit_sync.orchestration.recovery.closing import close_abandoned_syncs
 from circuit_sync.orchestration.recovery.retrying import retry_failed_syncs
@@ -46,14 +45,14 @@ defs = dg.Definitions(
         create_daily_snapshots,
         preview_circuits,
         sync_work_orders,
-        retention.prune_events,
+        events.prune_events,
     ],
     schedules=[
         schedules.sync_circuits_activ_morning,
         schedules.sync_circuits_activ_afternoon,
         schedules.sync_circuits_weekly,
         schedules.daily_snapshots_schedule,
-        retention.prune_events_nightly,
+        events.prune_events_nightly,
     ],
     sensors=[
         sensors.aggregates_after_circuits,
@@ -61,7 +60,7 @@ defs = dg.Definitions(
         sensors.departed_circuits,
         close_abandoned_syncs,
         retry_failed_syncs,
-        deliver_events,
+        events.deliver_events,
         freshness,
     ],
     resources={"run_context": run_context},

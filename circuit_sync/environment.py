@@ -1,4 +1,4 @@
-"""What a command needs around it when something is not configured: the embedded server, the simulator, Dagster's home.
+"""The environment of a command: the embedded server and the simulator if none are configured, Dagster's home.
 
 Knows no Dagster, so that a command that only needs the database starts fast.
 """
@@ -9,7 +9,7 @@ import os
 import subprocess
 import sys
 from collections.abc import Iterator, Mapping
-from contextlib import ExitStack, contextmanager, suppress
+from contextlib import ExitStack, contextmanager
 from datetime import date
 from pathlib import Path
 
@@ -31,16 +31,22 @@ _NO_WARNINGS = "ignore:Parameter `owners` of initializer"  # Dagster's of its ow
 
 
 def server_name(settings: Settings) -> str | None:
-    """What the database remembers the WorkStudio by, where its URL does not do: the simulator's port changes."""
+    """The name that the database keeps of the bundled simulator, whose port changes; any other has its URL."""
     return BUNDLED if settings.circuit_sync_bundled_simulator else None
 
 
 def named_server(settings: Settings) -> tuple[Server | None, str | None]:
-    """The WorkStudio that commands would talk to, and the name the database remembers it by if that is not its URL."""
+    """The WorkStudio that commands would call, and the name that the database keeps for it if that is not its URL.
+
+    Raises ``UsageError`` if a database is configured and no WorkStudio: invented data never gets into a real database.
+    """
     if settings.workstudio_base_url is not None:
         return Server.from_settings(settings), server_name(settings)
     if settings.circuit_sync_database_url is not None:
-        raise _server_missing()
+        raise UsageError(
+            "WORKSTUDIO_BASE_URL is not set, but CIRCUIT_SYNC_DATABASE_URL is: name the WorkStudio that fills this "
+            "database (the simulator is used only if neither is set)"
+        )
     return None, BUNDLED
 
 
@@ -55,8 +61,7 @@ def project_dir() -> Path:
 @contextmanager
 def database_in_use(settings: Settings) -> Iterator[Database]:
     """The configured database, or the embedded server for as long as the context lasts; migrated."""
-    with ExitStack() as stack:
-        database = stack.enter_context(Database(stack.enter_context(url_in_use(settings))))
+    with url_in_use(settings) as url, Database(url) as database:
         _upgrade(database, settings)
         yield database
 
@@ -84,9 +89,9 @@ def _configured_storage(settings: Settings) -> str | None:
 
 
 def _upgrade(database: Database, settings: Settings, *, recomputes: bool = False) -> None:
-    told = upgrade(database, mains_contain_splits=settings.workstudio_mains_contain_splits)
-    if told and not recomputes:
-        logging.getLogger(__name__).warning(told)
+    warning = upgrade(database, mains_contain_splits=settings.workstudio_mains_contain_splits)
+    if warning and not recomputes:
+        logging.getLogger(__name__).warning(warning)
 
 
 @contextmanager
@@ -96,9 +101,9 @@ def prepared_environment(
     """Everything that a run of Dagster needs, here and in child processes; yields the settings that hold meanwhile.
 
     Unless it is set, the first partition is the first date that can have data, or ``asked_from``, which a command asks
-    for, if that is earlier: such dates are told to be empty. ``recomputes``: the command brings older roll-ups into
-    order itself. The definitions must not have been loaded before.
-    Raises ``UsageError`` if a database is configured and no WorkStudio: invented data never gets into a real database.
+    for, if that is earlier: such dates are shown as empty. ``recomputes``: the command itself computes older roll-ups
+    anew. The definitions must not have been loaded before.
+    Raises ``UsageError`` as ``named_server`` does.
     """
     with ExitStack() as stack:
         wanted = {"CIRCUIT_SYNC_STATE_DIR": str(settings.circuit_sync_state_dir.resolve())}
@@ -135,21 +140,12 @@ def first_partition(settings: Settings, database: Database, asked_from: date | N
 @contextmanager
 def _workstudio(settings: Settings) -> Iterator[dict[str, str]]:
     """The variables of the configured WorkStudio (none to add), or those of a simulator that runs meanwhile."""
-    if settings.workstudio_base_url is not None:
-        Server.from_settings(settings)
+    configured, _ = named_server(settings)
+    if configured is not None:
         yield {}
-    elif settings.circuit_sync_database_url is not None:
-        raise _server_missing()
-    else:
-        with simulator(settings.circuit_sync_state_dir.resolve() / "simulator.json") as base_url:
-            yield environment(base_url) | {"CIRCUIT_SYNC_BUNDLED_SIMULATOR": "1"}
-
-
-def _server_missing() -> UsageError:
-    return UsageError(
-        "WORKSTUDIO_BASE_URL is not set, but CIRCUIT_SYNC_DATABASE_URL is: name the WorkStudio that fills this "
-        "database (the simulator is used only if neither is set)"
-    )
+        return
+    with simulator(settings.circuit_sync_state_dir.resolve() / "simulator.json") as base_url:
+        yield environment(base_url) | {"CIRCUIT_SYNC_BUNDLED_SIMULATOR": "1"}
 
 
 @contextmanager
@@ -170,7 +166,7 @@ def simulator(state: Path) -> Iterator[str]:
                 raise PermanentError(f"the WorkStudio simulator does not start (exit status {child.wait()})")
             yield str(json.loads(ready)["base_url"])
         finally:
-            _end(child)
+            stop(child, _STOP_SECONDS)
 
 
 def _made(folder: Path) -> Path:
@@ -182,11 +178,11 @@ def _made(folder: Path) -> Path:
     return folder
 
 
-def _end(child: subprocess.Popen[bytes]) -> None:
-    with suppress(OSError):
-        child.terminate()
+def stop(child: subprocess.Popen[bytes], seconds: float) -> None:
+    """Terminates the child; kills it if it still runs after ``seconds``."""
+    child.terminate()
     try:
-        child.wait(_STOP_SECONDS)
+        child.wait(seconds)
     except subprocess.TimeoutExpired:
         child.kill()
 
@@ -194,13 +190,11 @@ def _end(child: subprocess.Popen[bytes]) -> None:
 @contextmanager
 def environment_with(wanted: Mapping[str, str]) -> Iterator[None]:
     """Meanwhile these variables are set, for this process and its children."""
-    before = {name: os.environ.get(name) for name in wanted}
+    before = {name: os.environ[name] for name in wanted if name in os.environ}
     os.environ.update(wanted)
     try:
         yield
     finally:
-        for name, value in before.items():
-            if value is None:
-                os.environ.pop(name, None)
-            else:
-                os.environ[name] = value
+        for name in wanted:
+            os.environ.pop(name, None)
+        os.environ.update(before)

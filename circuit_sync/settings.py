@@ -10,11 +10,11 @@ import re
 from collections.abc import Iterable, Iterator, Mapping
 from datetime import date
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Literal, TypeVar, get_origin
 from urllib.parse import urlsplit
 
 from dotenv import dotenv_values
-from pydantic import Field, SecretStr, ValidationError, field_validator
+from pydantic import Field, SecretStr, ValidationError, ValidationInfo, field_validator
 from pydantic_settings import (
     BaseSettings,
     DotEnvSettingsSource,
@@ -27,7 +27,9 @@ from circuit_sync.domain.errors import UsageError
 from circuit_sync.domain.printable import is_printable
 from circuit_sync.domain.statuses import STATUS_CODES, parse_status, parse_statuses
 
-CommaSeparated = Annotated[tuple[str, ...], NoDecode]
+_Item = TypeVar("_Item")
+Commas = Annotated[tuple[_Item, ...], NoDecode]
+"""Written with commas between."""
 Pairs = Annotated[dict[str, str], NoDecode]
 """Written ``NAME=VALUE``, with commas between."""
 Name = Annotated[str, Field(max_length=200, pattern=r"^[^\x00-\x1f\x7f-\x9f]+$")]
@@ -40,7 +42,6 @@ OTHERS = frozenset({"CIRCUIT_SYNC_DAGSTER_DIR"})
 
 _OURS = re.compile("(CIRCUIT_SYNC|WORKSTUDIO)_.+")
 _OF_KUBERNETES = re.compile(r".+_(SERVICE_HOST|SERVICE_PORT(_.+)?|PORT(_\d+_(TCP|UDP|SCTP)(_(PROTO|PORT|ADDR))?)?)")
-_HOW_NEAR = 0.8
 _EMAIL = re.compile(r"[A-Za-z0-9._%+-]+@[A-Za-z0-9.-]+\.[A-Za-z]{2,7}")
 
 
@@ -53,12 +54,12 @@ class Settings(BaseSettings):
     circuit_sync_dagster_url: SecretStr | None = None
     circuit_sync_secret_key: SecretStr | None = None
     circuit_sync_state_dir: Path = Path(".circuit_sync")
-    circuit_sync_retry_delays: Annotated[tuple[UpToAWeek, ...], NoDecode] = (15, 30)
+    circuit_sync_retry_delays: Commas[UpToAWeek] = (15, 30)
     circuit_sync_first_snapshot: date = Field(date(2026, 1, 1), ge=date(2000, 1, 1), le=date(2100, 12, 31))
-    circuit_sync_webhooks: Annotated[tuple[SecretStr, ...], NoDecode] = Field((), max_length=50)
+    circuit_sync_webhooks: Commas[SecretStr] = Field((), max_length=50)
     circuit_sync_event_retention_days: int = Field(90, ge=1, le=3650)
-    circuit_sync_gateway_origins: CommaSeparated = ()
-    circuit_sync_owners: CommaSeparated = ()
+    circuit_sync_gateway_origins: Commas[str] = ()
+    circuit_sync_owners: Commas[str] = ()
     circuit_sync_location_name: str = "circuit_sync"
     circuit_sync_asset_prefix: str | None = Field(None, pattern=r"^[a-z][a-z0-9_]*$")
     circuit_sync_bundled_simulator: bool = Field(
@@ -87,7 +88,7 @@ class Settings(BaseSettings):
     workstudio_calls_before_delay: int = Field(5, ge=1, le=1000)
     workstudio_rate_limit_delay: UpToAnHour = Field(0.5, ge=0)
     workstudio_concurrency: int = Field(1, ge=1, le=5)
-    workstudio_statuses: CommaSeparated = STATUS_CODES
+    workstudio_statuses: Commas[str] = STATUS_CODES
     workstudio_mains_contain_splits: Literal["auto", "yes", "no"] = "auto"
     workstudio_ca_bundle: Path | None = None
 
@@ -105,61 +106,22 @@ class Settings(BaseSettings):
 
     @field_validator("*", mode="before")
     @classmethod
-    def _plain_text(cls, value: Any) -> Any:
-        """A file's last line break is none of a secret; a value of blanks is a mistake, not a value."""
-        if isinstance(value, tuple):
-            return tuple(map(cls._plain_text, value))
+    def _read(cls, value: Any, info: ValidationInfo) -> Any:
         if not isinstance(value, str):
             return value
-        text = value.rstrip("\r\n")
-        if not text.strip():
-            raise ValueError("is blank: give it a value, or leave it out")
-        if not is_printable(text):
-            raise ValueError("holds a control character, or what is no UTF-8 text")
-        return text
+        kind = get_origin(cls.model_fields[str(info.field_name)].annotation)
+        if kind is dict:
+            return _pairs(value)
+        if kind is tuple:
+            return tuple(_plain_text(part.strip()) for part in value.split(",") if part.strip())
+        return _plain_text(value)
 
-    @field_validator(
-        "circuit_sync_retry_delays",
-        "circuit_sync_webhooks",
-        "circuit_sync_gateway_origins",
-        "circuit_sync_owners",
-        "workstudio_statuses",
-        mode="before",
-    )
+    @field_validator("workstudio_circuits_captions", "workstudio_statuses")
     @classmethod
-    def _split(cls, value: Any) -> Any:
-        if isinstance(value, str):
-            return tuple(part.strip() for part in value.split(",") if part.strip())
-        return value
-
-    @field_validator(
-        "workstudio_circuits_captions",
-        "workstudio_circuits_columns",
-        "workstudio_planned_units_columns",
-        mode="before",
-    )
-    @classmethod
-    def _pairs(cls, value: Any) -> Any:
-        if not isinstance(value, str):
-            return value
-        parts = [part.partition("=") for part in value.split(",") if part.strip()]
-        pairs = {name.strip(): text.strip() for name, _, text in parts}
-        if len(pairs) < len(parts) or not all(name and text and text.isprintable() for name, text in pairs.items()):
-            raise ValueError("each must be NAME=VALUE, with commas between and no name twice")
-        return pairs
-
-    @field_validator("workstudio_circuits_captions")
-    @classmethod
-    def _captions_of_statuses(cls, value: dict[str, str]) -> dict[str, str]:
+    def _known_statuses(cls, value: dict[str, str] | tuple[str, ...]) -> dict[str, str] | tuple[str, ...]:
         try:
-            return {parse_status(status): caption for status, caption in value.items()}
-        except UsageError as error:
-            raise ValueError(str(error)) from error
-
-    @field_validator("workstudio_statuses")
-    @classmethod
-    def _known_statuses(cls, value: tuple[str, ...]) -> tuple[str, ...]:
-        try:
+            if isinstance(value, dict):
+                return {parse_status(status): caption for status, caption in value.items()}
             return parse_statuses(value)
         except UsageError as error:
             raise ValueError(str(error)) from error
@@ -169,7 +131,7 @@ class Settings(BaseSettings):
     def _owners(cls, value: tuple[str, ...]) -> tuple[str, ...]:
         for owner in value:
             if not _EMAIL.fullmatch(owner) and not re.fullmatch("team:.+", owner):
-                raise ValueError(f"{owner!r} is no owner; an e-mail address or team:NAME is allowed")
+                raise ValueError(f"{owner!r} is not an owner; an e-mail address or team:NAME is allowed")
         return value
 
     @field_validator("circuit_sync_gateway_origins")
@@ -185,7 +147,7 @@ class Settings(BaseSettings):
         for place, url in enumerate(value, start=1):
             if not _is_web_url(url.get_secret_value().removeprefix("slack+")):
                 raise ValueError(
-                    f"number {place} is no URL; each looks like https://HOST/PATH or slack+https://HOST/PATH"
+                    f"number {place} is not a URL; each looks like https://HOST/PATH or slack+https://HOST/PATH"
                 )
         return value
 
@@ -213,7 +175,7 @@ def load_settings(**overrides: Any) -> Settings:
 
 
 def read_settings(**overrides: Any) -> tuple[Settings, list[tuple[str, str]]]:
-    """The settings with the default for each that is wrong, and those: the name of the setting meant, what is wrong.
+    """The settings, with the default for each that is wrong, and the faults: the name of the setting meant, one line.
 
     Raises ``UsageError`` if ``.env`` cannot be read.
     """
@@ -222,15 +184,33 @@ def read_settings(**overrides: Any) -> tuple[Settings, list[tuple[str, str]]]:
         try:
             settings = Settings(**overrides)
         except ValidationError as error:
-            wrong = [(_name(e["loc"]), e["msg"].removeprefix("Value error, ")) for e in error.errors()]
+            wrong = [(str(e["loc"][0]).upper(), e["msg"].removeprefix("Value error, ")) for e in error.errors()]
             faults += [(name, f"{name}: {said}") for name, said in wrong]
             usual = {name.lower(): Settings.model_fields[name.lower()].get_default() for name, _ in wrong}
             settings = Settings(**overrides | usual)
     except UnicodeDecodeError:
-        raise UsageError("wrong setting: the file .env is no UTF-8 text: save it as UTF-8") from None
+        raise UsageError("wrong setting: the file .env is not UTF-8 text: save it as UTF-8") from None
     except OSError as error:
         raise UsageError(f"wrong setting: the file .env cannot be read: {error.strerror}") from None
     return settings, faults
+
+
+def _plain_text(value: str) -> str:
+    """A file's last line break is not part of a secret; a blank value is a mistake."""
+    text = value.rstrip("\r\n")
+    if not text.strip():
+        raise ValueError("is blank: give it a value, or leave it out")
+    if not is_printable(text):
+        raise ValueError("holds a control character, or is not UTF-8 text")
+    return text
+
+
+def _pairs(value: str) -> dict[str, str]:
+    parts = [part.partition("=") for part in value.split(",") if part.strip()]
+    pairs = {name.strip(): text.strip() for name, _, text in parts}
+    if len(pairs) < len(parts) or not all(name and text and text.isprintable() for name, text in pairs.items()):
+        raise ValueError("each must be NAME=VALUE, with commas between and no name twice")
+    return pairs
 
 
 class _AsWritten(DotEnvSettingsSource):
@@ -249,12 +229,8 @@ def _misspelt(names: Iterable[str]) -> Iterator[tuple[str, str]]:
     known = {field.upper() for field in Settings.model_fields} | OTHERS
     for name in sorted({name.upper() for name in names} - known):
         if _OURS.fullmatch(name) and not _OF_KUBERNETES.fullmatch(name):
-            for nearest in difflib.get_close_matches(name, known, n=1, cutoff=_HOW_NEAR):
-                yield nearest, f"{name} is no setting: {nearest} is"
-
-
-def _name(place: tuple[int | str, ...]) -> str:
-    return str(place[0]).upper()
+            for nearest in difflib.get_close_matches(name, known, n=1, cutoff=0.8):
+                yield nearest, f"{name} is not a setting: {nearest} is"
 
 
 def _is_web_url(text: str) -> bool:

@@ -66,7 +66,7 @@ def circuit_sync(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[
         (["sync", "circuits", "--status", "OPEN"], "unknown status 'OPEN': allowed are ACTIV, QC, REWRK, CLOSE"),
         (["sync", "circuits", "--everything"], "No such option: --everything"),
         (["sync", "aggregates", "--status", "QC", "--work-order", "2025-1"], "exclude each other"),
-        (["sync", "snapshots", "--date", "yesterday"], "'yesterday' is no date: it looks like 2026-03-31"),
+        (["sync", "snapshots", "--date", "yesterday"], "'yesterday' is not a date: it looks like 2026-03-31"),
         (["sync", "snapshots", "--date", "2026-03-07"], "Monday to Friday"),
         (["sync", "snapshots", "--to", "2026-03-06"], "--to needs --from"),
         (["sync", "snapshots", "--date", "2026-03-06", "--to", "2026-03-06"], "--date excludes"),

@@ -181,7 +181,7 @@ def test_a_wrong_password_is_told_and_fails(circuits: Desk, circuit_sync: Comman
         (["circuits", "show", "1999-1"], "no circuit has the work order '1999-1'"),
         (["circuits", "set", WO, "title=x"], "Missing option '--as'"),
         (["circuits", "set", WO, "A", "--as", "Eve"], "nothing to set: name FIELD=VALUE"),
-        (["circuits", "set", WO, "title=x", "A", "--as", "Eve"], "'A' is no FIELD=VALUE"),
+        (["circuits", "set", WO, "title=x", "A", "--as", "Eve"], "'A' is not FIELD=VALUE"),
         (["circuits", "set", WO, "title=x", "title=y", "--as", "Eve"], "title is set twice"),
         (["circuits", "set", WO, "api_status=QC", "--as", "Eve"], "api_status is WorkStudio's alone"),
         (["circuits", "stage", WO, "A", "qc", "closed", "--as", "Eve"], "one stage is set at a time"),
@@ -191,7 +191,7 @@ def test_a_wrong_password_is_told_and_fails(circuits: Desk, circuit_sync: Comman
         (["credentials", "verify"], "no account is stored for anybody"),
         (["snapshots", "take", "--work-order", "1999-1"], "1999-1"),
         (["snapshots", "import", "nowhere.csv"], "nowhere.csv"),
-        (["report", "--week", "soon"], "'soon' is no date: it looks like 2026-03-31"),
+        (["report", "--week", "soon"], "'soon' is not a date: it looks like 2026-03-31"),
         (["report", "--week", "2026-03-02"], "no snapshot in the week 2026-03-02 to 2026-03-06"),
         (["events", "tail", "--channel", "circuit"], "unknown channel 'circuit': allowed are dashboard"),
     ],
@@ -236,7 +236,7 @@ def test_a_password_that_is_no_text_is_refused_unquoted(circuit_sync: Command) -
     ended = circuit_sync("credentials", "set", "Jo", stdin=b"h\xffnter2")
 
     assert (ended.status, ended.err.count("\n")) == (2, 1)
-    assert "no UTF-8 text" in ended.err
+    assert "not UTF-8 text" in ended.err
 
 
 def test_an_empty_database_has_clear_lists(circuit_sync: Command) -> None:
@@ -286,11 +286,11 @@ def test_targets_of_seasons(circuits: Desk, circuit_sync: Command) -> None:
 @pytest.mark.parametrize(
     ("arguments", "told"),
     [
-        (("26", "2026-11-30"), "'26' is no season"),
-        (("twenty", "2026-11-30"), "'twenty' is no season"),
-        (("²²²²", "2026-11-30"), "is no season"),
+        (("26", "2026-11-30"), "'26' is not a season"),
+        (("twenty", "2026-11-30"), "'twenty' is not a season"),
+        (("²²²²", "2026-11-30"), "is not a season"),
         (("9999", "2026-11-30"), "9999 is no season"),
-        (("2026", "30.11.2026"), "'30.11.2026' is no date"),
+        (("2026", "30.11.2026"), "'30.11.2026' is not a date"),
         (("2026", ""), "an argument is empty"),
         (("2026", "2025-11-30"), "season 2026 cannot be finished on 2025-11-30"),
         (("2026", "2026-11-30", "--region", "Nowhere"), "unknown region 'Nowhere'"),

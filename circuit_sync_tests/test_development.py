@@ -89,5 +89,5 @@ def test_a_gateway_that_ends_by_itself_is_an_error_and_ends_dagster(tmp_path: Pa
 
 @pytest.mark.parametrize("port", [-1, 0, 65_536])
 def test_what_is_no_port_is_told(port: int) -> None:
-    with pytest.raises(UsageError, match=f"--port {port} is no port: allowed are 1 to 65535"):
+    with pytest.raises(UsageError, match=f"--port {port} is not a port: allowed are 1 to 65535"):
         check_port(port)

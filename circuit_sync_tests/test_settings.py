@@ -188,7 +188,9 @@ def test_a_server_is_named_by_host_or_address_with_or_without_a_port(monkeypatch
 def test_a_webhook_that_nobody_can_ask_is_named_by_its_place_only(monkeypatch: pytest.MonkeyPatch, url: str) -> None:
     monkeypatch.setenv("CIRCUIT_SYNC_WEBHOOKS", f"https://good.example.com/x,{url}")
 
-    with pytest.raises(UsageError, match=r"^wrong setting: CIRCUIT_SYNC_WEBHOOKS: number 2 is no URL; .+$") as refusal:
+    with pytest.raises(
+        UsageError, match=r"^wrong setting: CIRCUIT_SYNC_WEBHOOKS: number 2 is not a URL; .+$"
+    ) as refusal:
         load_settings()
     assert "SECRET" not in f"{refusal.value}{refusal.value.__cause__}"
 
@@ -196,7 +198,7 @@ def test_a_webhook_that_nobody_can_ask_is_named_by_its_place_only(monkeypatch: p
 def test_a_file_of_another_encoding_gets_one_line() -> None:
     Path(".env").write_bytes("CIRCUIT_SYNC_OWNERS=café\n".encode("latin-1"))
 
-    with pytest.raises(UsageError, match=r"^wrong setting: the file \.env is no UTF-8 text.*$"):
+    with pytest.raises(UsageError, match=r"^wrong setting: the file \.env is not UTF-8 text.*$"):
         load_settings()
 
 
@@ -236,13 +238,13 @@ ABSURD = [
     ("CIRCUIT_SYNC_FIRST_SNAPSHOT", "9999-12-31", "less than or equal to 2100-12-31"),
     ("CIRCUIT_SYNC_RETRY_DELAYS", "inf", "valid integer"),
     ("CIRCUIT_SYNC_WEBHOOKS", ",".join(["https://h/x"] * 51), "at most 50"),
-    ("CIRCUIT_SYNC_OWNERS", "@", "is no owner"),
-    ("CIRCUIT_SYNC_OWNERS", "team:", "is no owner"),
+    ("CIRCUIT_SYNC_OWNERS", "@", "is not an owner"),
+    ("CIRCUIT_SYNC_OWNERS", "team:", "is not an owner"),
     ("CIRCUIT_SYNC_LOCATION_NAME", " ", "is blank"),
     ("WORKSTUDIO_SERVICE_PASSWORD", "\n", "is blank"),
     ("WORKSTUDIO_SERVICE_PASSWORD", "a\nb", "control character"),
     ("WORKSTUDIO_BASE_URL", "https://host/\x1b[2J", "control character"),
-    ("CIRCUIT_SYNC_STATE_DIR", "a\udcff", "no UTF-8 text"),
+    ("CIRCUIT_SYNC_STATE_DIR", "a\udcff", "not UTF-8 text"),
 ]
 
 
@@ -281,7 +283,7 @@ def test_a_misspelt_setting_is_told_with_the_nearest_right_name(
         monkeypatch.setenv(name, "T0SECRET")
     with pytest.raises(UsageError) as refusal:
         load_settings()
-    assert str(refusal.value) == f"wrong setting: {name.upper()} is no setting: {meant} is"
+    assert str(refusal.value) == f"wrong setting: {name.upper()} is not a setting: {meant} is"
 
 
 def test_names_that_others_read_are_no_mistake(monkeypatch: pytest.MonkeyPatch) -> None:

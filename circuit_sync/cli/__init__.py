@@ -1,6 +1,7 @@
 """``circuit-sync``: the command line.
 
 Each command imports what it needs when it runs, so that help and the small commands do not wait for Dagster and pandas.
+A command returns its exit status, 0 if nothing.
 Exit status: 0 done (with a warning too), 1 failed, 2 wrong use, 130 and 143 ended by SIGINT and SIGTERM.
 """
 
@@ -12,20 +13,7 @@ from typing import Annotated
 
 import typer
 
-from circuit_sync.cli import (
-    administration,
-    check,
-    circuits,
-    credentials,
-    events,
-    people,
-    report,
-    snapshots,
-    streams,
-    syncing,
-    targets,
-    tokens,
-)
+from circuit_sync.cli import administration, circuits, credentials, events, people, progress, streams, syncing
 from circuit_sync.cli.arguments import check_arguments
 from circuit_sync.cli.terminal import complain
 from circuit_sync.domain.errors import CircuitSyncError, UsageError
@@ -39,38 +27,29 @@ app = typer.Typer(
 )
 app.add_typer(syncing.app, name="sync")
 app.add_typer(administration.database_app, name="db")
-people.users_app.command()(tokens.token)
 app.add_typer(people.users_app, name="users")
 app.add_typer(people.planners_app, name="planners")
 app.add_typer(circuits.app, name="circuits")
 app.add_typer(credentials.app, name="credentials")
-app.add_typer(snapshots.app, name="snapshots")
-app.add_typer(targets.app, name="targets")
-app.command()(report.report)
-app.command()(administration.status)
-app.command()(check.check)
-app.command()(administration.simulator)
+app.add_typer(progress.snapshots_app, name="snapshots")
+app.add_typer(progress.targets_app, name="targets")
 app.add_typer(events.events_app, name="events")
-app.command()(events.gateway)
-
-
-@app.command()
-def demo(verbose: syncing.Verbose = False) -> None:
-    """One whole sync: circuits, aggregates, today's snapshot; prints what it did and stops all it started."""
-    from circuit_sync.cli.demonstration import run_demo
-
-    raise typer.Exit(run_demo(verbose=verbose))
+for command in (
+    *(progress.report, administration.status, administration.check, administration.simulator),
+    *(events.gateway, syncing.demo),
+):
+    app.command()(command)
 
 
 @app.command()
 def dev(
     port: Annotated[int, typer.Option("--port", "-p", help="where the UI listens")] = 3000,
     gateway_port: Annotated[int, typer.Option("--gateway-port", help="where the live page is served")] = 3001,
-) -> None:
+) -> int:
     """The Dagster UI with its daemon: schedules and sensors on, against the configured WorkStudio or the simulator."""
     from circuit_sync.cli.development import run_dev
 
-    raise typer.Exit(run_dev(port, gateway_port))
+    return run_dev(port, gateway_port)
 
 
 def main() -> None:
@@ -85,11 +64,11 @@ def main() -> None:
         check_arguments(sys.argv[1:])
         status = app(standalone_mode=False, prog_name="circuit-sync")
     except typer.TyperException as error:
-        status = _told(error.format_message() or "wrong use", error.exit_code)
+        status = _failed(error.format_message() or "wrong use", error.exit_code)
     except UsageError as error:
-        status = _told(str(error), 2)
+        status = _failed(str(error), 2)
     except CircuitSyncError as error:
-        status = _told(str(error), 1)
+        status = _failed(str(error), 1)
     except (typer.Abort, KeyboardInterrupt):
         status = 130
     sys.exit(status or _unread())
@@ -105,9 +84,9 @@ def _unread() -> int:
     reason = streams.unwritten()
     if reason is None or sys.argv[1:2] in (["sync"], ["demo"], ["dev"]):
         return 0
-    return _told(f"standard output cannot be written: {reason}", 1)
+    return _failed(f"standard output cannot be written: {reason}", 1)
 
 
-def _told(line: str, status: int) -> int:
+def _failed(line: str, status: int) -> int:
     complain(line)
     return status

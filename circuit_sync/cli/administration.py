@@ -1,5 +1,6 @@
-"""``status``, ``db …`` and ``simulator``: what needs no run."""
+"""``status``, ``check``, ``simulator`` and ``db …``."""
 
+import json
 import signal
 from pathlib import Path
 from typing import Annotated
@@ -8,7 +9,8 @@ import typer
 
 from circuit_sync.cli import terminal
 from circuit_sync.domain.errors import UsageError
-from circuit_sync.settings import load_settings
+from circuit_sync.domain.printable import Line
+from circuit_sync.settings import load_settings, read_settings
 
 database_app = typer.Typer(help="The database: migrations, URL, embedded server.", no_args_is_help=True)
 
@@ -21,6 +23,41 @@ def status() -> None:
 
     with database_in_use(load_settings()) as database:
         show_overview(Session(database))
+
+
+def check(
+    as_json: Annotated[bool, typer.Option("--json", help="one JSON object on standard output")] = False,
+) -> int:
+    """Look at settings, database, Dagster's storage, WorkStudio and webhooks, and say what is wrong and its cure.
+
+    It stores nothing, and asks WorkStudio for one status and one work order. Exit status 1 if anything is wrong.
+    """
+    from circuit_sync.environment import server_name
+    from circuit_sync.sync.installation.look import look_at_installation, without_settings
+
+    try:
+        settings, faults = read_settings()
+    except UsageError as error:
+        found = without_settings(str(error))
+    else:
+        with terminal.progress("check") as progress:
+            found = look_at_installation(settings, faults, identity=server_name(settings), say=progress.line)
+    lines = [line.as_dict() for line in found.lines]
+    columns = [column.as_dict() for column in found.columns]
+    if as_json:
+        terminal.say(json.dumps({"ok": not found.wrong, "checks": lines, "columns": columns}, ensure_ascii=False))
+    else:
+        terminal.table("columns of the views", [_shown(column) for column in columns])
+        terminal.table("installation", lines)
+        for line in found.wrong:
+            terminal.complain(f"{line.part}, {line.check}: {line.found}")
+        terminal.say(f"{len(found.wrong)} of {len(lines)} are wrong" if found.wrong else "nothing is wrong")
+    return 1 if found.wrong else 0
+
+
+def _shown(column: Line) -> Line:
+    values = ", ".join(f"{number} {kind}" for kind, number in column["values"].items())
+    return dict(column) | {"values": values or ("no rows" if column["state"] == "found" else "")}
 
 
 def simulator(

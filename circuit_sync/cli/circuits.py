@@ -56,9 +56,8 @@ def edit(
         raise UsageError("nothing to set: name FIELD=VALUE, such as total_miles=12.5, or --reset FIELD")
     with at_the_database() as session:
         edited = edit_circuit(session, work_order, extension, person=person, values=values, give_back=reset or ())
-    _tell(
-        edited, "nothing changed its value; what was set is kept from syncs" if values else "nothing changed its value"
-    )
+    kept = "; what was set is kept from syncs" if values else ""
+    _show_edit(edited, f"nothing changed its value{kept}")
 
 
 @app.command()
@@ -77,7 +76,7 @@ def stage(
     *extension, wanted = extension_and_stage
     with at_the_database() as session:
         edited = set_stage(session, work_order, next(iter(extension), None), wanted, person=person)
-    _tell(edited, f"it is at {wanted} already; it stays there until its API status changes")
+    _show_edit(edited, f"it is at {wanted} already; it stays there until its API status changes")
 
 
 def _assignments(words: Sequence[str]) -> tuple[str | None, dict[str, str]]:
@@ -87,14 +86,14 @@ def _assignments(words: Sequence[str]) -> tuple[str | None, dict[str, str]]:
     for word in words[0 if extension is None else 1 :]:
         name, equals, value = word.partition("=")
         if not equals:
-            raise UsageError(f"{word!r} is no FIELD=VALUE")
+            raise UsageError(f"{word!r} is not FIELD=VALUE")
         if name in values:
             raise UsageError(f"{name} is set twice")
         values[name] = value
     return extension, values
 
 
-def _tell(edited: "EditedCircuit", otherwise: str) -> None:
+def _show_edit(edited: "EditedCircuit", otherwise: str) -> None:
     line = {"work_order": edited.work_order, "extension": edited.extension}
     changes: list[Line] = [
         {**line, "what": "changed", "field": name, **{when: _yes_no(value) for when, value in change.items()}}

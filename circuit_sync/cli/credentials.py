@@ -41,7 +41,7 @@ def store(
 @app.command()
 def verify(
     user: Annotated[list[str] | None, typer.Argument(metavar="USER", help="default: all who have an account")] = None,
-) -> None:
+) -> int:
     """Sign in to WorkStudio with each account, and mark whether it works."""
     from circuit_sync.sync.people.accounts import VALID, verify_accounts
 
@@ -50,7 +50,7 @@ def verify(
     with _at_workstudio(settings) as session:
         results = verify_accounts(session, keys, user or ())
     terminal.table("accounts", results)
-    raise typer.Exit(0 if all(line["result"] == VALID for line in results) else 1)
+    return 0 if all(line["result"] == VALID for line in results) else 1
 
 
 @app.command(name="list")
@@ -106,4 +106,4 @@ def _password(account: str) -> str:
     try:
         return sys.stdin.buffer.readline().decode().rstrip("\r\n")
     except UnicodeDecodeError:
-        raise UsageError("the password on standard input is no UTF-8 text") from None
+        raise UsageError("the password on standard input is not UTF-8 text") from None

@@ -45,16 +45,14 @@ def run_dev(port: int, gateway_port: int) -> int:
 @contextmanager
 def _gateway(port: int) -> Iterator[subprocess.Popen[bytes]]:
     """The gateway, out of reach of the terminal's Ctrl-C, for as long as the context lasts."""
+    from circuit_sync.environment import stop
+
     command = [sys.executable, "-m", "circuit_sync.cli", "gateway", "--host", HOST, "--port", str(port)]
     with _child(command) as child:
         try:
             yield child
         finally:
-            child.terminate()
-            try:
-                child.wait(STOP_SECONDS)
-            except subprocess.TimeoutExpired:
-                child.kill()
+            stop(child, STOP_SECONDS)
 
 
 def _child(command: list[str]) -> subprocess.Popen[bytes]:
@@ -71,14 +69,12 @@ def _end_with_parent() -> None:
 
 def check_port(port: int, option: str = "--port") -> None:
     """Raises ``UsageError`` if nothing can listen there."""
-    if port == 0:
-        raise UsageError(f"{option} 0 is no port: allowed are 1 to 65535")
+    if not 1 <= port <= 65535:
+        raise UsageError(f"{option} {port} is not a port: allowed are 1 to 65535")
     with socket.socket() as trial:
         trial.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         try:
             trial.bind((HOST, port))
-        except OverflowError:
-            raise UsageError(f"{option} {port} is no port: allowed are 1 to 65535") from None
         except OSError:
             raise UsageError(
                 f"port {port} on {HOST} is in use: end what listens there, or choose another with {option}"

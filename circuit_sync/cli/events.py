@@ -13,7 +13,8 @@ from circuit_sync.domain.printable import printable
 from circuit_sync.settings import load_settings
 
 if TYPE_CHECKING:
-    from circuit_sync.events.stored import StoredEvent, Transactions
+    from circuit_sync.events.outbox import StoredEvent
+    from circuit_sync.events.tail import ListeningDatabase
 
 events_app = typer.Typer(help="What happened, and happens.", no_args_is_help=True)
 
@@ -32,7 +33,7 @@ def gateway(
     """Serve the live page and the event stream (docs/events.md) until SIGINT or SIGTERM."""
     from circuit_sync.environment import database_in_use
     from circuit_sync.events.gateway import Gateway
-    from circuit_sync.events.serving import GatewayServer, bind
+    from circuit_sync.events.server import GatewayServer, bind
 
     settings = load_settings()
     with bind(host, port) as listening, database_in_use(settings) as database:
@@ -66,12 +67,11 @@ def tail(
         asyncio.run(_tail(database, frozenset(channel or ()), after))
 
 
-async def _tail(database: "Transactions", channels: frozenset[str], after: int | None) -> None:
-    from circuit_sync.events.following import follow
-    from circuit_sync.events.stored import Asking
+async def _tail(database: "ListeningDatabase", channels: frozenset[str], after: int | None) -> None:
+    from circuit_sync.events.tail import AsyncDatabase, tail_events
 
-    async for batch in follow(Asking(database), after):
-        for event in batch.events:
+    async for _position, events in tail_events(AsyncDatabase(database), after):
+        for event in events:
             if not channels or channels.intersection(event.channels):
                 terminal.say(_line(event))
         if streams.is_lost():

@@ -17,7 +17,7 @@ def show_overview(session: Session) -> None:
     terminal.table("units and permissions by region", found.units_by_region, total=True)
     terminal.table("circuits that need units", found.due)
     terminal.table("last good sync of each status", _without_empty_columns(_or_never(found.last_good_syncs)))
-    terminal.table("sync log", _without_empty_columns([_sync(line) for line in found.latest_syncs]))
+    terminal.table("sync log", _without_empty_columns(list(map(_sync, found.latest_syncs))))
     _messages(found.latest_syncs)
     terminal.table("rows rejected by the latest syncs", found.rejected)
     terminal.table("departed circuits", found.departed)
@@ -48,11 +48,9 @@ def _sync(line: Line) -> Line:
 
 
 def _messages(lines: Lines) -> None:
-    told = [line for line in lines if line["message"]]
-    for line in told:
-        terminal.say(f"sync {line['id']}: {line['message']}")
-    if told:
-        terminal.say()
+    messages = [f"sync {line['id']}: {line['message']}" for line in lines if line["message"]]
+    for message in [*messages, ""] if messages else ():
+        terminal.say(message)
 
 
 def _without_empty_columns(lines: Lines) -> Lines:

@@ -1,7 +1,8 @@
-r"""``users …`` and ``planners …``: who is who, and whose circuits are whose."""
+"""``users …`` and ``planners …``: accounts, tokens, and which planner is which user."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager
+from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Annotated
 
 import typer
@@ -57,6 +58,27 @@ def list_users() -> None:
     terminal.table("users", found)
     if not found:
         terminal.say("there is no user yet: circuit-sync users add NAME --email E")
+
+
+@users_app.command()
+def token(
+    email: Annotated[str, typer.Argument(help="the user's e-mail address")],
+    revoke: Annotated[bool, typer.Option("--revoke", help="revoke all tokens of this user instead")] = False,
+) -> None:
+    """Print a new token for the event stream and the live page; it is shown this once."""
+    from circuit_sync.environment import database_in_use
+    from circuit_sync.events.tokens import issue_token, revoke_tokens
+
+    now = datetime.now(UTC)
+    with database_in_use(load_settings()) as database, database.transaction() as connection:
+        if revoke:
+            number = revoke_tokens(connection, email, now)
+            line = f"{number} token{'' if number == 1 else 's'} of {email} revoked; open streams end within a minute"
+        else:
+            line = issue_token(connection, email, now)
+    terminal.say(line)
+    if not revoke:
+        terminal.note("shown this once: only its hash is stored. A user may have several; --revoke ends them all")
 
 
 @planners_app.command(name="list")

@@ -1,4 +1,4 @@
-"""``circuit-sync sync …``: each command is a run of a Dagster job in this process, which the UI shows."""
+"""``sync …`` and ``demo``: each command is a run of a Dagster job in this process, which the UI shows."""
 
 from collections.abc import Callable
 from datetime import date
@@ -6,7 +6,8 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from circuit_sync.cli.dates import parse_date
+from circuit_sync.cli import terminal
+from circuit_sync.cli.arguments import parse_date
 from circuit_sync.domain.errors import UsageError
 from circuit_sync.domain.requests import AggregateSyncRequest, CircuitSyncRequest
 from circuit_sync.domain.statuses import parse_statuses
@@ -34,16 +35,12 @@ def circuits(
     ] = False,
     as_user: Annotated[str | None, typer.Option("--as", metavar="USER", help="whose credentials to use")] = None,
     verbose: Verbose = False,
-) -> None:
+) -> int:
     """The circuits of the statuses: those of a range of neighbouring statuses in one run."""
     settings = load_settings()
     wanted = _statuses(status, settings)
     request = CircuitSyncRequest(wanted, force, accept_departures, triggered_by=as_user)
-
-    def work(runner: "Runner") -> int:
-        return runner.preview(request) if preview else runner.circuits(request)
-
-    _run(settings, work, verbose=verbose)
+    return _run(settings, lambda runs: runs.preview(request) if preview else runs.circuits(request), verbose=verbose)
 
 
 @app.command()
@@ -54,17 +51,13 @@ def aggregates(
     ] = None,
     force: Annotated[bool, typer.Option("--force", help="also circuits that need no units now")] = False,
     verbose: Verbose = False,
-) -> None:
+) -> int:
     """The totals over planned units of the circuits that need them."""
     settings = load_settings()
     if status and work_order:
         raise UsageError("--status and --work-order exclude each other: name statuses or single work orders")
     request = AggregateSyncRequest(_statuses(status, settings), work_order or (), force)
-
-    def work(runner: "Runner") -> int:
-        return runner.aggregates(request)
-
-    _run(settings, work, verbose=verbose)
+    return _run(settings, lambda runner: runner.aggregates(request), verbose=verbose)
 
 
 @app.command()
@@ -77,29 +70,55 @@ def snapshots(
         str | None, typer.Option("--to", metavar="D", help="the last of several dates. Default: today")
     ] = None,
     verbose: Verbose = False,
-) -> None:
+) -> int:
     """The snapshots of weekdays, taken anew from history."""
     if day is not None and (first is not None or last is not None):
         raise UsageError("--date excludes --from and --to: name one date or a span")
     if last is not None and first is None:
         raise UsageError("--to needs --from: where does the span begin?")
-    span = (parse_date(first if day is None else day), parse_date(last if day is None else day))
-
-    def work(runner: "Runner") -> int:
-        return runner.snapshots(*span)
-
-    _run(load_settings(), work, verbose=verbose, calls_workstudio=False, asked_from=span[0])
+    begin, end = parse_date(day or first), parse_date(day or last)
+    return _run(
+        load_settings(),
+        lambda runner: runner.snapshots(begin, end),
+        verbose=verbose,
+        calls_workstudio=False,
+        asked_from=begin,
+    )
 
 
 @app.command(name="all")
-def everything(verbose: Verbose = False) -> None:
+def everything(verbose: Verbose = False) -> int:
     """Circuits, then the aggregates they need, then today's snapshot, as the daemon's sensors chain them."""
     settings = load_settings()
+    return _run(settings, lambda runner: runner.everything(settings.workstudio_statuses), verbose=verbose)
 
-    def work(runner: "Runner") -> int:
-        return runner.everything(settings.workstudio_statuses)
 
-    _run(settings, work, verbose=verbose)
+def demo(verbose: Verbose = False) -> int:
+    """One whole sync: circuits, aggregates, today's snapshot; prints what it did and stops all it started."""
+    from circuit_sync.environment import named_server
+
+    settings = load_settings()
+    configured, _ = named_server(settings)
+    server = configured.base_url if configured else "the bundled simulator (an invented WorkStudio)"
+    database = "the configured PostgreSQL" if settings.circuit_sync_database_url else "an embedded PostgreSQL"
+
+    def sync_and_show(runner: "Runner") -> int:
+        from circuit_sync.cli.overview import show_overview
+        from circuit_sync.orchestration.runs.resources import sensor_session
+
+        terminal.note(f"one whole sync from {server} into {database}, each step a Dagster run")
+        status = runner.everything(settings.workstudio_statuses)
+        with sensor_session() as session:
+            show_overview(session)
+        return status
+
+    status = _run(settings, sync_and_show, verbose=verbose)
+    if status == 0:
+        terminal.say(
+            "Done. Go on with `make dev`: the Dagster UI on http://127.0.0.1:3000 shows these runs, their partitions"
+        )
+        terminal.say("and what each did; schedules and sensors keep the database up to date while it runs.")
+    return status
 
 
 def _run(
@@ -109,7 +128,7 @@ def _run(
     verbose: bool,
     calls_workstudio: bool = True,
     asked_from: date | None = None,
-) -> None:
+) -> int:
     from circuit_sync.environment import prepared_environment
 
     with prepared_environment(settings, calls_workstudio=calls_workstudio, asked_from=asked_from):
@@ -117,8 +136,7 @@ def _run(
         from circuit_sync.cli.runs import at_work
 
         with at_work(verbose=verbose) as runner:
-            status = work(runner)
-    raise typer.Exit(status)
+            return work(runner)
 
 
 def _statuses(named: list[str] | None, settings: Settings) -> tuple[str, ...]:

@@ -1,13 +1,14 @@
-"""What reaches the terminal: tables on standard output, progress and complaints on standard error.
+"""What the terminal shows: tables on standard output, progress and errors on standard error.
 
-Names and titles come from WorkStudio: whatever is printed here is made printable first, and printed nowhere else.
+Names and titles come from WorkStudio: all output goes through here and is made printable first.
 """
 
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import datetime
-from typing import IO, Any
+from decimal import Decimal
+from typing import Any
 
 from rich import box
 from rich.console import Console
@@ -30,18 +31,15 @@ _SIGNS = {
 
 
 class _Terminal(Console):
-    """A console that looks at its stream when it writes: which signs it may draw with depends on the encoding."""
+    """Reads the encoding, which decides what it may draw with, from the stream at each write."""
 
     @property
     def encoding(self) -> str:
         return (getattr(self.file, "encoding", None) or "utf-8").lower()
 
 
-def _is_terminal(stream: IO[str] | None) -> bool:
-    return stream is not None and stream.isatty()
-
-
-out = _Terminal(highlight=False, width=None if _is_terminal(sys.stdout) else WIDTH_OF_A_PIPE)
+_is_a_pipe = sys.stdout is None or not sys.stdout.isatty()
+out = _Terminal(highlight=False, width=WIDTH_OF_A_PIPE if _is_a_pipe else None)
 err = _Terminal(stderr=True, highlight=False)
 
 
@@ -65,7 +63,7 @@ def _plain(line: str) -> str:
 
 
 class Progress:
-    """The latest step on one line of a terminal; where standard error is none, a line for each step."""
+    """The latest step on one line of a terminal; where standard error is not one, a line for each step."""
 
     def __init__(self, title: str, status: Status | None) -> None:
         self._title = title
@@ -109,18 +107,18 @@ def table(title: str, records: Lines, *, total: bool = False) -> None:
     out.print(Text(printable(title), style="bold"), soft_wrap=True)
     shown = Table(box=box.SIMPLE_HEAD, show_footer=total, header_style="dim", pad_edge=False)
     for place, name in enumerate(columns):
-        numeric = all(_is_number(record.get(name)) for record in records)
-        footer = _sum(records, name) if numeric else "all" if place == 0 else ""
-        shown.add_column(
-            _plain(name.replace("_", " ")), footer=footer if total else "", justify="right" if numeric else "left"
-        )
+        values = [record[name] for record in records if record.get(name) is not None]
+        is_numeric = all(map(_is_number, values))
+        footer = _cell(sum(values)) if is_numeric else "all" if place == 0 else ""
+        heading, footer = _plain(name.replace("_", " ")), footer if total else ""
+        shown.add_column(heading, footer=footer, justify="right" if is_numeric else "left")
     for record in records:
         shown.add_row(*(Text(_cell(record.get(name))) for name in columns))
     out.print(shown)
 
 
 def difference(changes: Lines) -> None:
-    """Changes as lines: ``+`` created, ``~`` changed from → to, ``=`` withheld, ``-`` departed."""
+    """Changes as lines: ``+`` created or returned, ``~`` changed from → to, ``=`` withheld, ``-`` departed."""
     for change in changes:
         sign, style = _SIGNS.get(str(change.get("what")), ("~", "yellow"))
         line = f"{sign} {change.get('work_order')} {change.get('extension')}  {change.get('what')}"
@@ -136,15 +134,7 @@ def _shown(value: Any) -> str:
 
 
 def _is_number(value: Any) -> bool:
-    return value is None or (isinstance(value, int | float) and not isinstance(value, bool)) or _is_decimal(value)
-
-
-def _is_decimal(value: Any) -> bool:
-    return type(value).__name__ == "Decimal"
-
-
-def _sum(records: Lines, name: str) -> str:
-    return _cell(sum(record.get(name) or 0 for record in records))
+    return isinstance(value, int | float | Decimal) and not isinstance(value, bool)
 
 
 def _cell(value: Any) -> str:
@@ -152,8 +142,8 @@ def _cell(value: Any) -> str:
         return ""
     if isinstance(value, datetime):
         return f"{value.astimezone(EASTERN):%Y-%m-%d %H:%M}"
-    if isinstance(value, float) or _is_decimal(value):
+    if isinstance(value, float | Decimal):
         return f"{value:,.2f}".removesuffix(".00")
-    if isinstance(value, int) and not isinstance(value, bool):
+    if _is_number(value):
         return f"{value:,}"
     return printable(str(value))

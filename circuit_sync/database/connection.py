@@ -81,7 +81,7 @@ class Database:
                 transaction.rollback()
 
     @contextmanager
-    def session(self) -> Iterator[Connection]:
+    def lock_connection(self) -> Iterator[Connection]:
         """A connection of its own outside any transaction, for locks that last as long as it does."""
         engine = self._engine.execution_options(isolation_level="AUTOCOMMIT")
         with self._telling_fate(), engine.connect() as connection:

@@ -36,7 +36,7 @@ def run_lock_name(run_id: str) -> str:
 @contextmanager
 def run_lock(database: Database, run_id: str) -> Iterator[None]:
     """Held as long as the run lives: its sign of life for others."""
-    with database.session() as connection:
+    with database.lock_connection() as connection:
         connection.execute(_TAKE, {"name": run_lock_name(run_id)})
         yield
 
@@ -56,7 +56,7 @@ def store_lock(
     Gives a function that raises ``TransientError`` if the lock went with its connection. Raises ``TransientError`` when
     the wait is over.
     """
-    with database.session() as connection:
+    with database.lock_connection() as connection:
         if not connection.scalar(_TRY, {"name": STORE}):
             say(f"waiting for another circuit sync to finish (at most {wait_seconds / 60:g} minutes)")
             _wait(connection, wait_seconds)
@@ -88,7 +88,7 @@ def _wait(connection: Connection, seconds: float) -> None:
 @contextmanager
 def pace_lock(database: Database) -> Iterator[Callable[[], AbstractContextManager[None]]]:
     """Gives the lock that each burst of calls is held under, taken and left on one connection of its own."""
-    with database.session() as connection:
+    with database.lock_connection() as connection:
 
         @contextmanager
         def burst() -> Iterator[None]:

@@ -1,7 +1,7 @@
 """Who may listen to which channel. A circuit that does not exist and one closed to the user look the same."""
 
 import re
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
 
 from sqlalchemy import Connection, text
 
@@ -52,16 +52,7 @@ def refused(connection: Connection, asked: Iterable[tuple[int, int, Iterable[str
 
     One statement for all: it is asked again for every open stream, several times a minute.
     """
-    rows: Sequence[tuple[int, int, str]] = [
-        (listener, token, channel) for listener, token, channels in asked for channel in channels
-    ]
-    if not rows:
-        return set()
-    listeners, tokens, channels = (list(column) for column in zip(*rows, strict=True))
-    parameters = {
-        "listeners": listeners,
-        "tokens": tokens,
-        "channels": channels,
-        "circuits": [circuit_of(str(channel)) for channel in channels],
-    }
-    return set(connection.scalars(_REFUSED, parameters))
+    rows = [(number, token, name, circuit_of(name)) for number, token, channels in asked for name in channels]
+    columns = map(list, zip(*rows, strict=True))
+    parameters = dict(zip(("listeners", "tokens", "channels", "circuits"), columns, strict=False))
+    return set(connection.scalars(_REFUSED, parameters)) if rows else set()

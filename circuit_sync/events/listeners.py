@@ -1,13 +1,12 @@
 """What happens at an event, in one place: the sync itself waits for nobody.
 
-Listeners run in a gateway, which follows the table: while it runs they hear each event once, in order, after its
-transaction. What happens while no gateway runs is not told to them later, and each of two gateways tells its own: all
-events stand in ``sync_events``, all syncs in ``sync_logs`` and in the logs of their runs.
+Listeners run in a gateway, which follows the table: while it runs they get each event once, in order, after its
+transaction. They never get what happens while no gateway runs, and each of two gateways calls its own: all events stand
+in ``sync_events``, all syncs in ``sync_logs`` and in the logs of their runs.
 """
 
 import logging
 from collections.abc import Callable, Mapping, Sequence
-from typing import Any, Protocol
 
 import orjson
 
@@ -19,34 +18,31 @@ from circuit_sync.events.catalogue import (
     SyncFailed,
     SyncStarted,
 )
-from circuit_sync.events.stored import StoredEvent
+from circuit_sync.events.hub import Hub
+from circuit_sync.events.outbox import StoredEvent
 
+Listener = Callable[[StoredEvent, Hub], None]
+
+_LOGGED = (
+    *("sync_id", "sync_type", "statuses", "trigger", "started_at", "sync_status"),
+    *("circuits_processed", "created", "updated", "unchanged", "retry_at", "completed_at"),
+)
 _log = logging.getLogger("circuit_sync.events")
 
 
-class Audience(Protocol):
-    """Whoever listens live."""
-
-    def deliver(self, event: StoredEvent) -> None: ...
-
-
-Listener = Callable[[StoredEvent, Audience], None]
-
-
-def log_sync_started(event: StoredEvent, _audience: Audience) -> None:
+def log_sync_started(event: StoredEvent, _hub: Hub) -> None:
     """One structured line in the gateway's log: which sync started, why, and of what."""
-    _log_line(event, ("sync_id", "sync_type", "statuses", "trigger", "started_at"))
+    _log_line(event)
 
 
-def log_sync_completed(event: StoredEvent, _audience: Audience) -> None:
+def log_sync_completed(event: StoredEvent, _hub: Hub) -> None:
     """One structured line in the gateway's log: how a sync ended. Its message stands in the sync log."""
-    counts = ("circuits_processed", "created", "updated", "unchanged")
-    _log_line(event, ("sync_id", "sync_status", *counts, "retry_at", "completed_at"))
+    _log_line(event)
 
 
-def broadcast_sync_status(event: StoredEvent, audience: Audience) -> None:
-    """Hands the event to everyone who listens to one of its channels."""
-    audience.deliver(event)
+def broadcast_sync_status(event: StoredEvent, hub: Hub) -> None:
+    """Hands the event to every stream of one of its channels."""
+    hub.deliver(event)
 
 
 LISTENERS: Mapping[str, Sequence[Listener]] = {
@@ -59,13 +55,12 @@ LISTENERS: Mapping[str, Sequence[Listener]] = {
 }
 
 
-def hear(event: StoredEvent, audience: Audience) -> None:
-    """Tells every listener of this event."""
+def dispatch(event: StoredEvent, hub: Hub) -> None:
+    """Calls every listener of this event; one that a newer release added is broadcast."""
     for listener in LISTENERS.get(event.name, (broadcast_sync_status,)):
-        listener(event, audience)
+        listener(event, hub)
 
 
-def _log_line(event: StoredEvent, fields: Sequence[str]) -> None:
-    told: dict[str, Any] = {"event": event.name, "event_id": event.id}
-    told |= {name: event.payload[name] for name in fields if name in event.payload}
-    _log.info("%s", orjson.dumps(told).decode())
+def _log_line(event: StoredEvent) -> None:
+    fields = {name: event.payload[name] for name in _LOGGED if name in event.payload}
+    _log.info("%s", orjson.dumps({"event": event.name, "event_id": event.id, **fields}).decode())

@@ -1,4 +1,4 @@
-"""What a stranger may send to the gateway, and how long he may take: bounded before any of our code sees a request."""
+"""What an unknown client may send to the gateway, and how long it may take: bounded before our code sees a request."""
 
 import asyncio
 import sys

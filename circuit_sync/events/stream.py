@@ -1,139 +1,89 @@
-"""Fan-out: what is read once goes to every stream that wants it, as the same bytes, through a bounded queue."""
+"""One client's stream of Server-Sent Events: first what it missed, from the table, then what comes, from the hub."""
 
 import asyncio
-import itertools
-import logging
-from collections import defaultdict, deque
-from collections.abc import Collection, Iterable, Sequence
-from contextlib import suppress
+from collections.abc import AsyncIterator
+from functools import partial
 
-import anyio
+from sqlalchemy import Connection
+from starlette.responses import StreamingResponse
+from starlette.types import Receive, Scope, Send
 
-from circuit_sync.events.stored import StoredEvent
+from circuit_sync.domain.errors import CircuitSyncError
+from circuit_sync.events.hub import Hub, Subscriber, frame, pieces_of
+from circuit_sync.events.outbox import newest_id, pruned_up_to, read_events
+from circuit_sync.events.tail import BATCH, AsyncDatabase
 
-PIECE_BYTES = 64 * 1024
-"""What one write takes at most: the buffer of a stalled connection holds little more."""
-QUEUE_BYTES = 4 * 1024 * 1024
-"""What a stream may lie behind before it is cut off; events that many streams want lie in memory once."""
-
-_log = logging.getLogger("circuit_sync.events")
-_numbers = itertools.count(1)
+RETRY_MILLISECONDS = 2_000
+_SHORT_WAIT_SECONDS = 0.02
 
 
-def frame(event: StoredEvent) -> bytes:
-    """An event as Server-Sent Events put it."""
-    return f"id: {event.id}\nevent: {event.name}\ndata: {event.data}\n\n".encode()
+class EventStream(StreamingResponse):
+    """The events behind ``after``, or from now on, without gap or repeat, until the client leaves or the hub ends it.
 
+    It ends as well if the table cannot be read.
+    """
 
-def pieces_of(frames: Iterable[bytes]) -> list[bytes]:
-    """The frames joined to pieces of at most ``PIECE_BYTES``, or of a single frame."""
-    pieces: list[bytes] = []
-    pending: list[bytes] = []
-    size = 0
-    for one in frames:
-        if pending and size + len(one) > PIECE_BYTES:
-            pieces.append(b"".join(pending))
-            pending, size = [], 0
-        pending.append(one)
-        size += len(one)
-    return [*pieces, b"".join(pending)] if pending else pieces
+    media_type = "text/event-stream"
 
+    def __init__(
+        self, database: AsyncDatabase, hub: Hub, subscriber: Subscriber, after: int | None, heartbeat_seconds: float
+    ) -> None:
+        content = self._content(after, heartbeat_seconds)
+        super().__init__(content, headers={"Cache-Control": "no-store", "X-Accel-Buffering": "no"})
+        self._database = database
+        self._hub = hub
+        self._subscriber = subscriber
 
-class Subscriber:
-    """One open stream: its channels, whose it is, and what it has yet to send."""
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        self._hub.open(self._subscriber)
+        try:
+            with self._subscriber.scope:
+                await super().__call__(scope, receive, send)
+        finally:
+            self._hub.leave(self._subscriber)
 
-    def __init__(self, channels: Collection[str], token_id: int) -> None:
-        self.number = next(_numbers)
-        self.channels = frozenset(channels)
-        self.token_id = token_id
-        self.scope = anyio.CancelScope()
-        self.is_ending = False
-        self._pieces: deque[bytes] = deque()
-        self._bytes = 0
-        self._changed = asyncio.Event()
+    async def _content(self, after: int | None, heartbeat_seconds: float) -> AsyncIterator[bytes]:
+        yield f"retry: {RETRY_MILLISECONDS}\n\n".encode()
+        try:
+            begin, is_gap = (self._hub.position, False) if after is None else await self._begin(after)
+            if is_gap:
+                yield f'event: gap\ndata: {{"after": {after}}}\n\n'.encode()
+            async for piece in self._missed(begin):
+                yield piece
+        except CircuitSyncError:
+            return
+        # An id alone is no event: a client that got nothing yet resumes from here.
+        yield f"id: {self._hub.position}\n\n".encode()
+        while True:
+            piece = await self._subscriber.take(heartbeat_seconds)
+            if self._subscriber.is_ending:
+                return
+            yield piece or f": heartbeat\nid: {self._hub.position}\n\n".encode()
 
-    def give(self, pieces: Sequence[bytes]) -> None:
-        """Queues what is to be sent; a stream that lies too far behind is cut off at once, its queue dropped."""
-        self._pieces.extend(pieces)
-        self._bytes += sum(map(len, pieces))
-        if self._bytes > QUEUE_BYTES:
-            _log.warning("stream %d reads too slowly and is cut off; it can resume", self.number)
-            self._pieces.clear()
-            self.end()
-            self.scope.cancel()
-        self._changed.set()
+    async def _begin(self, after: int) -> tuple[int, bool]:
+        """From where to read on, and whether events before it are lost to this client.
 
-    def end(self) -> None:
-        """Ends the stream after the piece that is being sent."""
-        self.is_ending = True
-        self._changed.set()
+        That is so if they were pruned, or if an older state of the database was restored, which lacks the client's id.
+        """
 
-    async def take(self, seconds: float) -> bytes:
-        """The next piece; nothing if none came in that time or the stream ends."""
-        if not self._pieces and not self.is_ending:
-            self._changed.clear()
-            with suppress(TimeoutError):
-                await asyncio.wait_for(self._changed.wait(), seconds)
-        if not self._pieces or self.is_ending:
-            return b""
-        return self._join()
+        def bounds(connection: Connection) -> tuple[int, int]:
+            return pruned_up_to(connection), newest_id(connection)
 
-    def _join(self) -> bytes:
-        taken = [self._pieces.popleft()]
-        size = len(taken[0])
-        while self._pieces and size + len(self._pieces[0]) <= PIECE_BYTES:
-            taken.append(self._pieces.popleft())
-            size += len(taken[-1])
-        self._bytes -= size
-        return b"".join(taken) if len(taken) > 1 else taken[0]
+        pruned, newest = await self._database.ask(bounds)
+        if after > newest:
+            return self._hub.position, True
+        while self._hub.position < after:
+            await asyncio.sleep(_SHORT_WAIT_SECONDS)
+        return max(after, pruned), after < pruned
 
-
-class Hub:
-    """All open streams. What lies up to ``position`` has been handed to those that joined; ready once that is known."""
-
-    def __init__(self) -> None:
-        self.is_ready = False
-        self.position = 0
-        self._open: dict[int, Subscriber] = {}
-        self._joined: defaultdict[frozenset[str], dict[int, Subscriber]] = defaultdict(dict)
-        self._pending: list[StoredEvent] = []
-
-    @property
-    def subscribers(self) -> list[Subscriber]:
-        return list(self._open.values())
-
-    def open(self, subscriber: Subscriber) -> None:
-        """Knows the stream from now on, without sending it anything yet."""
-        self._open[subscriber.number] = subscriber
-
-    def join(self, subscriber: Subscriber) -> None:
-        """From the next event on, the first above ``position``, the stream gets what its channels carry."""
-        self._joined[subscriber.channels][subscriber.number] = subscriber
-
-    def leave(self, subscriber: Subscriber) -> None:
-        """The stream is over."""
-        self._open.pop(subscriber.number, None)
-        group = self._joined[subscriber.channels]
-        group.pop(subscriber.number, None)
-        if not group:
-            del self._joined[subscriber.channels]
-
-    def deliver(self, event: StoredEvent) -> None:
-        """Keeps the event for the next ``flush``."""
-        self._pending.append(event)
-
-    def flush(self, position: int) -> None:
-        """Hands what was delivered to the streams that joined: encoded once, joined once for each set of channels."""
-        frames = [frame(event) for event in self._pending] if self._joined else []
-        places: defaultdict[str, list[int]] = defaultdict(list)
-        for place, event in enumerate(self._pending):
-            for channel in event.channels:
-                places[channel].append(place)
-        self._pending.clear()
-        self.position, self.is_ready = position, True
-        for channels, group in list(self._joined.items()):
-            wanted = sorted({place for channel in channels & places.keys() for place in places[channel]})
-            if wanted:
-                pieces = pieces_of(frames[place] for place in wanted)
-                for subscriber in list(group.values()):
-                    subscriber.give(pieces)
+    async def _missed(self, position: int) -> AsyncIterator[bytes]:
+        """What the table holds up to the hub's position; then, without a step in between, the stream joins the hub."""
+        channels = self._subscriber.channels
+        while position < (upto := self._hub.position) and not self._subscriber.is_ending:
+            events = await self._database.ask(
+                partial(read_events, after=position, upto=upto, channels=channels, most=BATCH)
+            )
+            position = events[-1].id if len(events) == BATCH else upto
+            for piece in pieces_of(map(frame, events)):
+                yield piece
+        self._hub.join(self._subscriber)

@@ -1,8 +1,8 @@
-"""The gateway's HTTP side: who asks, what for, and one clear line for a refusal."""
+"""The gateway's routes: who asks, what for, and one clear line for a refusal."""
 
 import logging
 import re
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 import orjson
 from starlette.applications import Starlette
@@ -26,7 +26,7 @@ _log = logging.getLogger("circuit_sync.events")
 
 
 class Refusal(Exception):
-    """A request that is not answered as asked: the status and one line that says why."""
+    """A request that is refused: the status and one line that says why."""
 
     def __init__(self, status: int, line: str, **headers: str) -> None:
         super().__init__(line)
@@ -36,15 +36,10 @@ class Refusal(Exception):
 
 
 def application(gateway: Gateway, origins: Sequence[str] = ()) -> Starlette:
-    """The ASGI application. ``origins``: the web origins whose pages may ask, none but our own by default."""
+    """The ASGI application. ``origins``: whose pages may call it from a browser, besides its own."""
     site = _Site(gateway)
-    cors = Middleware(
-        CORSMiddleware,
-        allow_origins=list(origins),
-        allow_methods=["GET", "POST"],
-        # Pages of these origins may send any: polyfills of EventSource add headers of their own to the two we read.
-        allow_headers=["*"],
-    )
+    # Of headers any are allowed: polyfills of EventSource add their own to the two we read.
+    cors = Middleware(CORSMiddleware, allow_origins=origins, allow_methods=["GET", "POST"], allow_headers=["*"])
     return Starlette(
         routes=[
             Route("/", site.page),
@@ -93,7 +88,7 @@ class _Site:
         channels = _channels(request)
         after = _last_event_id(request)
         if not self._gateway.hub.is_ready:
-            raise TransientError("the gateway does not know yet where the table stands")
+            raise TransientError("the gateway has not read the table yet")
         if not await self._gateway.may_listen(holder, channels):
             raise Refusal(403, "this user may not listen to one of these channels")
         if request.method == "HEAD":
@@ -129,26 +124,23 @@ def _last_event_id(request: Request) -> int | None:
     if not given:
         return None
     if not _EVENT_ID.fullmatch(given):
-        raise Refusal(400, "Last-Event-ID is no id of an event: it is the number of the last event received")
+        raise Refusal(400, "Last-Event-ID is not the id of an event: it is the number of the last event received")
     return int(given)
 
 
-def _json(content: object, status: int = 200) -> Response:
+def _json(content: object, status: int = 200, headers: Mapping[str, str] | None = None) -> Response:
     body = orjson.dumps(content, default=float)
-    return Response(body, status, media_type="application/json", headers={"Cache-Control": "no-store"})
+    headers = {"Cache-Control": "no-store", **(headers or {})}
+    return Response(body, status, headers, "application/json")
 
 
 async def _refuse(_request: Request, error: Exception) -> Response:
     assert isinstance(error, Refusal)
-    response = _json({"error": error.line}, error.status)
-    response.headers.update(error.headers)
-    return response
+    return _json({"error": error.line}, error.status, error.headers)
 
 
 async def _unavailable(_request: Request, _error: Exception) -> Response:
-    response = _json({"error": "the database is not available at the moment: try again"}, 503)
-    response.headers["Retry-After"] = "2"
-    return response
+    return _json({"error": "the database is not available at the moment: try again"}, 503, {"Retry-After": "2"})
 
 
 async def _failed(request: Request, error: Exception) -> Response:

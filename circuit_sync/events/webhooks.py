@@ -6,12 +6,13 @@ A URL may hold a secret (Slack's do), so messages name a webhook by its place in
 import logging
 import socket
 import ssl
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from functools import partial
 from hashlib import sha256
+from html import escape
 from typing import Any, Self
 from urllib.parse import urlsplit
 
@@ -25,7 +26,7 @@ from circuit_sync.domain.retry_after import seconds_asked
 from circuit_sync.events.catalogue import SyncCompleted, SyncFailed, SyncStarted
 
 SENT = (SyncStarted.name, SyncCompleted.name, SyncFailed.name)
-"""What webhooks hear of at most; single circuits are for the gateway."""
+"""What webhooks get at most; single circuits are for the gateway."""
 
 DELIVERY_SECONDS = 10.0
 """From the look-up of the host to the last byte of the answer, however the receiver spreads it out."""
@@ -40,13 +41,9 @@ _SLACK = "slack+"
 _NOUNS = {"circuit_list": "Circuits", "aggregates": "Aggregates", "snapshots": "Snapshots"}
 
 
-def _utc_now() -> datetime:
-    return datetime.now(UTC)
-
-
 @dataclass(frozen=True)
 class SyncEvent:
-    """An event of a sync with what its log tells; ``is_recovery``: it completed what had failed the last time."""
+    """An event of a sync with columns of its log; ``is_recovery``: it completed what had failed the last time."""
 
     id: int
     name: str
@@ -94,13 +91,12 @@ class Webhook:
         """What is posted."""
         if self.is_slack:
             return orjson.dumps({"text": slack_text(event)})
-        told = {"id": event.id, "name": event.name, "occurred_at": event.occurred_at, "is_recovery": event.is_recovery}
-        return orjson.dumps(told | {"sync_type": event.sync_type, "payload": event.payload})
+        return orjson.dumps({name: value for name, value in vars(event).items() if name != "statuses"})
 
 
 @dataclass(frozen=True)
 class Answer:
-    """What became of one attempt. ``error`` is fit for people; ``wait``: what the receiver asks for."""
+    """The outcome of one attempt. ``error`` is one line for people; ``wait``: what the receiver asks for."""
 
     error: str | None = None
     refused_the_event: bool = False
@@ -114,13 +110,11 @@ class Sender:
     no timeout of a single read is.
     """
 
-    def __init__(self, now: Callable[[], datetime] = _utc_now) -> None:
-        # httpx logs each URL at INFO.
-        logging.getLogger("httpx").setLevel(logging.WARNING)
+    def __init__(self, now: Callable[[], datetime] = lambda: datetime.now(UTC)) -> None:
+        logging.getLogger("httpx").setLevel(logging.WARNING)  # at INFO it logs each URL
         self._now = now
-        self._http = httpx.AsyncClient(
-            timeout=DELIVERY_SECONDS, headers={"User-Agent": "circuit_sync"}, trust_env=False
-        )
+        agent = {"User-Agent": "circuit_sync"}
+        self._http = httpx.AsyncClient(timeout=DELIVERY_SECONDS, headers=agent, trust_env=False)
         self._running = start_blocking_portal()
 
     def __enter__(self) -> Self:
@@ -148,14 +142,14 @@ class Sender:
         with anyio.move_on_after(DELIVERY_SECONDS):
             try:
                 async with self._http.stream("POST", url, content=body, headers=headers) as response:
-                    answer = self._meaning_of(response)
+                    answer = self._answer(response)
                     with suppress(httpx.HTTPError):
                         await _read_out(response)
             except (httpx.HTTPError, httpx.InvalidURL, ValueError) as error:
                 return _no_answer(error)
         return answer
 
-    def _meaning_of(self, response: httpx.Response) -> Answer:
+    def _answer(self, response: httpx.Response) -> Answer:
         if response.is_success:
             return Answer()
         longest = LONGEST_WAIT.total_seconds()
@@ -176,7 +170,7 @@ async def _connect(url: str) -> Answer:
             async with await (plainly(ssl_context=trust, tls_standard_compatible=False) if trust else plainly()):
                 answer = Answer()
         except (OSError, ValueError, anyio.BrokenResourceError, anyio.EndOfStream) as error:
-            answer = Answer(_mistaken_cause(error) or f"no connection ({type(error).__name__})")
+            answer = Answer(_wrong_name_or_tls(error) or f"no connection ({type(error).__name__})")
     return answer
 
 
@@ -190,47 +184,35 @@ async def _read_out(response: httpx.Response) -> None:
 
 
 def _no_answer(error: Exception) -> Answer:
-    """A mistake that no waiting mends is named, and the webhook left alone for the longest time at once."""
-    mistake = _mistake(error)
-    if mistake is None:
+    """A permanent error is named, and the webhook left alone for the longest time at once."""
+    if (found := _wrong_name_or_tls(error) or _wrong_url(error)) is None:
         return Answer(f"no answer ({type(error).__name__})")
-    return Answer(f"{mistake}: nothing comes through before somebody mends it", wait=LONGEST_WAIT)
+    return Answer(f"{found}: nothing is delivered until somebody corrects it", wait=LONGEST_WAIT)
 
 
-def _mistake(error: Exception) -> str | None:
-    """What is wrong with the webhook's URL or its receiver; ``None`` for what may pass."""
-    if found := _mistaken_cause(error):
-        return found
+def _wrong_url(error: Exception) -> str | None:
     if isinstance(error, httpx.RemoteProtocolError) and "disconnected" not in str(error):
-        return "its answer is no HTTP, which an http:// URL of an https port gets"
-    is_no_transport = not isinstance(error, httpx.TransportError)
-    if is_no_transport or isinstance(error, httpx.UnsupportedProtocol | httpx.LocalProtocolError):
-        return "its URL cannot be asked"
-    return None
+        return "its answer is not HTTP, which an http:// URL of an https port gets"
+    is_of_url = isinstance(error, httpx.UnsupportedProtocol | httpx.LocalProtocolError)
+    return "its URL cannot be requested" if is_of_url or not isinstance(error, httpx.TransportError) else None
 
 
-def _mistaken_cause(error: Exception) -> str | None:
-    """What of name and TLS is wrong beneath an error."""
-    for cause in _causes(error):
-        if isinstance(cause, ssl.SSLCertVerificationError):
-            return "its TLS certificate does not verify"
-        if isinstance(cause, ssl.SSLError) and not isinstance(cause, ssl.SSLEOFError | ssl.SSLZeroReturnError):
-            return f"no TLS can be agreed on ({cause.reason or 'no reason given'})"
-        if isinstance(cause, socket.gaierror) and cause.errno in _UNKNOWN_NAME:
-            return "its host name is unknown"
-    return None
-
-
-def _causes(error: BaseException | None) -> Iterator[BaseException]:
+def _wrong_name_or_tls(error: BaseException | None) -> str | None:
+    """The permanent error of host name or TLS among the causes of ``error``; ``None`` if time may help."""
     while error is not None:
-        yield error
+        if isinstance(error, ssl.SSLCertVerificationError):
+            return "its TLS certificate does not verify"
+        if isinstance(error, ssl.SSLError) and not isinstance(error, ssl.SSLEOFError | ssl.SSLZeroReturnError):
+            return f"no TLS can be agreed on ({error.reason or 'no reason given'})"
+        if isinstance(error, socket.gaierror) and error.errno in _UNKNOWN_NAME:
+            return "its host name is unknown"
         error = error.__cause__ or error.__context__
+    return None
 
 
 def wait_after(attempts: int, asked: timedelta) -> timedelta:
     """How long a webhook is left alone after so many failed attempts: doubling, at most an hour."""
-    doubled = FIRST_WAIT * (1 << min(attempts - 1, 10))
-    return min(max(doubled, asked), LONGEST_WAIT)
+    return min(max(FIRST_WAIT * (1 << min(attempts - 1, 10)), asked), LONGEST_WAIT)
 
 
 def slack_text(event: SyncEvent) -> str:
@@ -240,9 +222,7 @@ def slack_text(event: SyncEvent) -> str:
     if event.name == SyncFailed.name:
         again = event.payload["retry_at"]
         when = f"runs again at {datetime.fromisoformat(again).astimezone(EASTERN):%H:%M %Z}" if again else "no retry"
-        return _escaped(f":x: {what} failed (sync {sync_id}): {event.payload['error']} — {when}")
-    return _escaped(f":white_check_mark: {what} succeeded again (sync {sync_id}, {event.payload['sync_status']})")
-
-
-def _escaped(text: str) -> str:
-    return text.replace("&", "&amp;").replace("<", "&lt;").replace(">", "&gt;")
+        line = f":x: {what} failed (sync {sync_id}): {event.payload['error']} — {when}"
+    else:
+        line = f":white_check_mark: {what} succeeded again (sync {sync_id}, {event.payload['sync_status']})"
+    return escape(line, quote=False)

@@ -7,7 +7,7 @@ from datetime import timedelta
 
 from circuit_sync.database.log.webhooks import State, delivering, next_events, save_state, state_of
 from circuit_sync.domain.eastern import EASTERN
-from circuit_sync.events.stored import newest_id
+from circuit_sync.events.outbox import newest_id
 from circuit_sync.events.webhooks import SENT, Sender, SyncEvent, Webhook, wait_after
 from circuit_sync.sync.session import Session
 

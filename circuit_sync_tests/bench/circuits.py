@@ -81,7 +81,7 @@ def bench_store(database: Database, report: Report) -> None:
 
 def _tidy(database: Database) -> None:
     """What autovacuum has done long before the next sync, hours later."""
-    with database.session() as connection:
+    with database.lock_connection() as connection:
         connection.execute(text("VACUUM ANALYZE"))
 
 

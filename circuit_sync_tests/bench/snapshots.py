@@ -98,5 +98,5 @@ def _fill(database: Database, first: date) -> None:
         since = datetime(first.year, first.month, first.day, tzinfo=UTC)
         connection.execute(_HISTORY, {"first": since, "now": NOW})
         connection.execute(_AGGREGATES, {"first": first})
-    with database.session() as connection:
+    with database.lock_connection() as connection:
         connection.execute(text("VACUUM ANALYZE circuits, circuit_history, circuit_aggregates"))

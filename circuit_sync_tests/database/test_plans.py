@@ -11,7 +11,7 @@ from sqlalchemy import Connection, event, text
 
 from circuit_sync.domain.eastern import eastern_date, previous_weekday
 from circuit_sync.domain.requests import SnapshotRequest
-from circuit_sync.events.state import common_state
+from circuit_sync.events.page import common_state
 from circuit_sync.sync.log.checks import CHECKS
 from circuit_sync.sync.log.overview import overview
 from circuit_sync.sync.progress.report import report_page, week_progress

@@ -14,7 +14,7 @@ import httpx
 from circuit_sync.database.connection import Database
 from circuit_sync.events.gateway import Gateway
 from circuit_sync.events.outbox import emit
-from circuit_sync.events.serving import GatewayServer, bind
+from circuit_sync.events.server import GatewayServer, bind
 from circuit_sync.events.tokens import issue_token
 from circuit_sync_tests.scenery import PATIENCE, get, until
 

@@ -9,7 +9,7 @@ import pytest
 
 from circuit_sync.database.connection import Database, DatabaseRefused
 from circuit_sync.events.gateway import RIGHTS_SECONDS, Gateway
-from circuit_sync.events.serving import GatewayServer, bind
+from circuit_sync.events.server import GatewayServer, bind
 from circuit_sync_tests.events.conftest import Place
 from circuit_sync_tests.events.listening import Listener, gateway_running, tell, wait_for
 from circuit_sync_tests.scenery import PATIENCE, get, post, until

@@ -17,8 +17,7 @@ from sqlalchemy import text
 from circuit_sync.database.connection import Database
 from circuit_sync.events.catalogue import CircuitWorkflowChanged, SyncCompleted, SyncFailed, SyncStarted
 from circuit_sync.events.listeners import LISTENERS, broadcast_sync_status, log_sync_completed, log_sync_started
-from circuit_sync.events.outbox import emit
-from circuit_sync.events.retention import prune_events
+from circuit_sync.events.outbox import emit, prune_events
 from circuit_sync_tests.events.conftest import Place
 from circuit_sync_tests.events.listening import NOW, gateway_running, tell
 from circuit_sync_tests.scenery import PATIENCE, Desk, get, post, until

@@ -11,8 +11,8 @@ import psutil
 import pytest
 
 from circuit_sync.domain.errors import UsageError
-from circuit_sync.events import protocol, serving
-from circuit_sync.events.serving import bind
+from circuit_sync.events import protocol, server
+from circuit_sync.events.server import bind
 from circuit_sync_tests.events.conftest import Place
 from circuit_sync_tests.events.listening import Listener, gateway_running, tell
 from circuit_sync_tests.scenery import until
@@ -139,7 +139,7 @@ def test_a_stream_is_no_way_around_the_bounds_on_a_body(place: Place, url: str, 
 def test_more_connections_than_may_be_are_dropped_and_streams_stay(
     place: Place, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(serving, "MOST_CONNECTIONS", 10)
+    monkeypatch.setattr(server, "MOST_CONNECTIONS", 10)
     with gateway_running(place.database) as url, Listener(url, place.tokens["pat"]) as listener, ExitStack() as stack:
         waiting = [stack.enter_context(connected(url)) for _ in range(30)]
         assert [answer_of(connection) for connection in waiting[20:]] == [b""] * 10
@@ -201,7 +201,7 @@ def test_a_host_that_is_no_address_is_refused(host: str) -> None:
 
 @pytest.mark.parametrize("port", [-1, 65_536, 10**30])
 def test_a_port_that_is_none_is_refused(port: int) -> None:
-    with pytest.raises(UsageError, match="is none"):
+    with pytest.raises(UsageError, match="is not a port"):
         bind("127.0.0.1", port)
 
 

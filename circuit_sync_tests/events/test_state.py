@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from circuit_sync.events.state import common_state, state_for
+from circuit_sync.events.page import common_state, state_for
 from circuit_sync.events.tokens import Holder, find_holder
 from circuit_sync_tests.events.listening import NOW, token_of
 from circuit_sync_tests.scenery import Desk

@@ -16,9 +16,8 @@ from sqlalchemy import text
 from circuit_sync.database.connection import Database
 from circuit_sync.database.migrate import upgrade
 from circuit_sync.database.server.embedded import embedded_server
-from circuit_sync.events import stream
-from circuit_sync.events.outbox import emit
-from circuit_sync.events.retention import prune_events
+from circuit_sync.events import hub
+from circuit_sync.events.outbox import emit, prune_events
 from circuit_sync_tests.events.conftest import Place
 from circuit_sync_tests.events.listening import NOW, Listener, Told, gateway_running, tell, token_of, wait_for
 from circuit_sync_tests.scenery import PATIENCE, get, until
@@ -153,7 +152,7 @@ def test_without_a_database_requests_are_told_to_come_again(place: Place, url: s
 def test_a_reader_that_lags_too_far_is_cut_off_and_others_are_not(
     place: Place, url: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(stream, "QUEUE_BYTES", 500_000)
+    monkeypatch.setattr(hub, "QUEUE_BYTES", 500_000)
     host, port = url.removeprefix("http://").split(":")
     with Listener(url, place.tokens["pat"]) as quick, socket.socket() as slow:
         slow.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)

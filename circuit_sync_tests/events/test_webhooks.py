@@ -56,8 +56,8 @@ def test_a_host_that_cannot_be_looked_up_is_an_answer_like_any_failure(url: str)
     answer = send(url)
     assert answer.wait == LONGEST_WAIT
     assert answer.error in {
-        f"its {what}: nothing comes through before somebody mends it"
-        for what in ("URL cannot be asked", "host name is unknown")
+        f"its {what}: nothing is delivered until somebody corrects it"
+        for what in ("URL cannot be requested", "host name is unknown")
     }
 
 
@@ -115,8 +115,8 @@ def test_an_event_that_was_taken_is_delivered_however_the_rest_of_the_answer_com
         ("https", b"HTTP/1.1 400 Bad Request\r\n\r\n", "no TLS can be agreed on (WRONG_VERSION_NUMBER)"),
         ("https", b"\x15\x03\x01\x00\x02\x02\x46", "no TLS can be agreed on (TLSV1_ALERT_PROTOCOL_VERSION)"),
         ("https", b"\x15\x03\x03\x00\x02\x02\x28", "no TLS can be agreed on (SSLV3_ALERT_HANDSHAKE_FAILURE)"),
-        ("http", b"\x15\x03\x01\x00\x02\x02\x16", "its answer is no HTTP"),
-        ("http", b"SSH-2.0-OpenSSH_9.9\r\n\r\n", "its answer is no HTTP"),
+        ("http", b"\x15\x03\x01\x00\x02\x02\x16", "its answer is not HTTP"),
+        ("http", b"SSH-2.0-OpenSSH_9.9\r\n\r\n", "its answer is not HTTP"),
     ],
 )
 def test_a_mistake_that_no_waiting_mends_is_named_and_waits_longest(scheme: str, first: bytes, told: str) -> None:

@@ -16,7 +16,7 @@ from circuit_sync.domain.statuses import STATUS_CODES
 from circuit_sync.orchestration import clock
 from circuit_sync.orchestration.assets.partitions import partition_tags
 from circuit_sync.orchestration.automation import sensors
-from circuit_sync.orchestration.automation.delivery import deliver_events
+from circuit_sync.orchestration.automation.events import deliver_events
 from circuit_sync.orchestration.recovery import closing, retrying
 from circuit_sync.simulator import Fault, Simulator
 from circuit_sync.sync.circuits.sync import open_circuit_sync
@@ -202,7 +202,7 @@ def test_events_go_to_the_configured_webhooks(
     desk.sync("ACTIV")
     assert told().startswith("webhook 1 (127.0.0.1): event ")
     monkeypatch.setenv("CIRCUIT_SYNC_WEBHOOKS", "https://one.example.com/secret, ftp://two.example.com/secret")
-    with pytest.raises(UsageError, match="CIRCUIT_SYNC_WEBHOOKS: number 2 is no URL") as caught:
+    with pytest.raises(UsageError, match="CIRCUIT_SYNC_WEBHOOKS: number 2 is not a URL") as caught:
         told()
     assert "secret" not in str(caught.value)
 

@@ -8,7 +8,7 @@ import pytest
 from circuit_sync.database.migrate import upgrade
 from circuit_sync.domain.errors import TransientError
 from circuit_sync.domain.requests import SnapshotRequest
-from circuit_sync.events.retention import prune_events
+from circuit_sync.events.outbox import prune_events
 from circuit_sync.sync.log.due import database_identity, statuses_needing_aggregates, syncs_ended
 from circuit_sync.sync.progress.snapshots import open_snapshots, take_snapshots
 from circuit_sync.sync.session import Session

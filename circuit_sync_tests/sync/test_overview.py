@@ -5,7 +5,7 @@ from decimal import Decimal
 import pytest
 
 from circuit_sync.domain.errors import TransientError
-from circuit_sync.events.state import common_state
+from circuit_sync.events.page import common_state
 from circuit_sync.sync.log.overview import overview
 from circuit_sync_tests.scenery import Desk
 from circuit_sync_tests.sync.units_desk import WO, answer_units, circuits, split, sync_units, unit
@@ -45,8 +45,8 @@ def test_an_excluded_circuit_adds_to_nothing(desk: Desk) -> None:
 
     assert [(line["circuits"], line["miles"], line["planned"]) for line in found.circuits_by_status] == [(1, 10, 5)]
     assert [(line["circuits"], line["units"]) for line in found.units_by_region] == [(1, 1)]
-    assert [(line["circuits"], line["miles"]) for line in live.stages if line["circuits"]] == [(1, 10)]
-    assert [(line["circuits"], line["units"]) for line in live.units] == [(1, 1)]
+    assert [(line["circuits"], line["miles"]) for line in live["stages"] if line["circuits"]] == [(1, 10)]
+    assert [(line["circuits"], line["units"]) for line in live["units"]] == [(1, 1)]
 
 
 def test_units_are_added_up_by_region_over_the_latest_aggregates_without_roll_ups(desk: Desk) -> None:

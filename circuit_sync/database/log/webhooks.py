@@ -67,7 +67,7 @@ class State:
 @contextmanager
 def delivering(database: Database) -> Iterator[bool]:
     """Whether this process is the one that delivers, for as long as the context lasts: so that none is sent twice."""
-    with database.session() as connection:
+    with database.lock_connection() as connection:
         yield bool(connection.scalar(_LOCK))
         connection.execute(_UNLOCK)
 

@@ -11,7 +11,7 @@ def keeps_sessions(database: Database) -> bool:
     """Whether a client keeps its server process between transactions: behind a PgBouncer in transaction mode, the next
     client is given it.
     """
-    with database.session() as first:
+    with database.lock_connection() as first:
         before = first.scalar(_PID)
         with database.rehearsal() as second:
             return bool(second.scalar(_PID) != before and first.scalar(_PID) == before)

@@ -1,4 +1,4 @@
-"""Serving the gateway over HTTP, until a signal."""
+"""The HTTP server of the gateway: uvicorn with our bounds, until a signal."""
 
 import asyncio
 import resource
@@ -17,13 +17,13 @@ STOP_SECONDS = 2
 STALLED_MILLISECONDS = 60_000
 """How long a client may take nothing in before the kernel drops its connection, what is buffered for it included."""
 MOST_CONNECTIONS = 5_000
-"""Streams and strangers together. Half a head each, they hold 100 MB."""
+"""Streams and unknown clients together. Half a head each, they hold 100 MB."""
 _OTHER_FILES = 64
 """What the gateway itself keeps open, the database's connections first."""
 
 
 class GatewayServer(uvicorn.Server):
-    """Serves the gateway until SIGINT or SIGTERM, until told to stop, or until the database refuses."""
+    """Serves the gateway until SIGINT or SIGTERM, until ``stop``, or until the database refuses."""
 
     def __init__(self, gateway: Gateway, origins: Sequence[str] = ()) -> None:
         super().__init__(
@@ -34,7 +34,7 @@ class GatewayServer(uvicorn.Server):
                 limit_concurrency=_most_connections(),
                 headers=[("X-Content-Type-Options", "nosniff")],
                 log_config=None,
-                log_level="error",  # a stranger's mistake is no line in our log
+                log_level="error",  # an unknown client's mistake is not for our log
                 access_log=False,  # a URL may hold a ticket
                 server_header=False,
                 proxy_headers=False,
@@ -78,9 +78,9 @@ def _most_connections() -> int:
 
 
 def bind(host: str, port: int) -> socket.socket:
-    """A listening socket. Raises ``UsageError`` if the port cannot be had, or if ``host`` names no address.
+    """A listening socket. Raises ``UsageError`` if the port cannot be had, or if ``host`` is not an address.
 
-    To the system an empty host is every address that the machine has: it is named (0.0.0.0) or not meant.
+    To the system an empty host is every address that the machine has: that has to be asked for as 0.0.0.0.
     """
     if not host.strip():
         raise UsageError("--host is empty: name the address to listen on, 127.0.0.1 for this machine only")
@@ -88,13 +88,11 @@ def bind(host: str, port: int) -> socket.socket:
     try:
         listening = socket.create_server((host, port), family=family, backlog=2048)
     except OverflowError:
-        raise UsageError(f"port {port} is none: allowed are 0 (any free one) to 65535") from None
-    except socket.gaierror:
-        raise UsageError(f"--host {host!r} is no address of this machine, such as 127.0.0.1") from None
+        raise UsageError(f"port {port} is not a port: allowed are 0 (any free one) to 65535") from None
+    except (socket.gaierror, ValueError, TypeError):  # the last two: what Python itself cannot look up
+        raise UsageError(f"--host {host!r} is not an address of this machine, such as 127.0.0.1") from None
     except OSError as error:
         raise UsageError(f"port {port} on {host}: {error.strerror}; choose another with --port") from None
-    except (ValueError, TypeError):  # what Python itself cannot look up
-        raise UsageError(f"--host {host!r} is no address of this machine, such as 127.0.0.1") from None
     if hasattr(socket, "TCP_USER_TIMEOUT"):
         listening.setsockopt(socket.IPPROTO_TCP, socket.TCP_USER_TIMEOUT, STALLED_MILLISECONDS)
     return listening
