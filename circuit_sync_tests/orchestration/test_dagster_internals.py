@@ -47,6 +47,4 @@ def test_a_run_made_for_a_location_is_executed_here_without_captured_output_and_
         of_the_location = instance.get_runs(dg.RunsFilter(tags={REPOSITORY_TAG: "a_repository@a_location"}))
     assert [(run.job_name, run.status) for run in of_the_location] == [("a_job", dg.DagsterRunStatus.FAILURE)]
     assert "STEP_FAILURE" in [event.event_type_value for event in events]
-    assert not [
-        event for event in events if event.event_type_value == "LOGS_CAPTURED" and event.logs_captured_data.log_key
-    ]
+    assert [*tmp_path.rglob("*.out"), *tmp_path.rglob("*.err")] == []
