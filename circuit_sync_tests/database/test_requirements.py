@@ -168,7 +168,7 @@ def test_a_path_set_for_the_role_is_read_with_its_quotes(empty: Database) -> Non
     ((name,),) = rows(empty, "SELECT current_database()")
     execute(empty, 'CREATE SCHEMA "Our, ""own"""')
     migrate_to(empty, REVISIONS[0], path='"Our, ""own"""')
-    execute(empty, f'ALTER DATABASE {name} SET search_path = missing, "Our, ""own""", public')
+    execute(empty, f'ALTER ROLE CURRENT_USER IN DATABASE {name} SET search_path = missing, "Our, ""own""", public')
 
     with Database(empty.url) as database, database.transaction() as connection:
         connection.exec_driver_sql("SET LOCAL search_path = public")
