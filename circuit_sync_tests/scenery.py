@@ -36,6 +36,7 @@ from circuit_sync.sync.circuits.sync import (
 from circuit_sync.sync.log.checks import CHECKS, Scope
 from circuit_sync.sync.session import Session
 from circuit_sync.workstudio.server import Credential, Server
+from circuit_sync_tests import hostile
 
 Row = Mapping[str, Any]
 MONDAY = datetime(2026, 3, 2, 9, 30, tzinfo=UTC)
@@ -43,6 +44,12 @@ MONDAY = datetime(2026, 3, 2, 9, 30, tzinfo=UTC)
 
 PATIENCE = 60.0
 """Seconds that a test waits for what surely comes: long, as the machine may be busy with other things."""
+
+
+def examples(wanted: int) -> int:
+    """How many examples a law is tried on that cost a good part of a second each: ``make e2e`` wants all, else half."""
+    return wanted if hostile.IS_WANTED else wanted // 2
+
 
 get, post = partial(httpx.get, timeout=PATIENCE), partial(httpx.post, timeout=PATIENCE)
 

@@ -20,6 +20,7 @@ from circuit_sync.events.webhooks import Webhook
 from circuit_sync.settings import Settings, load_settings
 from circuit_sync.sync.people.secrets import SecretKeys
 from circuit_sync.workstudio.server import Server
+from circuit_sync_tests.scenery import examples
 
 
 @pytest.fixture(autouse=True)
@@ -339,7 +340,7 @@ TEXTS = st.one_of(
 
 
 @given(st.dictionaries(st.sampled_from(sorted(Settings.model_fields)), TEXTS, min_size=1, max_size=3))
-@settings(deadline=None, max_examples=400)
+@settings(deadline=None, max_examples=examples(400))
 def test_no_value_of_any_setting_leads_to_anything_but_one_line(given_values: dict[str, str]) -> None:
     surroundings = {name.upper(): value.replace("\0", "") for name, value in given_values.items()}
     with pytest.MonkeyPatch.context() as patch:

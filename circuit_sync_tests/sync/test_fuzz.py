@@ -7,11 +7,11 @@ from hypothesis import HealthCheck, Phase, given, settings
 from hypothesis import strategies as st
 
 from circuit_sync.simulator import CIRCUIT_HEADING, UNIT_HEADING, circuits_table, units_table
-from circuit_sync_tests.scenery import Desk
+from circuit_sync_tests.scenery import Desk, examples
 from circuit_sync_tests.sync.units_desk import WO, circuits, sync_units
 
 few = settings(
-    max_examples=12,
+    max_examples=examples(12),
     deadline=None,
     derandomize=True,
     phases=[Phase.explicit, Phase.generate],

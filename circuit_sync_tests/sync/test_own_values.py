@@ -17,7 +17,7 @@ from circuit_sync.database.progress.seasons import replace_season_daily
 from circuit_sync.database.progress.snapshots import replace_snapshots
 from circuit_sync.database.progress.states import dated_states
 from circuit_sync.domain.eastern import end_of, midnight, weekdays_between
-from circuit_sync_tests.scenery import Desk
+from circuit_sync_tests.scenery import Desk, examples
 
 DAYS = weekdays_between(date(2026, 3, 2), date(2026, 3, 9))
 WEEKDAY = timedelta(hours=12)
@@ -187,7 +187,7 @@ def _contents(books: Books) -> list[Any]:
     ]
 
 
-@settings(max_examples=15, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=examples(15), deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(courses=st.lists(_courses(), min_size=1, max_size=6))
 def test_each_mile_counts_once_however_a_work_order_is_split(books: Books, courses: list[list[list[State]]]) -> None:
     books.empty()
@@ -228,7 +228,7 @@ def test_each_mile_counts_once_however_a_work_order_is_split(books: Books, cours
     assert _contents(books) == at_once
 
 
-@settings(max_examples=15, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=examples(15), deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(course=_courses())
 def test_a_work_orders_differences_add_up_to_the_difference_of_what_it_comes_to(
     books: Books, course: list[list[State]]
@@ -259,7 +259,7 @@ def _is_shown_by_main(split: State, states: Sequence[State], of: Whole) -> bool:
     return contains and any(split.miles * 10 <= m.miles * 11 or split.miles <= m.miles + 10 for m in mains)
 
 
-@settings(max_examples=15, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=examples(15), deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(courses=st.lists(_courses(), min_size=1, max_size=4))
 def test_a_season_counts_each_mile_once_whatever_closes_or_departs(
     books: Books, courses: list[list[list[State]]]

@@ -8,13 +8,13 @@ from hypothesis import strategies as st
 
 from circuit_sync.domain.statuses import STATUS_CODES
 from circuit_sync.simulator import CIRCUIT_HEADING, COMMENT_MARKER, circuits_table
-from circuit_sync_tests.scenery import Desk
+from circuit_sync_tests.scenery import Desk, examples
 
 Rows = list[dict[str, Any]]
 Answers = dict[str, Rows]
 
 few = settings(
-    max_examples=15,
+    max_examples=examples(15),
     deadline=None,
     derandomize=True,
     phases=[Phase.explicit, Phase.generate],

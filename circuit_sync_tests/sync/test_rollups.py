@@ -12,7 +12,7 @@ from circuit_sync.domain.eastern import weekdays_between
 from circuit_sync.domain.errors import UsageError
 from circuit_sync.domain.weeks import monday_of, week_ending, weeks_of
 from circuit_sync.sync.progress.rollups import read_weeks, roll_up
-from circuit_sync_tests.scenery import Desk
+from circuit_sync_tests.scenery import Desk, examples
 from circuit_sync_tests.sync.snapshot_shelf import PLANNER, Shelf
 
 MON, TUE, WED, THU, FRI = weekdays_between(date(2026, 3, 2), date(2026, 3, 6))
@@ -204,7 +204,7 @@ _history = st.dictionaries(
     max_size=20,
 )
 few = settings(
-    max_examples=12,
+    max_examples=examples(12),
     deadline=None,
     derandomize=True,
     suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow],

@@ -12,7 +12,7 @@ from circuit_sync.domain.eastern import EASTERN, eastern_date, end_of, is_weekda
 from circuit_sync.domain.errors import UsageError
 from circuit_sync.domain.requests import SnapshotRequest
 from circuit_sync.sync.progress.snapshots import SnapshotResult, open_snapshots, take_snapshots
-from circuit_sync_tests.scenery import MONDAY, Desk
+from circuit_sync_tests.scenery import MONDAY, Desk, examples
 from circuit_sync_tests.sync.units_desk import WO, answer_units, circuits, split, sync_units, unit
 
 MON, TUE, WED = date(2026, 3, 2), date(2026, 3, 3), date(2026, 3, 4)
@@ -429,7 +429,9 @@ DAYS = st.lists(st.lists(st.tuples(CHANGES, st.integers(0, 3)), max_size=3), min
 
 
 @settings(
-    max_examples=8, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow]
+    max_examples=examples(8),
+    deadline=None,
+    suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow],
 )
 @given(DAYS, st.sampled_from([date(2026, 3, 2), date(2026, 3, 5), date(2026, 10, 29)]))
 def test_the_snapshot_of_an_evening_is_the_one_that_is_backfilled_later(
