@@ -32,7 +32,7 @@ KINDS: dict[str, dict[str, type]] = {
 _OF_ANY_KIND = {"times": int, "skip": int, "match": str}
 _MAY_BE_NULL = ("times", "match")
 _BEFORE_SIGN_IN = frozenset({"status", "delay", "cut"})
-"""What befalls a call whoever makes it, the health check too; the other kinds spoil the answer to a view."""
+"""These apply to a call whoever makes it, also to the health check; the other kinds spoil the answer to a view."""
 
 SPOILING = frozenset({"no_heading", "missing_column", "empty", "short_row", "shrink"})
 """The kinds that change a table and leave it one."""
@@ -40,11 +40,11 @@ SPOILING = frozenset({"no_heading", "missing_column", "empty", "short_row", "shr
 
 @dataclass(frozen=True)
 class Fault:
-    """One fault. It lets ``skip`` matching calls pass, then befalls ``times`` of them (None: until cleared).
+    """One fault. It lets ``skip`` matching calls pass, then applies to ``times`` of them (None: until cleared).
 
     ``match`` is a status code, a work order, ``circuits`` or ``planned_units`` for a whole view, ``health``
-    for the health check, or None for every call that the kind can befall: ``status``, ``delay`` and ``cut``
-    befall the health check too.
+    for the health check, or None for every call that the kind can apply to: ``status``, ``delay`` and ``cut``
+    apply to the health check too.
     """
 
     kind: str
@@ -58,44 +58,44 @@ class Fault:
     column: str = "SS_JOBGUID"
     fraction: float = 0.25
 
-    def befalls(self, view: str | None, value: str | None, *, signed_in: bool) -> bool:
-        """Whether a call is one of those that the fault is meant for."""
+    def applies_to(self, view: str | None, value: str | None, *, signed_in: bool) -> bool:
+        """Whether the fault is meant for a call."""
         before_sign_in = self.kind in _BEFORE_SIGN_IN
         if not before_sign_in and (view in (None, HEALTH) or not signed_in):
             return False
         return not self.match or match_key(self.match) in (match_key(view or ""), match_key(value or ""))
 
 
-def fault_from(wish: object) -> Fault:
-    """The fault that a JSON object or keyword arguments ask for. Raises ``UsageError`` on an unknown wish."""
-    if not isinstance(wish, Mapping):
+def fault_from(request: object) -> Fault:
+    """The fault that a JSON object or keyword arguments ask for. Raises ``UsageError`` on an unknown one."""
+    if not isinstance(request, Mapping):
         raise UsageError('a fault is an object such as {"kind": "status", "code": 503}')
-    kind = wish.get("kind")
+    kind = request.get("kind")
     if kind not in KINDS:
         raise UsageError(f"unknown fault {kind!r}: allowed are {', '.join(KINDS)}")
     allowed = {**KINDS[kind], **_OF_ANY_KIND}
     values: dict[str, Any] = {"kind": kind}
-    for name, value in wish.items():
+    for name, value in request.items():
         if name == "kind":
             continue
         if name not in allowed:
             raise UsageError(f"fault {kind} has no {name!r}: allowed are {', '.join(allowed)}")
         values[name] = _value(kind, name, allowed[name], value)
     fault = Fault(**values)
-    _refuse_nonsense(fault)
+    _check(fault)
     return fault
 
 
 def parse_fault(text: str) -> Fault:
     """The fault in the command line's notation: ``status:code=503,times=2``."""
     kind, _, rest = text.partition(":")
-    wish: dict[str, str] = {}
+    request: dict[str, str] = {}
     for part in filter(None, rest.split(",")):
         name, equals, value = part.partition("=")
         if not equals:
             raise UsageError(f"fault {text!r}: expected name=value, not {part!r}")
-        wish[name.strip()] = value.strip()
-    return fault_from({**wish, "kind": kind.strip()})
+        request[name.strip()] = value.strip()
+    return fault_from({**request, "kind": kind.strip()})
 
 
 def match_key(text: str) -> str:
@@ -137,7 +137,7 @@ def _value(kind: str, name: str, wanted: type, value: Any) -> Any:
     raise UsageError(f"fault {kind}: {name} must be {wanted.__name__}, not {shown}")
 
 
-def _refuse_nonsense(fault: Fault) -> None:
+def _check(fault: Fault) -> None:
     if not 200 <= fault.code <= 599:
         raise UsageError(f"fault {fault.kind}: code must be 200 to 599, not {fault.code}")
     if (fault.times is not None and fault.times < 1) or fault.skip < 0:
@@ -145,4 +145,4 @@ def _refuse_nonsense(fault: Fault) -> None:
     if not (0 <= fault.fraction <= 1 and 0 <= fault.seconds <= 3600):
         raise UsageError(f"fault {fault.kind}: fraction must be 0 to 1, seconds 0 to 3600")
     if match_key(fault.match or "") == match_key(HEALTH) and fault.kind not in _BEFORE_SIGN_IN:
-        raise UsageError(f"fault {fault.kind} cannot befall the health check: status, delay and cut can")
+        raise UsageError(f"fault {fault.kind} cannot apply to the health check: status, delay and cut can")

@@ -35,7 +35,7 @@ class Listener(ThreadingHTTPServer):
         self.ended = threading.Event()
         self._connections: dict[Any, float] = {}  # when the request under way on it must have arrived
         self._mutex = threading.Lock()
-        self._in_hand = 0
+        self._active = 0
         self.most_at_once = 0
         try:
             self.server_bind()
@@ -86,10 +86,10 @@ class Listener(ThreadingHTTPServer):
                 _shut(request)
 
     def count(self, change: int) -> None:
-        """Keep the number of calls in hand, and the most there ever were."""
+        """Keep the number of calls under way, and the most there ever were."""
         with self._mutex:
-            self._in_hand += change
-            self.most_at_once = max(self.most_at_once, self._in_hand)
+            self._active += change
+            self.most_at_once = max(self.most_at_once, self._active)
 
     def handle_error(self, request: Any, client_address: Any) -> None:
         """Show errors of the simulator's own; a client that went away is not one."""

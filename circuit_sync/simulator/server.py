@@ -55,7 +55,7 @@ class Simulator(Service):
 
     @property
     def most_at_once(self) -> int:
-        """The most calls that were in hand at one time since the last ``start``."""
+        """The most calls that were under way at one time since the last ``start``."""
         return self._listener.most_at_once if self._listener else 0
 
     def start(self) -> None:

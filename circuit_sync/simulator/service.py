@@ -131,8 +131,8 @@ class Service:
 
     def _add_faults(self, body: bytes) -> Reply:
         try:
-            wishes = orjson.loads(body)
-            faults = [fault_from(wish) for wish in (wishes if isinstance(wishes, list) else [wishes])]
+            wanted = orjson.loads(body)
+            faults = [fault_from(one) for one in (wanted if isinstance(wanted, list) else [wanted])]
         except (orjson.JSONDecodeError, UsageError) as error:
             return Reply(400, orjson.dumps({"error": str(error)}))
         for fault in faults:
@@ -140,10 +140,10 @@ class Service:
         return Reply(200, orjson.dumps({"added": [asdict(fault) for fault in faults]}))
 
     def _fault_for(self, view: str | None, value: str | None, *, signed_in: bool) -> Fault | None:
-        """The first fault that befalls this call; the call counts against its ``skip`` or ``times``."""
+        """The first fault that applies to this call; the call counts against its ``skip`` or ``times``."""
         with self._mutex:
             for place, fault in enumerate(self._faults):
-                if not fault.befalls(view, value, signed_in=signed_in):
+                if not fault.applies_to(view, value, signed_in=signed_in):
                     continue
                 if fault.skip:
                     self._faults[place] = replace(fault, skip=fault.skip - 1)

@@ -27,10 +27,10 @@ _MOVES = (
 )
 
 
-def tick(circuits: list[Circuit], seed: int, number: int, now: datetime, *, room: int, founded: int) -> None:
+def tick(circuits: list[Circuit], seed: int, number: int, now: datetime, *, most_open: int, founded: int) -> None:
     """Move the world on, in place.
 
-    ``room`` is how many work orders may be open at once, ``founded`` how many circuits the world began with:
+    ``most_open`` is how many work orders may be open at once, ``founded`` how many circuits the world began with:
     it never grows beyond twice that.
     """
     rng = stream(seed, "tick", number)
@@ -40,7 +40,7 @@ def tick(circuits: list[Circuit], seed: int, number: int, now: datetime, *, room
     if rng.random() < 0.4:
         _move_one(circuits, rng, now)
     if rng.random() < 0.25:
-        _open_one(circuits, seed, rng, now, room=room, founded=founded)
+        _open_one(circuits, seed, rng, now, most_open=most_open, founded=founded)
     follow(circuits, now, late=False)
     if number % _SPLITS_EVERY == _SPLITS_FIRST:
         _split_one(circuits, rng, now, founded=founded)
@@ -78,10 +78,10 @@ def _move_one(circuits: list[Circuit], rng: random.Random, now: datetime) -> Non
 
 
 def _open_one(
-    circuits: list[Circuit], seed: int, rng: random.Random, now: datetime, *, room: int, founded: int
+    circuits: list[Circuit], seed: int, rng: random.Random, now: datetime, *, most_open: int, founded: int
 ) -> None:
     """A new work order, as soon as one has been closed."""
-    if len(circuits) >= founded * _GROWTH or open_work_orders(circuits) >= room:
+    if len(circuits) >= founded * _GROWTH or open_work_orders(circuits) >= most_open:
         return
     number = len({c.work_order for c in circuits})
     circuit = WorkOrder.invented(rng, seed, number, now).whole("ACTIV")

@@ -10,9 +10,9 @@ from typing import Any
 
 from circuit_sync.domain.statuses import STATUS_CODES
 from circuit_sync.simulator.circuits import Circuit, circuit_row
-from circuit_sync.simulator.course import Course, CourseFile
 from circuit_sync.simulator.founding import found_circuits
 from circuit_sync.simulator.planned_units import unit_rows
+from circuit_sync.simulator.state import State, StateFile
 from circuit_sync.simulator.tables import circuits_table, units_table
 from circuit_sync.simulator.ticks import MOST_TICKS, open_work_orders, tick
 
@@ -43,8 +43,8 @@ class World:
         self.notice: str | None = None
         self._dirty = dirty
         self._turn = threading.Lock()
-        self._file = CourseFile(state) if state is not None else None
-        self._found(Course(seed, circuits))
+        self._file = StateFile(state) if state is not None else None
+        self._found(State(seed, circuits))
         with self._held():
             if (self.seed, self.circuits) != (seed, circuits):
                 goes_on = f"{state} goes on with seed {self.seed} and {self.circuits} circuits"
@@ -53,17 +53,17 @@ class World:
     @property
     def seed(self) -> int:
         """The seed in force: the state file's, if there is one."""
-        return self._course.seed
+        return self._state.seed
 
     @property
     def circuits(self) -> int:
         """How many circuits the world was founded with."""
-        return self._course.circuits
+        return self._state.circuits
 
     @property
     def ticks(self) -> tuple[str, ...]:
         """The instants at which the world moved on, ISO 8601 in UTC."""
-        return self._course.ticks
+        return self._state.ticks
 
     @property
     def work_orders(self) -> tuple[str, ...]:
@@ -91,34 +91,34 @@ class World:
         """This thread's turn, with the world caught up with what other processes did."""
         with self._turn, self._file.held() if self._file else nullcontext():
             if self._file:
-                self._catch_up(self._file.read(replace(self._course, ticks=())))
+                self._catch_up(self._file.read(replace(self._state, ticks=())))
             yield
 
-    def _found(self, course: Course) -> None:
-        self._course = replace(course, ticks=())
-        self._circuits: list[Circuit] = found_circuits(course.seed, course.circuits)
-        self._room = open_work_orders(self._circuits)
+    def _found(self, state: State) -> None:
+        self._state = replace(state, ticks=())
+        self._circuits: list[Circuit] = found_circuits(state.seed, state.circuits)
+        self._most_open = open_work_orders(self._circuits)
 
-    def _catch_up(self, course: Course) -> None:
-        done = len(self._course.ticks)
-        if replace(course, ticks=course.ticks[:done]) != self._course:
-            self._found(course)
+    def _catch_up(self, state: State) -> None:
+        done = len(self._state.ticks)
+        if replace(state, ticks=state.ticks[:done]) != self._state:
+            self._found(state)
             done = 0
-        for instant in course.ticks[done:]:
+        for instant in state.ticks[done:]:
             self._tick(instant)
 
     def _move_on(self, at: datetime) -> None:
-        if len(self._course.ticks) >= MOST_TICKS:
+        if len(self._state.ticks) >= MOST_TICKS:
             return
         self._tick(at.astimezone(UTC).isoformat(timespec="milliseconds"))
         if self._file is not None:
-            self._file.write(self._course)
+            self._file.write(self._state)
 
     def _tick(self, instant: str) -> None:
-        number = len(self._course.ticks)
+        number = len(self._state.ticks)
         now = datetime.fromisoformat(instant)
-        tick(self._circuits, self._course.seed, number, now, room=self._room, founded=self._course.circuits)
-        self._course = replace(self._course, ticks=(*self._course.ticks, instant))
+        tick(self._circuits, self._state.seed, number, now, most_open=self._most_open, founded=self._state.circuits)
+        self._state = replace(self._state, ticks=(*self._state.ticks, instant))
 
     def _row(self, place: int, circuit: Circuit) -> dict[str, Any]:
         row = circuit_row(circuit)

@@ -1,4 +1,4 @@
-"""What may go wrong between us and WorkStudio, by fate; each text is one line an operator can act on.
+"""Errors of calls to WorkStudio, transient or permanent; each text is one line an operator can act on.
 
 No text holds a password, a header, a row's free text or a server's body: reasons are ours, never the
 exception's own words.
@@ -63,7 +63,7 @@ class Fault(Exception):
     is_slow: bool = False
 
     def as_error(self, call: str, attempts: int) -> CircuitSyncError:
-        """The error an operator reads: what was asked, what came of it, how often, what to do."""
+        """The error an operator reads: what was asked, why it failed, how often it was tried, what to do."""
         tried = "1 attempt" if attempts == 1 else f"{attempts} attempts"
         return self.kind(f"{call}: {self.reason} ({tried}); {self.advice}")
 

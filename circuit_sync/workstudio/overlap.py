@@ -1,4 +1,4 @@
-"""Overlaps calls, holds few answers at a time, and lets go at once when it is no longer wanted."""
+"""Overlaps calls, holds few answers at a time, and stops at once when they are no longer wanted."""
 
 import threading
 from collections.abc import Callable, Generator, Iterable

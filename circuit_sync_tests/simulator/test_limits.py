@@ -1,4 +1,4 @@
-"""What a stranger on this machine may send to the simulator is bounded too."""
+"""What any program on this machine may send to the simulator is bounded too."""
 
 import socket
 from collections.abc import Iterator
@@ -36,13 +36,13 @@ def test_half_a_request_is_not_waited_for(simulator: Simulator, monkeypatch: pyt
 
 
 @pytest.mark.parametrize("length", ["9" * 5000, "9999999", "-1", "x", "", "1e3"])
-def test_a_length_that_is_none_or_too_much_is_refused(simulator: Simulator, length: str) -> None:
+def test_a_length_that_is_not_a_number_or_too_much_is_refused(simulator: Simulator, length: str) -> None:
     head = f"POST /simulator/faults HTTP/1.1\r\nHost: localhost\r\nContent-Length: {length}\r\n\r\n"
     with connected(simulator, head.encode()) as connection:
         assert answer_of(connection).startswith(b"HTTP/1.1 411 ")
 
 
-def test_connections_are_not_without_number(simulator: Simulator, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_number_of_connections_is_bounded(simulator: Simulator, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(handler, "MOST_CONNECTIONS", 5)
     with ExitStack() as stack:
         waiting = [stack.enter_context(connected(simulator)) for _ in range(20)]

@@ -172,7 +172,7 @@ def test_a_request_it_does_not_understand_gets_200_and_an_error(client: Client, 
 
 
 @pytest.mark.parametrize("body", [b"", b"{", b"[]", b'"text"'])
-def test_a_body_that_is_no_request_gets_an_error(client: Client, body: bytes) -> None:
+def test_a_body_that_is_not_a_request_gets_an_error(client: Client, body: bytes) -> None:
     answer = client.http.post(client.root + "DDOProtocol/GETVIEWDATA", content=body)
     assert (answer.status_code, answer.json()["Protocol"]) == (200, "ERROR")
 
@@ -460,7 +460,7 @@ def test_a_deleted_state_file_begins_the_world_anew(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("content", ["", "{}", "[]", '{"seed": 1, "circuits": 5, "ticks": ["noon"]}'])
-def test_a_state_file_that_is_none_is_named(tmp_path: Path, content: str) -> None:
+def test_what_is_not_a_state_file_is_named(tmp_path: Path, content: str) -> None:
     state = tmp_path / "world.json"
     state.write_text(content)
     with pytest.raises(UsageError, match=r"world\.json is not a simulator state"):
@@ -616,38 +616,38 @@ def test_a_fault_without_times_lasts_until_it_is_cleared(simulator: Simulator, c
     assert client.post("ACTIV").status_code == 200
 
 
-def test_a_fault_may_befall_one_work_order_a_view_or_the_health_check(simulator: Simulator, client: Client) -> None:
-    def befallen(match: str) -> list[str]:
+def test_a_fault_may_apply_to_one_work_order_a_view_or_the_health_check(simulator: Simulator, client: Client) -> None:
+    def failing(match: str) -> list[str]:
         simulator.clear_faults()
         simulator.fault("status", match=match)
         answers = {value: client.post(value).status_code for value in ("REWRK", "2026-0101", "2026-0102")}
         answers["health"] = get(client.root).status_code
         return [name for name, status in answers.items() if status == 503]
 
-    assert befallen("2026-0102") == ["2026-0102"]
-    assert befallen("rework") == ["REWRK"]
-    assert befallen("planned_units") == ["2026-0101", "2026-0102"]
-    assert befallen("health") == ["health"]
+    assert failing("2026-0102") == ["2026-0102"]
+    assert failing("rework") == ["REWRK"]
+    assert failing("planned_units") == ["2026-0101", "2026-0102"]
+    assert failing("health") == ["health"]
 
 
 def test_faults_are_asked_for_and_calls_listed_over_http(simulator: Simulator, client: Client) -> None:
-    desk = client.root + "simulator/"
-    assert post(desk + "faults", json={"kind": "status", "code": 502, "match": "QC"}).status_code == 200
+    control = client.root + "simulator/"
+    assert post(control + "faults", json={"kind": "status", "code": 502, "match": "QC"}).status_code == 200
     assert client.post("QC").status_code == 502
-    assert httpx.delete(desk + "faults").json() == {"cleared": 1}
+    assert httpx.delete(control + "faults").json() == {"cleared": 1}
     assert client.post("QC").status_code == 200
-    calls = get(desk + "calls").json()
+    calls = get(control + "calls").json()
     assert [(call["view"], call["value"], call["user"], call["fault"]) for call in calls] == [
         ("circuits", "QC", SERVICE_USERNAME, "status"),
         ("circuits", "QC", SERVICE_USERNAME, None),
     ]
     assert datetime.fromisoformat(calls[0]["instant"]) == simulator.calls[0].instant
-    assert SERVICE_PASSWORD not in get(desk + "calls").text
+    assert SERVICE_PASSWORD not in get(control + "calls").text
 
 
 def test_faults_are_not_for_a_web_page_of_another_name(client: Client) -> None:
-    desk = client.root + "simulator/faults"
-    assert httpx.delete(desk, headers={"Host": "evil.example:80"}).status_code == 403
+    control = client.root + "simulator/faults"
+    assert httpx.delete(control, headers={"Host": "evil.example:80"}).status_code == 403
 
 
 @pytest.mark.parametrize(
@@ -659,11 +659,11 @@ def test_faults_are_not_for_a_web_page_of_another_name(client: Client) -> None:
         ({"kind": "status", "code": 42}, "code must be 200 to 599"),
         ({"kind": "status", "times": 0}, "times must be 1 or more"),
         ({"kind": "shrink", "fraction": 2}, "fraction must be 0 to 1"),
-        ({"kind": "empty", "match": "health"}, "cannot befall the health check"),
+        ({"kind": "empty", "match": "health"}, "cannot apply to the health check"),
         (3, "a fault is an object"),
     ],
 )
-def test_a_fault_that_is_none_is_refused_in_one_line(
+def test_what_is_not_a_fault_is_refused_in_one_line(
     simulator: Simulator, client: Client, wish: Any, message: str
 ) -> None:
     answer = post(client.root + "simulator/faults", json=wish)

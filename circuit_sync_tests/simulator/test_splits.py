@@ -107,10 +107,10 @@ def steps(seed: int) -> Iterator[tuple[WorkOrder, ...]]:
 def play(seed: int) -> Iterator[dict[str, list[Circuit]]]:
     """Circuits by work order, before the first tick and after each."""
     circuits = found_circuits(seed, DEFAULT_CIRCUITS)
-    room = open_work_orders(circuits)
+    most_open = open_work_orders(circuits)
     for number in range(TICKS):
         yield by_work_order(circuits)
-        tick(circuits, seed, number, AT + timedelta(hours=number), room=room, founded=DEFAULT_CIRCUITS)
+        tick(circuits, seed, number, AT + timedelta(hours=number), most_open=most_open, founded=DEFAULT_CIRCUITS)
     yield by_work_order(circuits)
 
 

@@ -80,17 +80,17 @@ DRIPS = {
 @pytest.mark.parametrize("drip", DRIPS.values(), ids=DRIPS.keys())
 def test_whatever_never_ends_is_cut_at_the_deadline_and_tried_once_more(drip: Callable[[], Iterator[bytes]]) -> None:
     waits = Waits()
-    told = failure(Reply(raw=drip), 2, ServerUnreachable, clock=Racing(4.0), call_deadline=20.0, sleep=waits)
-    assert re.search(r"was cut at its deadline of 20 s: [\d,]+ bytes came in \d+ s, \S+ kB/s \(2 attempts\); ", told)
-    assert "raise WORKSTUDIO_CALL_DEADLINE" in told
+    line = failure(Reply(raw=drip), 2, ServerUnreachable, clock=Racing(4.0), call_deadline=20.0, sleep=waits)
+    assert re.search(r"was cut at its deadline of 20 s: [\d,]+ bytes came in \d+ s, \S+ kB/s \(2 attempts\); ", line)
+    assert "raise WORKSTUDIO_CALL_DEADLINE" in line
     assert len(waits) == 1
 
 
 def test_a_server_that_says_nothing_is_cut_at_the_deadline_not_at_the_timeout() -> None:
     never = threading.Event()
-    told = failure(Reply(CIRCUITS, until=never), 2, ServerUnreachable, call_deadline=0.2, timeout=60.0)
+    line = failure(Reply(CIRCUITS, until=never), 2, ServerUnreachable, call_deadline=0.2, timeout=60.0)
     never.set()
-    assert "was cut at its deadline of 0.2 s: 0 bytes came" in told
+    assert "was cut at its deadline of 0.2 s: 0 bytes came" in line
 
 
 def test_an_answer_that_begins_and_then_hardly_comes_is_cut_and_tried_once_more() -> None:
@@ -100,10 +100,10 @@ def test_an_answer_that_begins_and_then_hardly_comes_is_cut_and_tried_once_more(
         yield HEAD + b"\r\n{"
         done.wait(30)
 
-    told = failure(Reply(raw=begun), 2, ServerUnreachable, clock=Racing(31.0), call_deadline=6000.0)
+    line = failure(Reply(raw=begun), 2, ServerUnreachable, clock=Racing(31.0), call_deadline=6000.0)
     done.set()
-    assert re.search(r"less than 1 kB/s over 30 s: \d+ bytes came in \d+ s, 0\.\S+ kB/s \(2 attempts\); ", told)
-    assert "WORKSTUDIO_CALL_DEADLINE" in told
+    assert re.search(r"less than 1 kB/s over 30 s: \d+ bytes came in \d+ s, 0\.\S+ kB/s \(2 attempts\); ", line)
+    assert "WORKSTUDIO_CALL_DEADLINE" in line
 
 
 def test_the_rate_is_that_of_each_half_minute_from_the_first_byte_of_the_body_on() -> None:
@@ -156,11 +156,11 @@ LARGE = {
 def test_an_answer_that_is_too_large_fails_for_good_and_never_lies_in_memory(reply: Reply, held: str) -> None:
     tracemalloc.start()
     try:
-        told = failure(reply, 1, AnswerTooLarge, max_answer_mb=1)
+        line = failure(reply, 1, AnswerTooLarge, max_answer_mb=1)
         _, most = tracemalloc.get_traced_memory()
     finally:
         tracemalloc.stop()
-    assert f"{held}WORKSTUDIO_MAX_ANSWER_MB allows 1 MB (1 attempt); " in told
+    assert f"{held}WORKSTUDIO_MAX_ANSWER_MB allows 1 MB (1 attempt); " in line
     assert most < 10_000_000
 
 
@@ -189,6 +189,6 @@ def test_half_a_zipped_body_counts_as_cut() -> None:
 
 @pytest.mark.parametrize("coding", ["br", "zstd", "compress", "gzip, gzip", "nonsense"])
 def test_a_coding_that_was_not_asked_for_fails_for_good(coding: str) -> None:
-    told = failure(Reply(b"\x1b secret", headers={"Content-Encoding": coding}), 1, UnusableTransport)
-    assert "content coding" in told
-    assert "secret" not in told
+    line = failure(Reply(b"\x1b secret", headers={"Content-Encoding": coding}), 1, UnusableTransport)
+    assert "content coding" in line
+    assert "secret" not in line

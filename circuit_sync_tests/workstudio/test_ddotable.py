@@ -117,8 +117,8 @@ def test_lenient_json_of_the_field_is_read() -> None:
     "raw", [bytes([code]) for code in range(32)] + [b"\r\n", b"\0\0", b"\\\\\t", b'\\"\n', b"\x7f"]
 )
 def test_a_raw_control_character_within_a_string_is_read_as_it_is(raw: bytes) -> None:
-    told = raw.replace(b"\\\\", b"\\").replace(b'\\"', b'"').decode()
-    assert decode(b'{"a": ["x' + raw + b'y", 1], "' + raw + b'": "\\u0041\\n"}') == {"a": [f"x{told}y", 1], told: "A\n"}
+    read = raw.replace(b"\\\\", b"\\").replace(b'\\"', b'"').decode()
+    assert decode(b'{"a": ["x' + raw + b'y", 1], "' + raw + b'": "\\u0041\\n"}') == {"a": [f"x{read}y", 1], read: "A\n"}
 
 
 @pytest.mark.parametrize("body", [b'{"a": 1}\0', b'{"a"\x01: 1}', b'{"a": "\t', b'["a\tb"'])

@@ -12,7 +12,7 @@ from circuit_sync.workstudio.pace import Pace
 from .scripted_client import BUSY, CIRCUITS, NOW, PASSWORD, Waits, client
 from .scripted_server import Reply, serving, table
 
-PASSING = {
+TRANSIENT = {
     "503": BUSY,
     "500": Reply(status=500),
     "429": Reply(status=429),
@@ -21,14 +21,14 @@ PASSING = {
     "half a body that claims to be whole": Reply('{"Protocol": "DATASET", "DataSet": {"Head'),
     "HTML under 200": Reply("<html>secret: restarting</html>"),
     "empty body": Reply(""),
-    "half a body that is no UTF-8 either": Reply(b'{"Protocol": "\xff'),
+    "half a body that is not UTF-8 either": Reply(b'{"Protocol": "\xff'),
     "wrong encoding": Reply(b"secret", headers={"Content-Encoding": "gzip"}),
     "endless nesting": Reply("[" * 100_000),
 }
 
 
-@pytest.mark.parametrize("reply", PASSING.values(), ids=PASSING.keys())
-def test_passing_failure_is_tried_again(reply: Reply) -> None:
+@pytest.mark.parametrize("reply", TRANSIENT.values(), ids=TRANSIENT.keys())
+def test_transient_failure_is_tried_again(reply: Reply) -> None:
     waits = Waits()
     with serving(reply, reply, Reply(CIRCUITS)) as server, client(server.url, sleep=waits) as workstudio:
         assert workstudio.fetch_circuits("ACTIV").received == 1
@@ -36,8 +36,8 @@ def test_passing_failure_is_tried_again(reply: Reply) -> None:
     assert 1 <= waits[0] <= 2 <= waits[1] <= 3
 
 
-@pytest.mark.parametrize("reply", PASSING.values(), ids=PASSING.keys())
-def test_passing_failure_ends_after_five_attempts_with_one_line(reply: Reply) -> None:
+@pytest.mark.parametrize("reply", TRANSIENT.values(), ids=TRANSIENT.keys())
+def test_transient_failure_ends_after_five_attempts_with_one_line(reply: Reply) -> None:
     waits = Waits()
     with (
         serving(reply) as server,
@@ -172,7 +172,7 @@ def test_retry_after_is_honoured_and_nonsense_in_it_ignored(header: str, least: 
 
 
 @pytest.mark.parametrize(
-    ("header", "told"),
+    ("header", "seconds"),
     [
         ("900", "900"),
         ("900.4", "900"),
@@ -182,17 +182,17 @@ def test_retry_after_is_honoured_and_nonsense_in_it_ignored(header: str, least: 
         ("Fri, 31 Dec 9999 23:59:59 GMT", "86400"),
     ],
 )
-def test_server_that_asks_for_more_than_five_minutes_is_left_alone_at_once(header: str, told: str) -> None:
+def test_server_that_asks_for_more_than_five_minutes_is_left_alone_at_once(header: str, seconds: str) -> None:
     with (
         serving(Reply(status=503, headers={"Retry-After": header})) as server,
         client(server.url) as workstudio,
-        pytest.raises(ServerUnreachable, match=rf"wait of {told} s \(1 attempt\)"),
+        pytest.raises(ServerUnreachable, match=rf"wait of {seconds} s \(1 attempt\)"),
     ):
         workstudio.fetch_circuits("ACTIV")
     assert len(server.requests) == 1
 
 
-def test_each_failed_attempt_is_told() -> None:
+def test_each_failed_attempt_is_logged() -> None:
     lines: list[str] = []
     with serving(BUSY, Reply(CIRCUITS)) as server, client(server.url, log=lines.append) as workstudio:
         workstudio.fetch_circuits("ACTIV")

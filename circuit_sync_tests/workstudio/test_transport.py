@@ -32,16 +32,16 @@ def refused(url: str, **options: object) -> str:
 
 def test_https_to_a_plain_port(certificate: Path) -> None:
     with serving(Reply(CIRCUITS)) as server:
-        told = refused(server.url.replace("http://", "https://"), ca_bundle=certificate)
-    assert "does not speak TLS" in told
-    assert "WORKSTUDIO_BASE_URL" in told
+        line = refused(server.url.replace("http://", "https://"), ca_bundle=certificate)
+    assert "does not speak TLS" in line
+    assert "WORKSTUDIO_BASE_URL" in line
 
 
 def test_http_to_a_tls_port(tls: ssl.SSLContext) -> None:
     with serving(Reply(CIRCUITS), tls=tls) as server:
-        told = refused(server.url.replace("https://", "http://"))
-    assert "speaks TLS" in told
-    assert "https://" in told
+        line = refused(server.url.replace("https://", "http://"))
+    assert "speaks TLS" in line
+    assert "https://" in line
 
 
 def test_http_to_a_tls_port_that_answers_with_an_alert() -> None:
@@ -79,8 +79,8 @@ def test_a_host_that_no_one_knows(monkeypatch: pytest.MonkeyPatch) -> None:
         raise socket.gaierror(socket.EAI_NONAME, "Name or service not known")
 
     monkeypatch.setattr(socket, "getaddrinfo", unknown)
-    told = refused("https://workstudio.example.invalid/")
-    assert "the host name in https://workstudio.example.invalid/DDOProtocol/ is not known" in told
+    line = refused("https://workstudio.example.invalid/")
+    assert "the host name in https://workstudio.example.invalid/DDOProtocol/ is not known" in line
 
 
 def test_a_name_server_that_is_away_is_an_outage(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -122,15 +122,15 @@ def test_a_body_is_read_by_what_it_is_or_says_that_it_is(charset: str, codec: st
 def test_a_whole_body_in_another_charset_than_it_says(charset: str) -> None:
     kind = {"Content-Type": f"application/json; charset={charset}" if charset else "application/json"}
     with serving(Reply(BODY.encode("latin-1"), headers=kind)) as server:
-        told = refused(server.url)
-    assert "is not UTF-8" in told
-    assert told.isprintable()
-    assert "São" not in told
+        line = refused(server.url)
+    assert "is not UTF-8" in line
+    assert line.isprintable()
+    assert "São" not in line
 
 
 @contextmanager
 def answering(words: bytes) -> Iterator[str]:
-    """A port that answers whatever it is told with these words, and hangs up."""
+    """A port that answers whatever comes with these words, and hangs up."""
 
     def answer() -> None:
         while True:

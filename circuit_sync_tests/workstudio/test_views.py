@@ -69,15 +69,15 @@ def test_planned_units_too(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 @pytest.mark.parametrize(
-    ("name", "value", "told"),
+    ("name", "value", "message"),
     [
         ("WORKSTUDIO_CIRCUITS_COLUMNS", "SS_WOX=A", "SS_WOX is not a column that is read: allowed are SS_JOBGUID, "),
         ("WORKSTUDIO_CIRCUITS_COLUMNS", "SS_WO=REGION", "two columns would be headed REGION"),
         ("WORKSTUDIO_PLANNED_UNITS_COLUMNS", "REGION=A", "REGION is not a column that is read"),
     ],
 )
-def test_a_column_that_is_none_is_told(monkeypatch: pytest.MonkeyPatch, name: str, value: str, told: str) -> None:
+def test_a_wrong_column_is_refused(monkeypatch: pytest.MonkeyPatch, name: str, value: str, message: str) -> None:
     monkeypatch.setenv(name, value)
 
-    with pytest.raises(UsageError, match=f"^{name}: {told}"):
+    with pytest.raises(UsageError, match=f"^{name}: {message}"):
         configured("https://host")

@@ -1,4 +1,4 @@
-"""The course a world has taken, in a file that several simulators share: seed, size, instants of ticks."""
+"""The state of a world, in a file that several simulators share: seed, size, instants of ticks."""
 
 import fcntl
 from collections.abc import Iterator
@@ -15,8 +15,8 @@ _MOST_CIRCUITS = 20_000
 
 
 @dataclass(frozen=True)
-class Course:
-    """What a world follows from: two worlds of the same course are the same. Raises ``UsageError`` on a wrong size."""
+class State:
+    """What a world follows from: two worlds of the same state are equal. Raises ``UsageError`` on a wrong size."""
 
     seed: int
     circuits: int
@@ -27,8 +27,8 @@ class Course:
             raise UsageError(f"circuits must be 1 to {_MOST_CIRCUITS}, not {self.circuits}")
 
 
-class CourseFile:
-    """A course on disk. Every reading and writing happens under ``held``, so that processes take turns."""
+class StateFile:
+    """A state on disk. It is read and written under ``held``, so that processes take turns."""
 
     def __init__(self, path: Path) -> None:
         self._path = path
@@ -46,21 +46,21 @@ class CourseFile:
             fcntl.flock(lock, fcntl.LOCK_EX)
             yield
 
-    def read(self, first: Course) -> Course:
-        """The course on disk, where it begins with ``first``. Raises ``UsageError`` on a file that holds none."""
+    def read(self, first: State) -> State:
+        """The state on disk, ``first`` if there is none yet. Raises ``UsageError`` on any other file."""
         try:
             value = orjson.loads(self._path.read_bytes())
             for instant in value["ticks"]:
                 datetime.fromisoformat(instant)
-            return Course(int(value["seed"]), int(value["circuits"]), tuple(value["ticks"]))
+            return State(int(value["seed"]), int(value["circuits"]), tuple(value["ticks"]))
         except FileNotFoundError:
             self.write(first)
             return first
         except (KeyError, TypeError, ValueError, UsageError):
             raise UsageError(f"{self._path} is not a simulator state: delete it, or name another file") from None
 
-    def write(self, course: Course) -> None:
-        """Replace the course on disk as a whole: a process killed here leaves the old one."""
+    def write(self, state: State) -> None:
+        """Replace the state on disk as a whole: a process killed here leaves the old one."""
         draft = self._path.with_name(self._path.name + ".new")
-        draft.write_bytes(orjson.dumps({"seed": course.seed, "circuits": course.circuits, "ticks": course.ticks}))
+        draft.write_bytes(orjson.dumps({"seed": state.seed, "circuits": state.circuits, "ticks": state.ticks}))
         draft.replace(self._path)
