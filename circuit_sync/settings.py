@@ -166,7 +166,7 @@ def load_settings(**overrides: Any) -> Settings:
     """The settings from the environment and ``.env``; ``overrides`` win.
 
     Raises ``UsageError``, one line for all that is wrong, without the offending values (one may be a secret). A name
-    that is nearly one of ours is wrong too: without it the default would hold, and nobody would know.
+    that is nearly one of ours is wrong too: the default would hold unnoticed.
     """
     settings, faults = read_settings(**overrides)
     if faults:

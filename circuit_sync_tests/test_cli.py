@@ -71,7 +71,7 @@ def circuit_sync(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[
         (["sync", "snapshots", "--to", "2026-03-06"], "--to needs --from"),
         (["sync", "snapshots", "--date", "2026-03-06", "--to", "2026-03-06"], "--date excludes"),
         (["sync", "everything"], "No such command"),
-        (["db", "serve"], "CIRCUIT_SYNC_DATABASE_URL names a server of yours"),
+        (["db", "serve"], "CIRCUIT_SYNC_DATABASE_URL names your own server"),
         (["dev", "--port", "70000"], "port 70000"),
         (["dev", "--port", "13999", "--gateway-port", "13999"], "are both 13999"),
     ],

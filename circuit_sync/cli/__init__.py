@@ -57,7 +57,7 @@ def main() -> None:
     # Dagster warns of its own use of `owners` when it copies our sensors.
     warnings.filterwarnings("ignore", message="Parameter `owners` of initializer `SensorDefinition")
     streams.make_unfailing()
-    logging.raiseExceptions = False  # a log line that nobody can read is no reason for a traceback
+    logging.raiseExceptions = False  # no traceback for a log line that cannot be written
     signal.signal(signal.SIGINT, signal.default_int_handler)
     signal.signal(signal.SIGTERM, _terminated)
     try:

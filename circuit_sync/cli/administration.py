@@ -111,7 +111,7 @@ def serve() -> None:
 
     settings = load_settings()
     if settings.circuit_sync_database_url is not None:
-        raise UsageError("CIRCUIT_SYNC_DATABASE_URL names a server of yours: there is no embedded one to hold up")
+        raise UsageError("CIRCUIT_SYNC_DATABASE_URL names your own server: there is no embedded one to run")
     with url_in_use(settings) as found:
         terminal.say(found)
         terminal.note("the embedded PostgreSQL server is up; Ctrl-C ends it")

@@ -1,14 +1,15 @@
 """``circuit-sync dev``: Dagster's UI and daemon as one child, the gateway as another, and nothing left behind them."""
 
 import ctypes
+import math
 import os
 import signal
 import socket
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager, suppress
+from collections.abc import Callable
+from contextlib import suppress
 from types import FrameType
 
 from circuit_sync.cli import terminal
@@ -25,43 +26,34 @@ def run_dev(port: int, gateway_port: int) -> int:
 
     Returns the exit status.
     """
-    from circuit_sync.environment import prepared_environment, project_dir
+    from circuit_sync.environment import prepared_environment, project_dir, stop
     from circuit_sync.settings import load_settings
 
     check_port(port)
     check_port(gateway_port, "--gateway-port")
     if port == gateway_port:
         raise UsageError(f"--port and --gateway-port are both {port}: choose another for one of them")
-    with prepared_environment(load_settings()), _gateway(gateway_port) as gateway:
-        workspace = project_dir() / "workspace.yaml"
-        terminal.note(
-            f"Dagster on http://{HOST}:{port}; schedules and sensors are on. Ctrl-C ends it and all it started"
-        )
-        quietly = ["-W", "ignore:Function `dev_command` is superseded"]
-        command = [sys.executable, *quietly, "-m", "dagster", "dev", "-h", HOST, "-p", str(port), "-w", str(workspace)]
-        return run_as_a_tree(command, gateway)
-
-
-@contextmanager
-def _gateway(port: int) -> Iterator[subprocess.Popen[bytes]]:
-    """The gateway, out of reach of the terminal's Ctrl-C, for as long as the context lasts."""
-    from circuit_sync.environment import stop
-
-    command = [sys.executable, "-m", "circuit_sync.cli", "gateway", "--host", HOST, "--port", str(port)]
-    with _child(command) as child:
+    serving = [sys.executable, "-m", "circuit_sync.cli", "gateway", "--host", HOST, "--port", str(gateway_port)]
+    with prepared_environment(load_settings()), _child(serving) as gateway:
         try:
-            yield child
+            workspace = str(project_dir() / "workspace.yaml")
+            terminal.note(
+                f"Dagster on http://{HOST}:{port}; schedules and sensors are on. Ctrl-C ends it and all it started"
+            )
+            quietly = ["-W", "ignore:Function `dev_command` is superseded"]
+            command = [sys.executable, *quietly, "-m", "dagster", "dev", "-h", HOST, "-p", str(port), "-w", workspace]
+            return run_as_a_tree(command, gateway)
         finally:
-            stop(child, STOP_SECONDS)
+            stop(gateway, STOP_SECONDS)
 
 
 def _child(command: list[str]) -> subprocess.Popen[bytes]:
-    """In a session of its own; interrupted if this process is killed, so that nothing goes on behind a dead ``dev``."""
+    """In a session of its own, so out of reach of the terminal's Ctrl-C; interrupted if this process is killed."""
     return subprocess.Popen(command, start_new_session=True, preexec_fn=_end_with_parent)  # noqa: S603, PLW1509
 
 
 def _end_with_parent() -> None:
-    """Linux only: elsewhere what a killed ``dev`` leaves behind has to be ended by hand."""
+    """Linux only: elsewhere what a killed ``dev`` leaves running has to be ended by hand."""
     signal.signal(signal.SIGINT, signal.SIG_DFL)  # What a shell's ``&`` ignores, children would ignore too.
     if sys.platform == "linux":
         ctypes.CDLL(None).prctl(_PARENT_DEATH_SIGNAL, signal.SIGINT)
@@ -84,7 +76,7 @@ def check_port(port: int, option: str = "--port") -> None:
 def run_as_a_tree(command: list[str], gateway: subprocess.Popen[bytes]) -> int:
     """Runs ``command`` in a session of its own, passes signals on to it, and ends whatever is left of it after it.
 
-    When the gateway has ended, it is ended too: half of what ``dev`` serves would be gone, and nobody would know.
+    When the gateway has ended, it is ended too: half of what ``dev`` serves would be missing unnoticed.
 
     The first signal asks Dagster to end its servers and runs in order; from a terminal, Ctrl-C reaches only us. As we
     handle both signals, children do not inherit that a shell's ``&`` ignores SIGINT, which would orphan Dagster's.
@@ -93,17 +85,16 @@ def run_as_a_tree(command: list[str], gateway: subprocess.Popen[bytes]) -> int:
 
     def pass_on(number: int, _frame: FrameType | None) -> None:
         received.append(number)
-        with suppress(ProcessLookupError):
-            os.kill(child.pid, signal.SIGINT)
+        child.send_signal(signal.SIGINT)
 
     with _child(command) as child:
         before = {number: signal.signal(number, pass_on) for number in (signal.SIGINT, signal.SIGTERM)}
         try:
-            _wait(lambda: child.poll() is not None, until=lambda: bool(received) or gateway.poll() is not None)
+            _wait_until(lambda: child.poll() is not None or bool(received) or gateway.poll() is not None)
             gateway_died = child.returncode is None and not received
             if gateway_died:
                 child.send_signal(signal.SIGINT)
-            _wait(lambda: child.poll() is not None, until=_deadline())
+            _wait_until(lambda: child.poll() is not None, STOP_SECONDS)
         finally:
             _end_session(child.pid)
             for number, handler in before.items():
@@ -120,29 +111,23 @@ def run_as_a_tree(command: list[str], gateway: subprocess.Popen[bytes]) -> int:
     return 1
 
 
-def _deadline() -> Callable[[], bool]:
-    end = time.monotonic() + STOP_SECONDS
-    return lambda: time.monotonic() > end
-
-
-def _wait(done: Callable[[], bool], *, until: Callable[[], bool]) -> None:
-    while not done() and not until():
+def _wait_until(is_over: Callable[[], bool], seconds: float = math.inf) -> None:
+    end = time.monotonic() + seconds
+    while not is_over() and time.monotonic() <= end:
         time.sleep(_POLL_SECONDS)
 
 
 def _end_session(leader: int) -> None:
-    """What is left of the tree is asked, then made, to end."""
+    """Terminates what is left of the tree, then kills it."""
     for number in (signal.SIGTERM, signal.SIGKILL):
-        try:
+        with suppress(ProcessLookupError):
             os.killpg(leader, number)
-        except ProcessLookupError:
-            return
-        _wait(lambda: not _alive(leader), until=_deadline())
+        _wait_until(lambda: _is_gone(leader), STOP_SECONDS)
 
 
-def _alive(group: int) -> bool:
+def _is_gone(group: int) -> bool:
     try:
         os.killpg(group, 0)
     except ProcessLookupError:
-        return False
-    return True
+        return True
+    return False

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from circuit_sync.events.outbox import StoredEvent
     from circuit_sync.events.tail import ListeningDatabase
 
-events_app = typer.Typer(help="What happened, and happens.", no_args_is_help=True)
+events_app = typer.Typer(no_args_is_help=True)
 
 
 @events_app.callback()
@@ -57,11 +57,10 @@ def tail(
     import asyncio
 
     from circuit_sync.environment import database_in_use
-    from circuit_sync.events.access import is_channel
+    from circuit_sync.events.access import unknown_channel
 
-    for name in channel or ():
-        if not is_channel(name):
-            raise UsageError(f"unknown channel {name!r}: allowed are dashboard, sync-status and circuit.ID")
+    if unknown := unknown_channel(channel or ()):
+        raise UsageError(unknown)
     after = None if first is None else first - 1
     with database_in_use(load_settings()) as database:
         asyncio.run(_tail(database, frozenset(channel or ()), after))

@@ -16,17 +16,16 @@ def show_overview(session: Session) -> None:
     terminal.table("circuits by status and stage", found.circuits_by_status)
     terminal.table("units and permissions by region", found.units_by_region, total=True)
     terminal.table("circuits that need units", found.due)
-    terminal.table("last good sync of each status", _without_empty_columns(_or_never(found.last_good_syncs)))
+    last_good = [dict(line) | {"last_good": line["last_good"] or "never"} for line in found.last_good_syncs]
+    terminal.table("last good sync of each status", _without_empty_columns(last_good))
     terminal.table("sync log", _without_empty_columns(list(map(_sync, found.latest_syncs))))
-    _messages(found.latest_syncs)
+    messages = [f"sync {line['id']}: {line['message']}" for line in found.latest_syncs if line["message"]]
+    for message in [*messages, ""] if messages else ():
+        terminal.say(message)
     terminal.table("rows rejected by the latest syncs", found.rejected)
     terminal.table("departed circuits", found.departed)
-    terminal.table("planners who are no user's", found.unlinked)
+    terminal.table("planners who are not users", found.unlinked)
     terminal.say("times are Eastern Time")
-
-
-def _or_never(lines: Lines) -> Lines:
-    return [dict(line) | {"last_good": line["last_good"] or "never"} for line in lines]
 
 
 def _sync(line: Line) -> Line:
@@ -45,12 +44,6 @@ def _sync(line: Line) -> Line:
         "retry at": line["retry_at"],
         "did": ", ".join(f"{line[name]} {name}" for name in _COUNTS if line[name]),
     }
-
-
-def _messages(lines: Lines) -> None:
-    messages = [f"sync {line['id']}: {line['message']}" for line in lines if line["message"]]
-    for message in [*messages, ""] if messages else ():
-        terminal.say(message)
 
 
 def _without_empty_columns(lines: Lines) -> Lines:

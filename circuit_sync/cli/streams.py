@@ -1,4 +1,4 @@
-"""Standard input, output and error that never stand in a command's way, whoever reads them, or nobody."""
+"""Standard streams that neither fail nor block a command, whoever reads them."""
 
 import errno
 import io
@@ -8,14 +8,14 @@ import sys
 from typing import IO, Any
 
 PATIENCE = 5.0
-"""Seconds that progress waits for a terminal that stands still (Ctrl-S, a full pager): the sync goes on behind it."""
+"""Seconds that progress waits for a terminal that is stopped (Ctrl-S, a full pager), so that the sync goes on."""
 _NOBODY_READS = {errno.EPIPE, errno.EBADF, errno.EIO}
 
 
 class Unfailing(io.RawIOBase):
-    """A descriptor that takes everything: after the first failure nothing more is written, and ``failure`` says why.
+    """A descriptor that accepts everything: after the first failure nothing more is written, and ``failure`` says why.
 
-    With ``patience``, in seconds, what a reader that stands still does not take within it is dropped, until it goes on.
+    With ``patience``, in seconds, what a stopped reader does not read in that time is dropped, until it reads again.
     """
 
     def __init__(self, descriptor: int, patience: float | None = None) -> None:
@@ -53,7 +53,7 @@ class Unfailing(io.RawIOBase):
 
 
 def make_unfailing() -> None:
-    """Replaces the three streams of this process, unless somebody has replaced them before.
+    """Replaces the three streams of this process, unless they were replaced before.
 
     Closed ones become ``/dev/null``, or the next file to be opened would take their place; what an encoding lacks
     becomes a question mark.
@@ -79,7 +79,7 @@ def unwritten() -> str | None:
 
 
 def is_lost() -> bool:
-    """Whether standard output reaches nobody any more: a command that follows would never end otherwise."""
+    """Whether standard output lost its reader: a command that follows would never end otherwise."""
     return _failure() is not None
 
 

@@ -1,4 +1,4 @@
-"""Fan-out: what is read once goes to every stream that wants it, as the same bytes, through a bounded queue."""
+"""Fan-out: an event is read once and goes to every stream that wants it, as the same bytes, through a bounded queue."""
 
 import asyncio
 import itertools
@@ -94,28 +94,23 @@ class Hub:
     def __init__(self) -> None:
         self.is_ready = False
         self.position = 0
-        self._open: dict[int, Subscriber] = {}
-        self._joined: defaultdict[frozenset[str], dict[int, Subscriber]] = defaultdict(dict)
+        self.subscribers: set[Subscriber] = set()
+        self._joined: defaultdict[frozenset[str], set[Subscriber]] = defaultdict(set)
         self._pending: list[StoredEvent] = []
-
-    @property
-    def subscribers(self) -> list[Subscriber]:
-        return list(self._open.values())
 
     def open(self, subscriber: Subscriber) -> None:
         """Counts the stream from now on, without sending it anything yet."""
-        self._open[subscriber.number] = subscriber
+        self.subscribers.add(subscriber)
 
     def join(self, subscriber: Subscriber) -> None:
         """From the next event on, the first above ``position``, the stream gets what its channels carry."""
-        self._joined[subscriber.channels][subscriber.number] = subscriber
+        self._joined[subscriber.channels].add(subscriber)
 
     def leave(self, subscriber: Subscriber) -> None:
         """The stream is over."""
-        self._open.pop(subscriber.number, None)
-        group = self._joined[subscriber.channels]
-        group.pop(subscriber.number, None)
-        if not group:
+        self.subscribers.discard(subscriber)
+        self._joined[subscriber.channels].discard(subscriber)
+        if not self._joined[subscriber.channels]:
             del self._joined[subscriber.channels]
 
     def deliver(self, event: StoredEvent) -> None:
@@ -135,5 +130,5 @@ class Hub:
             wanted = sorted({place for channel in channels & places.keys() for place in places[channel]})
             if wanted:
                 pieces = pieces_of(frames[place] for place in wanted)
-                for subscriber in list(group.values()):
+                for subscriber in list(group):
                     subscriber.give(pieces)

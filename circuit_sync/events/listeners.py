@@ -1,4 +1,4 @@
-"""What happens at an event, in one place: the sync itself waits for nobody.
+"""What the gateway does at each event, in one place: no sync waits for it.
 
 Listeners run in a gateway, which follows the table: while it runs they get each event once, in order, after its
 transaction. They never get what happens while no gateway runs, and each of two gateways calls its own: all events stand
@@ -10,14 +10,7 @@ from collections.abc import Callable, Mapping, Sequence
 
 import orjson
 
-from circuit_sync.events.catalogue import (
-    CircuitUpdated,
-    CircuitWorkflowChanged,
-    PlannedUnitsSynced,
-    SyncCompleted,
-    SyncFailed,
-    SyncStarted,
-)
+from circuit_sync.events import catalogue
 from circuit_sync.events.hub import Hub
 from circuit_sync.events.outbox import StoredEvent
 
@@ -46,12 +39,12 @@ def broadcast_sync_status(event: StoredEvent, hub: Hub) -> None:
 
 
 LISTENERS: Mapping[str, Sequence[Listener]] = {
-    SyncStarted.name: (log_sync_started, broadcast_sync_status),
-    SyncCompleted.name: (log_sync_completed, broadcast_sync_status),
-    SyncFailed.name: (log_sync_completed, broadcast_sync_status),
-    PlannedUnitsSynced.name: (broadcast_sync_status,),
-    CircuitWorkflowChanged.name: (broadcast_sync_status,),
-    CircuitUpdated.name: (broadcast_sync_status,),
+    catalogue.SyncStarted.name: (log_sync_started, broadcast_sync_status),
+    catalogue.SyncCompleted.name: (log_sync_completed, broadcast_sync_status),
+    catalogue.SyncFailed.name: (log_sync_completed, broadcast_sync_status),
+    catalogue.PlannedUnitsSynced.name: (broadcast_sync_status,),
+    catalogue.CircuitWorkflowChanged.name: (broadcast_sync_status,),
+    catalogue.CircuitUpdated.name: (broadcast_sync_status,),
 }
 
 

@@ -38,7 +38,7 @@ _SYNCS = text("""
         ORDER BY id DESC LIMIT 1) AS l
     ORDER BY s.place, k.kind DESC
 """)
-"""A sync of single work orders names every status and is no sync of any."""
+"""A sync of single work orders names every status, but does not count as a sync of them."""
 
 _STAGES = text("""
     SELECT s.stage, count(c.id) AS circuits, coalesce(sum(o.own_total_miles), 0)::float AS miles,

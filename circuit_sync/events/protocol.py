@@ -16,7 +16,7 @@ BODY_BYTES = 16 * 1024
 REQUEST_SECONDS = 10.0
 """Within which a request arrives as a whole, with its body, from its first byte or the opening of its connection."""
 LINGER_SECONDS = 2.0
-"""How long what a refused client goes on sending is thrown away: so that it may read why, and not only be cut off."""
+"""How long a refused client's data is discarded: so that it can read the answer before it is cut off."""
 TOO_LARGE = f"a request's body may have {BODY_BYTES} bytes, and needs none"
 _PART_BYTES = 4 * 1024
 
@@ -36,7 +36,7 @@ class BoundedProtocol(H11Protocol):
         self._watch()
 
     def connection_lost(self, exc: Exception | None) -> None:
-        """Nothing is waited for any more."""
+        """Stops the clock."""
         self._stop_clock()
         super().connection_lost(exc)
 
@@ -53,19 +53,19 @@ class BoundedProtocol(H11Protocol):
             super().data_received(part)
 
     def handle_events(self) -> None:
-        """Looks, whenever the request or its answer got on, whether the client is waited for."""
+        """Starts or stops the clock whenever the request or its answer progressed."""
         super().handle_events()
         self._watch()
 
     def send_400_response(self, msg: str) -> None:
-        """What h11 refuses: with the status that it means, in our own form."""
+        """Answers what h11 refuses with the status that it names, as our JSON."""
         error = sys.exception()
         status = HTTPStatus(getattr(error, "error_status_hint", 400))
         is_too_large = status is HTTPStatus.REQUEST_HEADER_FIELDS_TOO_LARGE
         self._refuse(status, f"line and headers of a request may have {HEAD_BYTES} bytes" if is_too_large else msg)
 
     def _watch(self) -> None:
-        """The clock runs while a request is owed, or a part of it, unless the shorter one between requests does."""
+        """The clock runs while the client owes a request or a part of it, unless uvicorn's between requests does."""
         if self._is_refused:
             return
         is_owed = self.conn.their_state in (h11.IDLE, h11.SEND_BODY) and self.timeout_keep_alive_task is None
@@ -90,7 +90,7 @@ class BoundedProtocol(H11Protocol):
         return self.cycle is not None and not self.cycle.response_complete
 
     def _refuse(self, status: HTTPStatus, line: str) -> None:
-        """Answers, if nothing else does; takes nothing in any more; ends the connection soon."""
+        """Answers, unless an answer has begun; reads nothing any more; ends the connection soon."""
         self._is_refused = True
         self._stop_clock()
         self._clock = self.loop.call_later(LINGER_SECONDS, self.transport.abort)

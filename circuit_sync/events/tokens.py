@@ -1,4 +1,4 @@
-"""Tokens of users: a random word that is shown once; the database holds its SHA-256 only.
+"""Tokens of users: a random string that is shown once; the database holds its SHA-256 only.
 
 A token has 256 random bits, so a plain hash of it cannot be searched, unlike that of a password.
 """
@@ -35,7 +35,7 @@ _USED = text("UPDATE user_tokens SET last_used_at = :now WHERE id = :token_id")
 
 @dataclass(frozen=True)
 class Holder:
-    """A user, known by a token."""
+    """The user of a token."""
 
     token_id: int
     user_id: int
@@ -81,7 +81,7 @@ def _user(connection: Connection, email: str) -> int:
 
 
 class Tickets:
-    """Stand-ins for a token where a browser can send none: each opens one stream, within a minute.
+    """They replace a token where a browser cannot send one: each opens one stream, within a minute.
 
     They are kept in memory: after a restart of the gateway the page asks for another.
     """
@@ -93,7 +93,7 @@ class Tickets:
     def issue(self, token_id: int) -> str:
         """A ticket for the holder of the token."""
         now = self._clock()
-        # In the order of their issue, so those that are over come first.
+        # In the order of their issue, so the expired ones come first.
         for ticket, (_, until) in list(self._issued.items()):
             if until > now and len(self._issued) < _MOST_TICKETS:
                 break
@@ -103,6 +103,6 @@ class Tickets:
         return ticket
 
     def redeem(self, ticket: str) -> int | None:
-        """The id of the token it stands for, once; ``None`` if it was used, is over, or never was."""
+        """The id of the token it stands for, once; ``None`` if it was used, has expired, or was never issued."""
         token_id, until = self._issued.pop(ticket, (None, 0.0))
         return token_id if until > self._clock() else None

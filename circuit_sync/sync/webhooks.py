@@ -1,7 +1,7 @@
-"""Events go to webhooks: each at least once, in order, a dead one not in the others' way."""
+"""Events go to webhooks: each at least once, in order; a dead one does not delay the others."""
 
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from datetime import timedelta
 
@@ -15,7 +15,7 @@ BATCH = 100
 MOST_REFUSALS = 5
 """After so many an event that the receiver refuses as such is left out, or nothing would ever follow it."""
 LOOK_BACK = timedelta(hours=1)
-"""What a new webhook hears of from before."""
+"""From how long before its first turn a new webhook gets events."""
 
 
 def deliver_events(session: Session, webhooks: Sequence[Webhook], seconds: float) -> list[str]:
@@ -24,24 +24,20 @@ def deliver_events(session: Session, webhooks: Sequence[Webhook], seconds: float
     with delivering(session.database) as is_ours:
         if not is_ours:
             return ["another process delivers"]
-        # A thread for each: one that keeps us waiting keeps no other from its turn.
+        # A thread for each: a slow one keeps no other from its turn.
         with Sender(session.now) as sender, ThreadPoolExecutor(max(1, len(webhooks))) as threads:
-
-            def turn(webhook: Webhook) -> str:
-                return _Delivery(session, sender, webhook, lambda: time.monotonic() > deadline).run()
-
-            told = threads.map(turn, webhooks)
-            return [f"{webhook.name}: {line}" for webhook, line in zip(webhooks, told, strict=True)]
+            lines = threads.map(lambda webhook: _Delivery(session, sender, webhook, deadline).run(), webhooks)
+            return [f"{webhook.name}: {line}" for webhook, line in zip(webhooks, lines, strict=True)]
 
 
 class _Delivery:
     """One webhook's turn."""
 
-    def __init__(self, session: Session, sender: Sender, webhook: Webhook, is_over: Callable[[], bool]) -> None:
+    def __init__(self, session: Session, sender: Sender, webhook: Webhook, deadline: float) -> None:
         self._session = session
         self._sender = sender
         self._webhook = webhook
-        self._is_over = is_over
+        self._deadline = deadline
         self._sent = 0
         with session.database.transaction() as connection:
             self._state = state_of(connection, webhook.url_hash, session.now() - LOOK_BACK)
@@ -50,13 +46,17 @@ class _Delivery:
         """Sends what is due; one line on it."""
         if self._state.next_attempt_at is not None and self._state.next_attempt_at > self._session.now():
             return _waiting(self._state)
-        if self._is_over():
+        if self._is_over:
             return "no time was left for it: its turn comes with the next look"
-        while not self._is_over() and self._send_batch():
+        while not self._is_over and self._send_batch():
             pass
-        told = [f"{self._sent} events sent"] if self._sent else []
-        told += [_waiting(self._state)] if self._state.next_attempt_at is not None else []
-        return "; ".join(told) or "no event waits"
+        sent = [f"{self._sent} events sent"] if self._sent else []
+        waiting = [_waiting(self._state)] if self._state.next_attempt_at is not None else []
+        return "; ".join(sent + waiting) or "no event waits"
+
+    @property
+    def _is_over(self) -> bool:
+        return time.monotonic() > self._deadline
 
     def _send_batch(self) -> bool:
         """Sends the next events in their order; whether there are more that can be sent now."""
@@ -65,7 +65,7 @@ class _Delivery:
             upto = newest_id(connection)
             found = next_events(connection, after=self._state.position, upto=upto, names=SENT, most=BATCH)
         for event in (SyncEvent(**line) for line in found):
-            if self._is_over() or (self._webhook.wants(event) and not self._is_done_with(event)):
+            if self._is_over or (self._webhook.wants(event) and not self._send(event)):
                 return False
         more = len(found) == BATCH
         position = found[-1]["id"] if more else upto
@@ -73,7 +73,8 @@ class _Delivery:
             self._save(State(position))
         return more
 
-    def _is_done_with(self, event: SyncEvent) -> bool:
+    def _send(self, event: SyncEvent) -> bool:
+        """One attempt; whether the next event may follow."""
         answer = self._sender.send(self._webhook, event)
         attempts = self._state.attempts + 1
         refusals = self._state.refusals + answer.refused_the_event

@@ -13,7 +13,7 @@ from circuit_sync.database.connection import Database
 _LOCK = text("SELECT pg_try_advisory_lock(hashtextextended('circuit_sync webhooks', 0))")
 _UNLOCK = text("SELECT pg_advisory_unlock_all()")
 
-# A new webhook hears of what happened since an instant, not of the whole past.
+# A new webhook gets the events since an instant, not the whole past.
 _ADD = text("""
     INSERT INTO webhooks (url_hash, position)
     SELECT :webhook, coalesce((SELECT max(id) FROM sync_events WHERE occurred_at < :since), 0)
@@ -66,7 +66,7 @@ class State:
 
 @contextmanager
 def delivering(database: Database) -> Iterator[bool]:
-    """Whether this process is the one that delivers, for as long as the context lasts: so that none is sent twice."""
+    """Whether this process alone delivers, for as long as the context lasts: so that no event is sent twice."""
     with database.lock_connection() as connection:
         yield bool(connection.scalar(_LOCK))
         connection.execute(_UNLOCK)
@@ -81,7 +81,7 @@ def state_of(connection: Connection, webhook: str, since: datetime) -> State:
 def next_events(
     connection: Connection, *, after: int, upto: int, names: Sequence[str], most: int
 ) -> list[dict[str, Any]]:
-    """The events of ``names`` behind ``after``, in their order, with what their sync's log tells."""
+    """The events of ``names`` behind ``after``, in their order, with columns of their sync's log."""
     found = connection.execute(_NEXT, {"after": after, "upto": upto, "names": list(names), "most": most})
     return [dict(row._mapping) for row in found]
 
