@@ -1,6 +1,5 @@
 """how far each webhook got, and chains of retries."""
 
-import sqlalchemy as sa
 from alembic import op
 
 revision = "0003"
@@ -9,14 +8,10 @@ down_revision = "0002"
 
 def upgrade() -> None:
     """Forward only: an older program is met by a backup, not by a downgrade."""
-    op.create_table(
-        "webhooks",
-        sa.Column("url_hash", sa.Text(), nullable=False, comment="SHA-256 of the URL, which may hold a secret"),
-        sa.Column("position", sa.BigInteger(), nullable=False, comment="id of the last event that is done with"),
-        sa.Column("attempts", sa.Integer(), server_default="0", nullable=False),
-        sa.Column("next_attempt_at", sa.DateTime(timezone=True), nullable=True),
-        sa.Column("delivered_at", sa.DateTime(timezone=True), nullable=True),
-        sa.Column("last_error", sa.Text(), nullable=True),
-        sa.PrimaryKeyConstraint("url_hash", name=op.f("pk_webhooks")),
-    )
-    op.create_index("ix_sync_logs_retry_of", "sync_logs", ["retry_of"], unique=False)
+    op.execute("""
+        CREATE TABLE webhooks (
+            url_hash text CONSTRAINT pk_webhooks PRIMARY KEY, position bigint NOT NULL,
+            attempts integer NOT NULL DEFAULT '0', next_attempt_at timestamptz, delivered_at timestamptz,
+            last_error text);
+        CREATE INDEX ix_sync_logs_retry_of ON sync_logs (retry_of);
+    """)
