@@ -99,11 +99,11 @@ class ErrorDetails(TypedDict, total=False):
     duplicates: Sequence[str]
     withheld: Lines
 
-    # Aggregates. ``emptied``: circuits without units now; the last three count units.
+    # Aggregates. ``extensions_now_empty``: circuits without units now; the last three count units.
     failures: Sequence[FailedWorkOrder]
     rejected_units: Sequence[RejectedUnits]
     unknown_unit_types: Mapping[str, int]
-    emptied: Sequence[str]
+    extensions_now_empty: Sequence[str]
     units_of_unknown_circuits: int
     pending_units_undated: int
     units_of_other_work_orders: int

@@ -26,9 +26,9 @@ class UnitAnswers:
     """What WorkStudio answers for each work order of a run.
 
     ``fetch`` asks for one work order, with whatever credentials. ``had_units``: the extensions of each work order that
-    had units the last time. ``failed`` is told of every work order that failed, ``emptied`` of extensions that have no
-    units any more; ``asked`` tells when each answer that came was first asked for, ``of_others`` how many of its rows
-    were another work order's.
+    had units the last time. ``failed`` is called for every work order that failed, ``extensions_now_empty`` with
+    extensions that have no units any more. ``asked``: when each answer was first asked for; ``of_others``: how many of
+    its rows were another work order's.
     """
 
     def __init__(
@@ -39,7 +39,7 @@ class UnitAnswers:
         had_units: Mapping[str, Collection[str]],
         *,
         failed: Callable[[str, CircuitSyncError], None],
-        emptied: Callable[[str, Collection[str]], None],
+        extensions_now_empty: Callable[[str, Collection[str]], None],
     ) -> None:
         self.asked: dict[str, datetime] = {}
         self.of_others: dict[str, int] = {}
@@ -49,7 +49,7 @@ class UnitAnswers:
         self._fetch = fetch
         self._had_units = had_units
         self._failed = failed
-        self._emptied = emptied
+        self._extensions_now_empty = extensions_now_empty
 
     def of(self, work_orders: Sequence[str]) -> Iterator[tuple[str, Table]]:
         """Work order and table as the calls end, without those that failed.
@@ -72,7 +72,7 @@ class UnitAnswers:
                 else:
                     failed_in_a_row = 0
                     if lost := self._lost_twice.get(work_order):
-                        self._emptied(work_order, lost)
+                        self._extensions_now_empty(work_order, lost)
                     yield work_order, answer
                 # Whoever cancels here finds the answer handed on: it is finished work.
                 self._session.progress(done, len(work_orders))

@@ -48,8 +48,8 @@ class Tally:
     may_pass: bool = False
     rejected: list[RejectedUnits] = field(default_factory=list)
     unknown_types: Counter[str] = field(default_factory=Counter)
-    emptied: list[str] = field(default_factory=list)
-    strangers: int = 0
+    extensions_now_empty: list[str] = field(default_factory=list)
+    units_without_circuit: int = 0
     undated: int = 0
     of_others: int = 0
     changes: list[UnitsChanged] = field(default_factory=list)
@@ -65,7 +65,7 @@ class Tally:
     def add_faults(self, faults: UnitFaults, batch: Mapping[str, Table]) -> None:
         self.rejected.extend(faults.rejected)
         self.unknown_types.update(faults.unknown_types)
-        self.strangers += faults.strangers
+        self.units_without_circuit += faults.units_without_circuit
         self.undated += faults.undated
         for work_order, table in batch.items():
             if number := len(table.misshapen):
@@ -115,8 +115,8 @@ class Tally:
             "failures": self.failures,
             "rejected_units": self.rejected,
             "unknown_unit_types": self.unknown_types,
-            "emptied": self.emptied,
-            "units_of_unknown_circuits": self.strangers,
+            "extensions_now_empty": self.extensions_now_empty,
+            "units_of_unknown_circuits": self.units_without_circuit,
             "pending_units_undated": self.undated,
             "units_of_other_work_orders": self.of_others,
         }
@@ -152,7 +152,7 @@ class AggregateRun:
                 lambda work_order: rotation.fetch_planned_units(workstudio, work_order, planners.get(work_order, ())),
                 self._had_units(),
                 failed=self._note_failure,
-                emptied=self._note_emptied,
+                extensions_now_empty=self._note_now_empty,
             )
             try:
                 for work_order, table in answers.of(work_orders):
@@ -183,8 +183,8 @@ class AggregateRun:
         self.tally.add_failure(work_order, error)
         self._session.log(f"work order {work_order} failed: {error}")
 
-    def _note_emptied(self, work_order: str, extensions: Collection[str]) -> None:
-        self.tally.emptied.extend(f"{work_order} {extension}" for extension in extensions)
+    def _note_now_empty(self, work_order: str, extensions: Collection[str]) -> None:
+        self.tally.extensions_now_empty.extend(f"{work_order} {extension}" for extension in extensions)
 
     def _store(self, batch: dict[str, Table], answers: UnitAnswers, total: int) -> None:
         """Computes and stores the batch in one transaction, empties it, and tells how many of ``total`` are done.

@@ -142,8 +142,8 @@ def _message(counts: Mapping[str, int], details: ErrorDetails, context: SyncCont
         lines.append(f"unknown unit types, counted as units without a measure: {', '.join(sorted(unknown))}")
     if undated := details["pending_units_undated"]:
         lines.append(f"{undated} pending units have a date assessed that cannot be read, counted as unknown")
-    if emptied := details["emptied"]:
-        lines.append(f"{len(emptied)} circuits have no units any more, asked twice (listed in error_details)")
+    if now_empty := details["extensions_now_empty"]:
+        lines.append(f"{len(now_empty)} circuits have no units any more, asked twice (listed in error_details)")
     return "; ".join(lines) or None
 
 
