@@ -90,7 +90,7 @@ def fetch_and_store_aggregates(session: Session, sync_id: int) -> dict[str, int]
             run.fetch_and_store()
         finally:
             run.remember()
-    return run.tally.counts
+    return run.counts
 
 
 def complete_aggregate_sync(session: Session, sync_id: int) -> AggregateSyncResult:
