@@ -19,7 +19,7 @@ from circuit_sync.domain.unit_columns import LARGEST_COUNT, LARGEST_MEASURE, SCA
 
 EXCLUDED = -1
 """The place of units whose circuit is known and counts for nobody."""
-_STRANGER = -2
+_WITHOUT_CIRCUIT = -2
 PENDING = "Pending"
 UNKNOWN = "Unknown"
 MEASUREMENTS = {"linear_ft": "linear_ft", "acres": "acres", "trees": "tree_count"}
@@ -35,15 +35,14 @@ _LARGEST_SUMS = {
 class UnitFaults:
     """What of a batch could not be counted as it came. None of it holds a unit's free text.
 
-    ``unknown_types``: unit code → units, which
-    count as units and add to no measure; ``strangers``: units of an extension that is no circuit here; ``oversized``:
-    work orders whose sums are beyond what the database holds: none of their circuits has totals; ``undated``: pending
-    units whose date assessed cannot be read, which count as of an unknown date.
+    ``unknown_types``: unit code → units, which count as units and add to no measure; ``oversized``: work orders whose
+    sums are beyond what the database holds: none of their circuits has totals; ``undated``: pending units whose date
+    assessed cannot be read, which count as of an unknown date.
     """
 
     rejected: Sequence[RejectedUnits]
     unknown_types: Mapping[str, int]
-    strangers: int
+    units_without_circuit: int
     oversized: Sequence[str] = ()
     undated: int = 0
 
@@ -84,12 +83,12 @@ def count_units(
 
     counts = np.ones(len(units), dtype=bool)
     counts[list(faults)] = False
-    place = np.full(len(units), _STRANGER, dtype=np.int64)
+    place = np.full(len(units), _WITHOUT_CIRCUIT, dtype=np.int64)
     place[counts] = _places(work_order, extension, counts, places)
     counts &= _once(work_order, object_ids, _claims(extension, place), counts)
     oversized = _oversized(work_order, counts, measures)
     counts &= ~np.isin(work_order.codes, oversized)
-    strangers = int((counts & (place == _STRANGER)).sum())
+    units_without_circuit = int((counts & (place == _WITHOUT_CIRCUIT)).sum())
     counts &= place >= 0
 
     assessed, unreadable = unit_columns.dates(units["assessed"])
@@ -101,26 +100,26 @@ def count_units(
     return counted, UnitFaults(
         _rejected(work_order, faults),
         _unknown_types(unit, measurements),
-        strangers,
+        units_without_circuit,
         [work_order.texts[code] for code in oversized],
         int((unreadable[counts] & permission.are(PENDING)).sum()),
     )
 
 
 def _places(work_order: Coded, extension: Coded, counts: Flags, places: Mapping[tuple[str, str], int]) -> Integers:
-    """The place of each unit that ``counts``, ``_STRANGER`` where its work order and extension are no circuit's."""
+    """The place of each unit that ``counts``, ``_WITHOUT_CIRCUIT`` where no circuit has its pair."""
     width = max(1, len(extension.texts))
     codes, pairs = pd.factorize(work_order.codes[counts] * width + extension.codes[counts])
     numbers = [
-        places.get((work_order.texts[first], extension.texts[second]), _STRANGER)
+        places.get((work_order.texts[first], extension.texts[second]), _WITHOUT_CIRCUIT)
         for first, second in zip(*(part.tolist() for part in np.divmod(pairs, width)), strict=True)
     ]
     return np.array(numbers, dtype=np.int64)[codes]
 
 
 def _claims(extension: Coded, place: Integers) -> Integers:
-    """How well a row claims its unit for its circuit: 0 a known split, 1 a known main assessment, 2 a stranger."""
-    return np.where(place == _STRANGER, 2, extension.are(MAIN_EXTENSION).astype(np.int64))
+    """How well a row claims its unit for its circuit: 0 a known split, 1 a known main assessment, 2 neither."""
+    return np.where(place == _WITHOUT_CIRCUIT, 2, extension.are(MAIN_EXTENSION).astype(np.int64))
 
 
 def _once(work_order: Coded, object_ids: npt.NDArray[np.object_], claims: Integers, counts: Flags) -> Flags:

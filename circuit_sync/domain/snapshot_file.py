@@ -84,7 +84,7 @@ REQUIRED = ("snapshot_date", "api_status", "total_miles", "miles_planned")
 
 
 @dataclass(frozen=True)
-class Known:
+class ImportContext:
     """What lines may refer to. ``before``: imported dates lie before it; circuits by GUID and by work order, regions by
     folded name.
     """
@@ -115,7 +115,7 @@ def check_heading(names: Iterable[str] | None) -> list[str]:
     return faults + [f"line 1: column {name!r} comes twice" for name in sorted(set(heading)) if heading.count(name) > 1]
 
 
-def read_line(cells: Mapping[str, Any], known: Known) -> dict[str, Any]:
+def read_line(cells: Mapping[str, Any], context: ImportContext) -> dict[str, Any]:
     """The snapshot of a line: ``circuit_id``, ``region_id`` and values fit for the table. Raises ``BadValue``."""
     if None in cells:
         raise BadValue("has more cells than the first line has columns")
@@ -130,9 +130,9 @@ def read_line(cells: Mapping[str, Any], known: Known) -> dict[str, Any]:
             raise BadValue(f"{name}: {bad}") from None
         if isinstance(values[name], Decimal) and values[name] < 0:
             raise BadValue(f"{name}: is negative")
-    _check_date(values["snapshot_date"], known.before)
-    values["circuit_id"] = _circuit(values, known)
-    values["region_id"] = _region(values.pop("region"), known)
+    _check_date(values["snapshot_date"], context.before)
+    values["circuit_id"] = _circuit(values, context)
+    values["region_id"] = _region(values.pop("region"), context)
     values["workflow_stage"] = values["workflow_stage"] or _usual_stage(values)
     return values
 
@@ -144,15 +144,15 @@ def _check_date(day: date, before: date) -> None:
         raise BadValue(f"snapshot_date {day} is not before {before}, the first date of our own")
 
 
-def _circuit(values: dict[str, Any], known: Known) -> int:
+def _circuit(values: dict[str, Any], context: ImportContext) -> int:
     guid, work_order, extension = values.pop("job_guid"), values.pop("work_order"), values.pop("extension")
     if guid is not None:
-        if guid not in known.guids:
+        if guid not in context.guids:
             raise UnknownCircuit(f"job_guid {guid} is no circuit's")
-        return known.guids[guid]
+        return context.guids[guid]
     if work_order is None:
         raise BadValue("neither job_guid nor work_order names a circuit")
-    found = known.work_orders.get((work_order, extension), [])
+    found = context.work_orders.get((work_order, extension), [])
     if not found:
         raise UnknownCircuit(f"work_order {work_order} {extension} is no circuit's")
     if len(found) > 1:
@@ -160,12 +160,12 @@ def _circuit(values: dict[str, Any], known: Known) -> int:
     return found[0]
 
 
-def _region(name: str | None, known: Known) -> int | None:
+def _region(name: str | None, context: ImportContext) -> int | None:
     if name is None:
         return None
-    if fold(name) not in known.regions:
+    if fold(name) not in context.regions:
         raise BadValue(f"region {name!r} is unknown")
-    return known.regions[fold(name)]
+    return context.regions[fold(name)]
 
 
 def _usual_stage(values: Mapping[str, Any]) -> str:

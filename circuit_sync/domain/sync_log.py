@@ -4,6 +4,7 @@ Use cases write both through ``database.log.sync_logs.remember`` and read them f
 keys; a sync that failed early has few.
 """
 
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from typing import TypedDict
 
@@ -99,11 +100,11 @@ class ErrorDetails(TypedDict, total=False):
     duplicates: Sequence[str]
     withheld: Lines
 
-    # Aggregates. ``emptied``: circuits without units now; the last three count units.
-    failures: Sequence[FailedWorkOrder]
-    rejected_units: Sequence[RejectedUnits]
-    unknown_unit_types: Mapping[str, int]
-    emptied: Sequence[str]
+    # Aggregates. ``extensions_now_empty``: circuits without units now; the last three count units.
+    failures: list[FailedWorkOrder]
+    rejected_units: list[RejectedUnits]
+    unknown_unit_types: Counter[str]
+    extensions_now_empty: list[str]
     units_of_unknown_circuits: int
     pending_units_undated: int
     units_of_other_work_orders: int

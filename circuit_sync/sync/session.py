@@ -15,21 +15,8 @@ from circuit_sync.workstudio.pace import Pace
 from circuit_sync.workstudio.server import Credential, Server
 
 
-def _utc_now() -> datetime:
-    return datetime.now(UTC)
-
-
 def silent(_line: str) -> None:
-    """Nobody listens."""
-
-
-def _by_a_person() -> bool:
-    """Whoever interrupts is a person, unless it is known better."""
-    return True
-
-
-def _unseen(_done: int, _total: int) -> None:
-    """Nobody watches."""
+    """Writes no log line."""
 
 
 @dataclass(frozen=True)
@@ -49,10 +36,10 @@ class Session:
     identity: str | None = None
     secret_keys: SecretKeys = field(default_factory=SecretKeys)
     retry_delays: Sequence[timedelta] = ()
-    was_cancelled: Callable[[], bool] = _by_a_person
-    now: Callable[[], datetime] = _utc_now
+    was_cancelled: Callable[[], bool] = lambda: True
+    now: Callable[[], datetime] = lambda: datetime.now(UTC)
     log: Callable[[str], None] = silent
-    progress: Callable[[int, int], None] = _unseen
+    progress: Callable[[int, int], None] = lambda _done, _total: None
     _store: ExitStack = field(default_factory=ExitStack, repr=False)
     _confirmations: list[Callable[[], None]] = field(default_factory=list, repr=False)
 

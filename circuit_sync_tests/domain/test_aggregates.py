@@ -43,7 +43,7 @@ def test_no_circuits_have_no_rows() -> None:
 
     table, faults = compute_aggregates(frame([{}]), none, MEASUREMENTS)
 
-    assert (len(table), faults.strangers) == (0, 1)
+    assert (len(table), faults.units_without_circuit) == (0, 1)
 
 
 def test_a_measure_counts_for_the_units_whose_type_it_measures() -> None:
@@ -226,7 +226,7 @@ def test_what_is_no_text_is_reported_and_not_counted(name: str, value: Any) -> N
 def test_one_and_true_are_not_the_same_extension() -> None:
     found, faults = computed([{"extension": 1}, {"extension": True}, {"extension": 1.0}], ("2026-0101", "1"))
 
-    assert (found[1, False]["total_units"], faults.strangers) == (1, 1)
+    assert (found[1, False]["total_units"], faults.units_without_circuit) == (1, 1)
     assert [line["column"] for line in faults.rejected] == ["extension"]
 
 
@@ -249,7 +249,7 @@ def test_units_of_an_extension_that_is_no_circuit_count_nowhere_and_are_told() -
 
     found, faults = computed(rows, ("2026-0101", "@"), ("2026-0101", "A"))
 
-    assert faults.strangers == 3
+    assert faults.units_without_circuit == 3
     assert faults.unknown_types == {}
     assert {key: row["total_units"] for key, row in found.items()} == {(1, False): 1, (2, False): 0, (1, True): 1}
 
@@ -358,4 +358,4 @@ def test_whatever_comes_is_counted_reported_or_told(rows: list[dict[str, Any]]) 
 
     if not faults.oversized:
         rejected = sum(line["units"] for line in faults.rejected)
-        assert found[1, False]["total_units"] + rejected + faults.strangers == len(rows)
+        assert found[1, False]["total_units"] + rejected + faults.units_without_circuit == len(rows)

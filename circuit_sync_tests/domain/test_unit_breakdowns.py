@@ -117,7 +117,7 @@ def test_a_unit_under_main_and_split_is_the_splits_whatever_the_order(order: Seq
         (2, False): (1, 2),
         (1, True): (1, 2),
     }
-    assert faults.strangers == 0
+    assert faults.units_without_circuit == 0
 
 
 def test_what_the_split_says_of_the_unit_holds() -> None:
@@ -139,7 +139,7 @@ def test_a_unit_under_main_and_an_unknown_split_is_the_main_ones(order: Sequence
     found, faults = computed([{"object_id": "{1}", "extension": extension} for extension in order], MAIN, A)
 
     assert {key: units(row) for key, row in found.items()} == {(1, False): 1, (2, False): 0, (1, True): 1}
-    assert faults.strangers == 0
+    assert faults.units_without_circuit == 0
 
 
 def test_a_unit_under_two_splits_is_that_ones_which_comes_first() -> None:
@@ -176,7 +176,7 @@ def test_a_main_one_that_once_carried_the_roll_up_rolls_up_itself() -> None:
     assert {key: units(row) for key, row in found.items() if key[1]} == {(1, True): 2, (2, True): 1, (3, True): 1}
 
 
-def test_the_units_of_an_excluded_split_are_nobodys_and_no_strangers() -> None:
+def test_the_units_of_an_excluded_split_are_nobodys_and_not_without_a_circuit() -> None:
     rows = [
         *({"object_id": "{1}", "extension": extension} for extension in "@A"),
         {"extension": "A", "unit": "XPOLE"},
@@ -186,7 +186,7 @@ def test_the_units_of_an_excluded_split_are_nobodys_and_no_strangers() -> None:
     found, faults = computed(rows, MAIN, A, B, excluded=[A])
 
     assert {key: units(row) for key, row in found.items()} == {(1, False): 1, (3, False): 0, (1, True): 1}
-    assert (faults.strangers, faults.unknown_types) == (0, {})
+    assert (faults.units_without_circuit, faults.unknown_types) == (0, {})
 
 
 def test_an_excluded_main_one_carries_no_roll_up() -> None:

@@ -254,7 +254,7 @@ def test_an_empty_answer_for_a_circuit_that_had_units_is_stored_when_a_second_ca
     assert asked(with_units) == [WO, WO]
     assert (feet(with_units), feet(with_units, f"{WO} A"), feet(with_units, is_rollup=True)) == ([0], [0], [0])
     assert result.sync_status == "warning"
-    assert with_units.log()["error_details"]["emptied"] == [f"{WO} @", f"{WO} A"]
+    assert with_units.log()["error_details"]["extensions_now_empty"] == [f"{WO} @", f"{WO} A"]
     assert with_units.log()["error_message"].startswith("2 circuits have no units any more")
 
 
@@ -274,7 +274,7 @@ def test_a_split_that_lost_its_units_is_asked_for_again(with_units: Desk) -> Non
 
     assert asked(with_units) == [WO, WO]
     assert (feet(with_units), feet(with_units, f"{WO} A")) == ([1], [0])
-    assert with_units.log()["error_details"]["emptied"] == [f"{WO} A"]
+    assert with_units.log()["error_details"]["extensions_now_empty"] == [f"{WO} A"]
 
 
 def test_a_second_call_that_fails_leaves_the_work_order_due(with_units: Desk) -> None:

@@ -21,7 +21,7 @@ def dump(desk: Desk) -> str:
 
 
 def spoilt(desk: Desk) -> None:
-    """Answers with everything that is reported: junk, unknown types, strangers, short rows, failures, empty answers."""
+    """Answers with all that is reported: junk, unknown types, unknown circuits, short rows, failures, empty ones."""
     circuits(desk, WO, f"{WO} A", "2026-0102", "2026-0103", "2026-0104")
     answer_units(desk, WO, unit(feet=1, SSUNITS_OBJECTID=OBJECT_ID), split("A", 2))
     for name in ("2026-0102", "2026-0103", "2026-0104"):

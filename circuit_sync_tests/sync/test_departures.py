@@ -332,7 +332,7 @@ def test_while_a_row_cannot_be_told_nobody_departs_until_three_answers_agree(des
     results = [desk.sync() for _ in range(3)]
 
     assert [result.counts["departed"] for result in results] == [0, 0, 2]
-    assert "1 row of the answer cannot be told" in str(results[0].message)
+    assert "1 row of the answer cannot be identified" in str(results[0].message)
 
 
 def test_an_answer_with_more_rejected_rows_than_are_listed_marks_none_of_them(

@@ -18,9 +18,9 @@ from circuit_sync.domain.eastern import weekdays_between
 from circuit_sync.domain.printable import one_line
 from circuit_sync.domain.progress import Lines
 from circuit_sync.sync.progress.pictures import (
+    as_svg,
     date_labels,
     permissions_figure,
-    permissions_picture,
     planners_figure,
     progress_figure,
 )
@@ -194,4 +194,4 @@ def test_a_name_is_shown_as_plain_text_whatever_it_holds(name: str) -> None:
     assert texts(panel.get_yticklabels()) == [one_line(name)]
     (panel,) = drawn(progress_figure([day(name, NEW_YEAR)])).axes
     assert panel.get_title(loc="left") == one_line(name)
-    ElementTree.fromstring(permissions_picture([units(name, approved=1)], "svg"))
+    ElementTree.fromstring(as_svg(permissions_figure([units(name, approved=1)])))

@@ -10,7 +10,7 @@ import pytest
 from circuit_sync.domain.eastern import weekdays_between
 from circuit_sync.domain.errors import UsageError
 from circuit_sync.domain.progress import courses, percent, readable
-from circuit_sync.sync.progress.pictures import permissions_picture, planners_figure, planners_picture, progress_picture
+from circuit_sync.sync.progress.pictures import as_png, as_svg, permissions_figure, planners_figure, progress_figure
 from circuit_sync.sync.progress.report import report_page, week_progress
 from circuit_sync.sync.progress.rollups import roll_up
 from circuit_sync_tests.scenery import Desk
@@ -188,7 +188,6 @@ def test_nothing_is_no_per_cent_of_nothing() -> None:
 
 
 def test_pictures_of_nothing_can_be_drawn() -> None:
-    for kind in ("png", "svg"):
-        assert progress_picture([], kind)
-        assert permissions_picture([], kind)
-        assert planners_picture([], kind)
+    for figure in (progress_figure([]), permissions_figure([]), planners_figure([])):
+        assert as_png(figure)
+        assert as_svg(figure)

@@ -12,7 +12,7 @@ from matplotlib.figure import Figure
 from circuit_sync.domain.errors import UsageError
 from circuit_sync.domain.progress import added
 from circuit_sync.domain.seasons import burn_ups, season_line
-from circuit_sync.sync.progress.pictures import burn_up_figure, burn_up_picture
+from circuit_sync.sync.progress.pictures import as_svg, burn_up_figure
 from circuit_sync.sync.progress.report import report_page, week_progress
 from circuit_sync.sync.progress.targets import remove_target, set_target, targets
 from circuit_sync_tests.scenery import Desk
@@ -125,7 +125,7 @@ def test_nothing_of_a_burn_up_is_cut_or_covered(rows: Sequence[dict[str, Any]]) 
 
 
 def test_no_season_is_a_picture_that_says_so() -> None:
-    assert b"no snapshot" in burn_up_picture([], [], "svg")
+    assert b"no snapshot" in as_svg(burn_up_figure([], []))
 
 
 def test_a_line_tells_a_lead_how_a_season_stands() -> None:

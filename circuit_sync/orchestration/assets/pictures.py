@@ -11,7 +11,13 @@ from circuit_sync.domain.progress import added, readable
 from circuit_sync.domain.seasons import season_line
 from circuit_sync.orchestration.assets import metadata
 from circuit_sync.orchestration.assets.metadata import EMPTY
-from circuit_sync.sync.progress.pictures import burn_up_picture, permissions_picture, planners_picture, progress_picture
+from circuit_sync.sync.progress.pictures import (
+    as_png,
+    burn_up_figure,
+    permissions_figure,
+    planners_figure,
+    progress_figure,
+)
 from circuit_sync.sync.progress.rollups import WEEKS_OF_A_SEASON, WEEKS_SHOWN, RollUp
 
 MOST_BYTES = 100_000
@@ -44,12 +50,12 @@ def _pictures(lines: Lines, history: Lines) -> metadata.Metadata:
     the way to its target.
     """
     if "season" in lines[0]:
-        return {"burn_up": _markdown("miles planned, by region and season", burn_up_picture(lines, history))}
+        return {"burn_up": _markdown("miles planned, by region and season", as_png(burn_up_figure(lines, history)))}
     if "planner" in lines[0]:
-        return {"newly_planned": _markdown("miles newly planned, by planner", planners_picture(lines))}
+        return {"newly_planned": _markdown("miles newly planned, by planner", as_png(planners_figure(lines)))}
     return {
-        "progress": _markdown("miles planned, by region", progress_picture(history)),
-        "permissions": _markdown("units by permission, by region", permissions_picture(lines)),
+        "progress": _markdown("miles planned, by region", as_png(progress_figure(history))),
+        "permissions": _markdown("units by permission, by region", as_png(permissions_figure(lines))),
     }
 
 

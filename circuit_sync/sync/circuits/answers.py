@@ -63,7 +63,7 @@ def stage_answers(connection: Connection, sync_id: int, fetched: CircuitAnswers)
     for answer in fetched.answers:
         stage_circuits(connection, sync_id, answer.status, _staged_values(answer.circuits))
     analyze_staged(connection)
-    rejected = [row.as_dict() for answer in fetched.answers for row in answer.rejected]
+    rejected = [vars(row) for answer in fetched.answers for row in answer.rejected]
     answers: dict[str, AnswerCounts] = {
         answer.status: {
             "received": answer.received,

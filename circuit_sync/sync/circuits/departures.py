@@ -4,13 +4,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
-from circuit_sync.database.circuits.departures import (
-    MissingCircuit,
-    circuits_held,
-    count_new,
-    mark_departed,
-    missing_circuits,
-)
+from circuit_sync.database.circuits import departures as store
 from circuit_sync.database.connection import Connection
 from circuit_sync.database.log.sync_logs import SyncLog, shrunken_before
 from circuit_sync.domain.circuits import RejectedRow
@@ -37,16 +31,16 @@ def settle_departures(connection: Connection, log: SyncLog, now: datetime) -> De
     """
     answers = log.context["answers"]
     rejected = [RejectedRow(**line) for line in log.error_details.get("rejected", ())]
-    held = circuits_held(connection, log.id, list(answers))
+    held = store.circuits_held(connection, log.id, list(answers))
     doubted: dict[str, list[int]] = {}
     warnings = []
     for status in log.context["statuses"]:
-        missing = _without_rejected(missing_circuits(connection, log.id, status), rejected)
+        missing = _without_rejected(store.missing_circuits(connection, log.id, status), rejected)
         was_held, moved = held.get(status, (0, 0))
         came = was_held - moved - len(missing)
         rows = answers[status]["accepted"] + answers[status]["rejected"]
         shrunken = is_shrunken(held=was_held - moved, came=came, rows=rows)
-        doubt = _few(status, came, was_held - moved) if shrunken else _untold(status, answers[status], rejected)
+        doubt = _few(status, came, was_held - moved) if shrunken else _unidentified(status, answers[status], rejected)
         if missing and doubt:
             doubted[status] = missing
             if not log.context["accept_departures"]:
@@ -55,7 +49,7 @@ def settle_departures(connection: Connection, log: SyncLog, now: datetime) -> De
                 earlier = shrunken_before(connection, log.id, status, ANSWERS_THAT_AGREE - 1)
                 warnings.append(_warning(doubt, len(earlier) + 1))
                 missing = _lacked_by_all(missing, earlier)
-        mark_departed(connection, missing, now)
+        store.mark_departed(connection, missing, now)
     return Departures(doubted, warnings)
 
 
@@ -63,18 +57,18 @@ def _few(status: str, came: int, held: int) -> str:
     return f"{status}: only {came} of {held} circuits came"
 
 
-def _untold(status: str, answer: AnswerCounts, rejected: Sequence[RejectedRow]) -> str | None:
+def _unidentified(status: str, answer: AnswerCounts, rejected: Sequence[RejectedRow]) -> str | None:
     """Why an answer with a row that may be any circuit's is not believed when it lacks circuits."""
-    told = sum(1 for row in rejected if row.status == status and (row.job_guid or row.work_order))
-    untold = answer["rejected"] - told
-    return f"{status}: {untold} row{'s' * (untold > 1)} of the answer cannot be told" if untold else None
+    identified = sum(1 for row in rejected if row.status == status and (row.job_guid or row.work_order))
+    number = answer["rejected"] - identified
+    return f"{status}: {number} row{'s' * (number > 1)} of the answer cannot be identified" if number else None
 
 
 def _refuse_foreign(
     connection: Connection, sync_id: int, status: str, doubt: str, missing: int, rejected: Sequence[RejectedRow]
 ) -> None:
     guids = [row.job_guid for row in rejected if row.status == status and row.job_guid]
-    new = count_new(connection, sync_id, status, guids)
+    new = store.count_new(connection, sync_id, status, guids)
     if is_foreign(missing=missing, new=new):
         raise PermanentError(
             f"{doubt}, and {new} new ones: this looks like the answer of another view or another WorkStudio, and "
@@ -83,7 +77,7 @@ def _refuse_foreign(
         )
 
 
-def _without_rejected(missing: Sequence[MissingCircuit], rejected: Sequence[RejectedRow]) -> list[int]:
+def _without_rejected(missing: Sequence[store.MissingCircuit], rejected: Sequence[RejectedRow]) -> list[int]:
     """Ids of the missing circuits that no rejected row stood for: a row that cannot be stored was still there."""
     guids = {row.job_guid for row in rejected if row.job_guid}
     places = {(row.work_order, row.extension) for row in rejected if row.work_order}

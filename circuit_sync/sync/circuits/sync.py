@@ -3,16 +3,10 @@
 import time
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
-from datetime import datetime
 
 from circuit_sync.database.circuits import changes as stored_changes
 from circuit_sync.database.circuits import store as circuit_store
-from circuit_sync.database.circuits.staging import (
-    count_staged,
-    discard_orphans,
-    discard_staged,
-    expect_whole_tables,
-)
+from circuit_sync.database.circuits.staging import count_staged, discard_orphans, discard_staged, expect_whole_tables
 from circuit_sync.database.circuits.temporary import departed, withheld
 from circuit_sync.database.connection import Connection
 from circuit_sync.database.log import sync_logs
@@ -26,12 +20,11 @@ from circuit_sync.domain.printable import Lines
 from circuit_sync.domain.requests import CircuitSyncRequest
 from circuit_sync.domain.statuses import parse_statuses
 from circuit_sync.domain.sync_log import AnswerCounts
-from circuit_sync.events.catalogue import SyncCompleted
 from circuit_sync.events.outbox import emit, emit_circuit_changes
 from circuit_sync.sync.circuits.answers import fetch_answers, stage_answers
 from circuit_sync.sync.circuits.departures import settle_departures
 from circuit_sync.sync.installation.ownership import check_owner, claim_database, identity_of
-from circuit_sync.sync.log.closing import REJECTED_LISTED, closing_on_failure
+from circuit_sync.sync.log.closing import REJECTED_LISTED, closing_on_failure, complete_log
 from circuit_sync.sync.log.opening import open_log, start_log
 from circuit_sync.sync.session import Session
 
@@ -101,7 +94,7 @@ def store_circuits(session: Session, sync_id: int) -> CircuitSyncResult:
     )
     if result.message:
         session.log(f"sync {sync_id}: {result.message}")
-    return CircuitSyncResult(**{**vars(result), "durations": durations})
+    return replace(result, durations=durations)
 
 
 def preview_circuits(session: Session, request: CircuitSyncRequest) -> CircuitSyncResult:
@@ -140,10 +133,8 @@ def _store(connection: Connection, session: Session, sync_id: int, *, most: int)
     expect_whole_tables(connection)
     new_regions = circuit_store.add_regions(connection, sync_id)
     circuit_store.lock_differing(connection, sync_id, absent={status: a["absent"] for status, a in answers.items()})
-    if log.context["force"]:
-        circuit_store.give_back_edits(connection, sync_id)
-    else:
-        circuit_store.keep_edits(connection, sync_id)
+    settle_edits = circuit_store.give_back_edits if log.context["force"] else circuit_store.keep_edits
+    settle_edits(connection, sync_id)
     departures = settle_departures(connection, log, now)
     circuit_store.write_circuits(connection, sync_id, now)
     link_planners(connection, now)
@@ -160,17 +151,7 @@ def _store(connection: Connection, session: Session, sync_id: int, *, most: int)
     message = _message(departures.warnings, counts, is_another_account=log.context["is_another_account"])
     # Departures are judged by every rejected row; the log goes on listing the first.
     rejected = log.error_details["rejected"][:REJECTED_LISTED]
-    result = CircuitSyncResult(
-        sync_id=sync_id,
-        sync_status="warning" if message else "completed",
-        message=message,
-        counts=counts,
-        per_status=per_status,
-        changes=stored_changes.changes_shown(connection, most),
-        rejected=[RejectedRow(**line).as_dict() for line in rejected],
-        calls=log.context["calls"],
-        durations={"fetch": log.context["seconds_fetching"]},
-    )
+    changes = stored_changes.changes_shown(connection, most)
     sync_logs.remember(
         connection,
         sync_id,
@@ -185,26 +166,38 @@ def _store(connection: Connection, session: Session, sync_id: int, *, most: int)
         {"rejected": rejected, "withheld": stored_changes.withheld_values(connection, WITHHELD_LISTED)},
     )
     discard_staged(connection, sync_id)
-    completed_at = _complete(connection, session, result)
+    results = {f"circuits_{name}": counts[name] for name in ("processed", "created", "updated", "unchanged")}
+    results |= {name: counts[name] for name in ("rows_received", "rows_rejected", "rows_duplicate")}
+    completed = complete_log(connection, sync_id, session.now(), message, results, counts)
     # Events come last: their lock is held to the end, and whoever holds another one may wait for it.
     emit_circuit_changes(connection, sync_id, now)
-    emit(connection, [SyncCompleted(sync_id, result.sync_status, completed_at, counts)], completed_at)
-    return result
+    emit(connection, [completed], completed.completed_at)
+    return CircuitSyncResult(
+        sync_id=sync_id,
+        sync_status=completed.sync_status,
+        message=message,
+        counts=counts,
+        per_status=per_status,
+        changes=changes,
+        rejected=[vars(RejectedRow(**line)) for line in rejected],
+        calls=log.context["calls"],
+        durations={"fetch": log.context["seconds_fetching"]},
+    )
 
 
 def _per_status(
     answers: Mapping[str, AnswerCounts], stored: Mapping[str, Mapping[str, int]]
 ) -> dict[str, dict[str, int]]:
     nothing = {"processed": 0, "created": 0, "updated": 0, "unchanged": 0}
-    per_status = {}
-    for status, answer in answers.items():
-        counts = dict(stored.get(status, nothing))
-        per_status[status] = counts | {
+    return {
+        status: {
+            **stored.get(status, nothing),
             "rows_received": answer["received"],
             "rows_rejected": answer["rejected"],
             "rows_duplicate": answer["received"] - answer["rejected"] - answer["accepted"],
         }
-    return per_status
+        for status, answer in answers.items()
+    }
 
 
 def _message(warnings: Iterable[str], counts: Mapping[str, int], *, is_another_account: bool) -> str | None:
@@ -216,17 +209,3 @@ def _message(warnings: Iterable[str], counts: Mapping[str, int], *, is_another_a
             f"{rejected} of {counts['rows_received']} rows were rejected (see error_details); the others are stored"
         )
     return "; ".join(lines) or None
-
-
-def _complete(connection: Connection, session: Session, result: CircuitSyncResult) -> datetime:
-    """Closes the log; returns when."""
-    now = session.now()
-    counts = result.counts
-    results = {f"circuits_{name}": counts[name] for name in ("processed", "created", "updated", "unchanged")} | {
-        name: counts[name] for name in ("rows_received", "rows_rejected", "rows_duplicate")
-    }
-    if result.message:
-        sync_logs.complete_with_warning(connection, result.sync_id, now, result.message, results)
-    else:
-        sync_logs.complete(connection, result.sync_id, now, results)
-    return now

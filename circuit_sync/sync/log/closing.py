@@ -13,7 +13,7 @@ from circuit_sync.database.log import sync_logs
 from circuit_sync.database.log.retries import attempts_before
 from circuit_sync.domain.errors import CircuitSyncError, PermanentError, UsageError
 from circuit_sync.domain.requests import SyncRequest
-from circuit_sync.events.catalogue import SyncFailed
+from circuit_sync.events.catalogue import SyncCompleted, SyncFailed
 from circuit_sync.events.outbox import emit
 from circuit_sync.sync.log.opening import open_log
 from circuit_sync.sync.session import Session
@@ -71,11 +71,27 @@ def done_so_far(context: Mapping[str, Any]) -> dict[str, int]:
     return {"circuits_processed": counts["circuits"], "aggregates_created": counts["stored"]} if counts else {}
 
 
+def complete_log(
+    connection: Connection,
+    sync_id: int,
+    now: datetime,
+    message: str | None,
+    results: Mapping[str, int],
+    counts: Mapping[str, int],
+) -> SyncCompleted:
+    """Closes the log with ``results``, as ``warning`` if there is a message; returns the event, with ``counts``."""
+    if message:
+        sync_logs.complete_with_warning(connection, sync_id, now, message, results)
+    else:
+        sync_logs.complete(connection, sync_id, now, results)
+    return SyncCompleted(sync_id, "warning" if message else "completed", now, counts)
+
+
 def fate_of(session: Session, error: BaseException) -> tuple[str, bool]:
     """One line without secrets, and whether the same sync may succeed later.
 
-    Our own errors speak for themselves, of others only the kind is told. A sync that a person ended is not tried again
-    by itself; one whose process was told to end, as at a shutdown or by Dagster's limit of time, is.
+    Of errors that are not ours only the kind is named. A sync that a person ended is not tried again by itself; one
+    whose process was ended, as at a shutdown or by Dagster's limit of time, is.
     """
     if isinstance(error, CircuitSyncError):
         return str(error), error.transient
@@ -86,8 +102,8 @@ def fate_of(session: Session, error: BaseException) -> tuple[str, bool]:
         return f"unexpected {kind}, a defect of circuit_sync or its surroundings: see the run's log", False
     if session.was_cancelled():
         return CANCELLED, False
-    told = "the run's process was told to end, as at a shutdown or when a run takes too long"
-    return f"{told}: what was not stored yet is not stored", True
+    ended = "the run's process was told to end, as at a shutdown or when a run takes too long"
+    return f"{ended}: what was not stored yet is not stored", True
 
 
 @dataclass(frozen=True)

@@ -15,7 +15,7 @@ from circuit_sync.database.progress.snapshots import history_begins, take_now
 from circuit_sync.database.units.store import unknown_work_orders
 from circuit_sync.domain.eastern import TIME_ZONE, eastern_date
 from circuit_sync.domain.errors import UsageError
-from circuit_sync.domain.snapshot_file import Known, UnknownCircuit, check_heading, read_line
+from circuit_sync.domain.snapshot_file import ImportContext, UnknownCircuit, check_heading, read_line
 from circuit_sync.domain.values import BadValue
 from circuit_sync.sync.progress.rollups import OF_SNAPSHOTS, RollUp, roll_up_days
 from circuit_sync.sync.session import Session
@@ -52,7 +52,7 @@ def import_snapshots(session: Session, path: Path, *, skip_unknown: bool = False
     """
     try:
         with path.open(encoding="utf-8-sig", newline="") as file, session.database.transaction() as connection:
-            return _import(connection, session, _Lines(file, path, _known(connection, session), skip_unknown))
+            return _import(connection, session, _Lines(file, path, _context(connection, session), skip_unknown))
     except OSError as error:
         raise UsageError(f"{path} cannot be read: {error.strerror}") from None
     except UnicodeDecodeError:
@@ -82,7 +82,7 @@ def _import(connection: Connection, session: Session, lines: "_Lines") -> Import
     return Imported(per_date, lines.skipped, rolled_up)
 
 
-def _known(connection: Connection, session: Session) -> Known:
+def _context(connection: Connection, session: Session) -> ImportContext:
     guids: dict[str, int] = {}
     work_orders: dict[tuple[str, str], list[int]] = {}
     for circuit_id, guid, work_order, extension in store.known_circuits(connection):
@@ -90,7 +90,7 @@ def _known(connection: Connection, session: Session) -> Known:
         work_orders.setdefault((work_order, extension), []).append(circuit_id)
     since = history_begins(connection)
     before = eastern_date(since or session.now())
-    return Known(before, guids, work_orders, store.known_regions(connection))
+    return ImportContext(before, guids, work_orders, store.known_regions(connection))
 
 
 @dataclass
@@ -99,7 +99,7 @@ class _Lines:
 
     file: IO[str]
     path: Path
-    known: Known
+    context: ImportContext
     skip_unknown: bool
     skipped: int = 0
     faults: list[str] = field(default_factory=list)
@@ -113,7 +113,7 @@ class _Lines:
         for cells in reader:
             number = reader.line_num
             try:
-                yield number, read_line(cells, self.known)
+                yield number, read_line(cells, self.context)
             except UnknownCircuit as unknown:
                 if self.skip_unknown:
                     self.skipped += 1

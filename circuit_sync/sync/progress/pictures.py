@@ -1,7 +1,7 @@
 # ruff: noqa: PLC0415  matplotlib is imported when a picture is drawn: loading the definitions is not to wait for it
 """Pictures of progress, small: PNG for the Dagster UI, SVG for the report.
 
-No pyplot and no state of its own: a figure is made, written and forgotten. In an SVG the text has the page's colour.
+No pyplot, which keeps every figure: here each is made, written and forgotten.
 """
 
 import math
@@ -9,7 +9,7 @@ from collections.abc import Callable, Collection, Iterable, Sequence
 from datetime import date, timedelta
 from html import escape
 from io import BytesIO
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any
 
 from circuit_sync.domain.printable import Lines, one_line
 from circuit_sync.domain.progress import Course, courses
@@ -18,13 +18,10 @@ from circuit_sync.domain.seasons import BurnUp, burn_ups
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
-Kind = Literal["png", "svg"]
-
 MOST_REGIONS = 12
 MOST_PLANNERS = 25
 _COLUMNS = 4
-_MOST_LETTERS = 24
-"""Of a name: more would run into the next panel."""
+_LONGEST_NAME = 24  # characters: more would run into the next panel
 _INK = "#5a6472"
 _PLANNED, _TOTAL, _TARGET = "#2f8f6b", "#8a94a3", "#c8553d"
 _PERMISSIONS = {"approved": "#2f8f6b", "pending": "#e0a23a", "refused": "#c8553d"}
@@ -43,47 +40,23 @@ _STYLE: dict[Any, Any] = {
     "svg.fonttype": "none",
     "svg.hashsalt": "circuit_sync",
 }
-_UNTOLD = dict.fromkeys(("Creator", "Date", "Format", "Type"))
-"""No metadata in an SVG: the same rows yield the same picture, and it names no address."""
-
-
-def progress_picture(days: Lines, kind: Kind = "png") -> bytes:
-    """Miles planned against the miles there are, a panel for each region over the dates of ``days``."""
-    return _written(progress_figure(days), kind)
-
-
-def permissions_picture(regions: Lines, kind: Kind = "png") -> bytes:
-    """Units by permission, a stacked bar for each region; ``regions``: the rows of one period."""
-    return _written(permissions_figure(regions), kind)
-
-
-def planners_picture(planners: Lines, kind: Kind = "png") -> bytes:
-    """Miles newly planned, a bar for each planner; ``planners``: the rows of one period. A correction points left."""
-    return _written(planners_figure(planners), kind)
-
-
-def burn_up_picture(seasons: Lines, courses: Lines, kind: Kind = "png") -> bytes:
-    """Each region's season: miles planned against the miles there are, the target, and where the pace leads.
-
-    ``seasons``: what ``season_progress`` says of one date; ``courses``: the miles of the dates up to it.
-    """
-    return _written(burn_up_figure(seasons, courses), kind)
 
 
 def progress_figure(days: Lines) -> "Figure":
-    """What ``progress_picture`` shows."""
-    shown = courses(days, MOST_REGIONS)
-    return _panels(shown, _draw_course, [day for course in shown for day in course.dates], 1.7)
+    """Miles planned against the miles there are, a panel for each region over the dates of ``days``."""
+    return _panels(courses(days, MOST_REGIONS), _draw_course, 1.7)
 
 
 def burn_up_figure(seasons: Lines, courses: Lines) -> "Figure":
-    """What ``burn_up_picture`` shows."""
-    shown = burn_ups(seasons, courses, MOST_REGIONS)
-    return _panels(shown, _draw_burn_up, [day for season in shown for day in season.dates], 1.9)
+    """Each region's season: miles planned against the miles there are, the target, and where the pace leads.
+
+    ``seasons``: rows of ``season_progress`` of one date; ``courses``: the miles of the dates up to it.
+    """
+    return _panels(burn_ups(seasons, courses, MOST_REGIONS), _draw_burn_up, 1.9)
 
 
 def permissions_figure(regions: Lines) -> "Figure":
-    """What ``permissions_picture`` shows."""
+    """Units by permission, a stacked bar for each region; ``regions``: the rows of one period."""
     from matplotlib.ticker import MaxNLocator
 
     shown = sorted(regions, key=lambda line: line["total_units"])[-MOST_REGIONS:]
@@ -106,7 +79,7 @@ def permissions_figure(regions: Lines) -> "Figure":
 
 
 def planners_figure(planners: Lines) -> "Figure":
-    """What ``planners_picture`` shows."""
+    """Miles newly planned, a bar for each planner; ``planners``: the rows of one period. A correction points left."""
     names = {line["planner_key"]: line["planner"] for line in planners}
     planned: dict[str | None, float] = dict.fromkeys(names, 0)
     for line in planners:
@@ -126,6 +99,24 @@ def planners_figure(planners: Lines) -> "Figure":
         panel.margins(x=0.1)
 
     return _figure(draw, 6.4, 0.28 * len(shown) + 1.0)
+
+
+def as_png(figure: "Figure") -> bytes:
+    """The figure for the Dagster UI."""
+    return _written(figure, format="png", dpi=90, facecolor="white")
+
+
+def as_svg(figure: "Figure") -> bytes:
+    """The figure without metadata: the same rows yield the same picture, and it names no address."""
+    no_metadata = dict.fromkeys(("Creator", "Date", "Format", "Type"))
+    return _written(figure, format="svg", metadata=no_metadata, transparent=True)
+
+
+def inline(figure: "Figure", title: str) -> str:
+    """The SVG as a part of an HTML page: without XML's prologue, in the colour of the page's text, with a name."""
+    text = as_svg(figure).decode()
+    text = text[text.index("<svg") :].replace(_INK, "currentColor")
+    return text.replace("<svg", f'<svg role="img" aria-label="{escape(title, quote=True)}"', 1)
 
 
 def date_labels(dates: Iterable[date]) -> dict[date, str]:
@@ -164,7 +155,7 @@ def _draw_burn_up(panel: Any, season: BurnUp) -> None:
         panel.axvline(season.target, color=_TARGET, linewidth=1.2, label="target")
 
 
-def _panels(shown: Sequence[Any], draw_one: "Callable[[Any, Any], None]", dates: list[date], height: float) -> "Figure":
+def _panels(shown: Sequence[Any], draw_one: Callable[[Any, Any], None], height: float) -> "Figure":
     """A panel for each of ``shown`` over the same dates, and one legend of all lines; ``height`` of a row in inches."""
     if not shown:
         return _empty_figure("no snapshot")
@@ -175,7 +166,7 @@ def _panels(shown: Sequence[Any], draw_one: "Callable[[Any, Any], None]", dates:
         panels = list(figure.subplots(rows, columns, squeeze=False, sharex=True).flat)
         for panel, one in zip(panels, shown, strict=False):
             draw_one(panel, one)
-        _show_dates(panels[0], dates)
+        _show_dates(panels[0], [day for one in shown for day in one.dates])
         for panel in panels[len(shown) :]:
             panel.set_axis_off()
         for panel in panels[max(0, len(shown) - columns) : len(shown)]:
@@ -203,7 +194,7 @@ def _name_bars(panel: Any, names: Sequence[str]) -> None:
 
 def _short(name: str) -> str:
     shown = one_line(name)
-    return shown if len(shown) <= _MOST_LETTERS else shown[: _MOST_LETTERS - 1] + "…"
+    return shown if len(shown) <= _LONGEST_NAME else shown[: _LONGEST_NAME - 1] + "…"
 
 
 def _empty_figure(words: str) -> "Figure":
@@ -225,19 +216,10 @@ def _figure(draw: "Callable[[Figure], None]", width: float, height: float) -> "F
     return figure
 
 
-def _written(figure: "Figure", kind: Kind) -> bytes:
+def _written(figure: "Figure", **options: Any) -> bytes:
     from matplotlib import rc_context
 
-    options: dict[str, Any] = {"dpi": 90, "facecolor": "white"} if kind == "png" else {"transparent": True}
     written = BytesIO()
     with rc_context(_STYLE):
-        figure.savefig(written, format=kind, metadata=_UNTOLD if kind == "svg" else None, **options)
+        figure.savefig(written, **options)
     return written.getvalue()
-
-
-def inline(svg: bytes, title: str) -> str:
-    """The SVG as a part of an HTML page: without XML's prologue, in the colour of the page's text, with a name."""
-    text = svg.decode()
-    text = text[text.index("<svg") :].replace(_INK, "currentColor")
-    opening = f'<svg role="img" aria-label="{escape(title, quote=True)}"'
-    return text.replace("<svg", opening, 1)

@@ -1,52 +1,74 @@
-"""The cells of the report's tables: escaped, and each kind of number written in one way."""
+"""The tables of the report: escaped, and each kind of number written in one way."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Sequence
 from datetime import date
 from decimal import Decimal
 from html import escape
 from typing import Any
 
+from circuit_sync.domain.printable import Line, Lines
+from circuit_sync.domain.progress import percent
+
 _MINUS = "\N{MINUS SIGN}"
 
-
-def table(heads: Iterable[str], body: Iterable[Sequence[str]], foot: Sequence[str] = ()) -> str:
-    """A table from rows of cells; ``heads`` are texts."""
-    head = "".join(f'<th scope="col">{escape(name)}</th>' for name in heads)
-    lines = "".join(f"<tr>{''.join(cells)}</tr>" for cells in body)
-    last = f"<tfoot><tr>{''.join(foot)}</tr></tfoot>" if foot else ""
-    return f'<div class="wide"><table><thead><tr>{head}</tr></thead><tbody>{lines}</tbody>{last}</table></div>'
+Column = tuple[str, str, Callable[[Any], str]]
+"""Heading, name of the value in a line, and what writes its cell."""
 
 
-def name(text: str, kind: str = 'th scope="row"') -> str:
+def table(columns: Sequence[Column], lines: Lines, total: Line | None = None) -> str:
+    """``lines`` with ``total`` below; ``percent`` is the value ``miles_planned`` in per cent of ``total_miles``."""
+    head = "".join(f'<th scope="col">{escape(heading)}</th>' for heading, _, _ in columns)
+    body = "".join(_row(columns, line) for line in lines)
+    foot = f"<tfoot>{_row(columns, total)}</tfoot>" if total else ""
+    return f'<div class="wide"><table><thead><tr>{head}</tr></thead><tbody>{body}</tbody>{foot}</table></div>'
+
+
+def _row(columns: Sequence[Column], line: Line) -> str:
+    values = {**line, "percent": percent(line["miles_planned"], line["total_miles"])}
+    return f"<tr>{''.join(cell(values[name]) for _, name, cell in columns)}</tr>"
+
+
+def name(text: str) -> str:
     """What a row is about."""
-    return f"<{kind}>{escape(text)}</{kind.split(' ', maxsplit=1)[0]}>"
+    return f'<th scope="row">{escape(text)}</th>'
 
 
-def cell(text: str, kind: str = "") -> str:
-    """``text`` is HTML."""
-    return f'<td class="{kind}">{text}</td>' if kind else f"<td>{text}</td>"
+def text(value: str, kind: str = "") -> str:
+    """A cell of the CSS class ``kind``."""
+    return f'<td class="{kind}">{escape(value)}</td>' if kind else f"<td>{escape(value)}</td>"
 
 
-def count(number: Any) -> str:
+def count(number: int) -> str:
     """A whole number; zeros stand back."""
-    return cell(f"{number:,}") if number else cell("0", "none")
+    return text(f"{number:,}") if number else text("0", "none")
 
 
 def change(number: Any, kind: str = "") -> str:
-    """What was added is told with its sign; a correction stands out."""
+    """A difference; a correction stands out."""
     of_kind = "none" if not number else "less" if number < 0 else "more"
-    return cell(signed(number) if number else "0", f"{of_kind} {kind}".strip())
+    return text(signed(number) if number else "0", f"{of_kind} {kind}".strip())
 
 
 def bar(share: float | None) -> str:
     """A percentage with its bar; empty without one."""
     if share is None:
-        return cell("", "bar")
-    return cell(f'<meter min="0" max="100" value="{min(100.0, max(0.0, share)):.1f}"></meter> {share:.0f} %', "bar")
+        return '<td class="bar"></td>'
+    meter = f'<meter min="0" max="100" value="{min(100.0, max(0.0, share)):.1f}"></meter>'
+    return f'<td class="bar">{meter} {share:.0f} %</td>'
 
 
 def miles(number: Any) -> str:
-    """Miles to a tenth."""
+    """Miles to a tenth; empty without a number."""
+    return text("" if number is None else tenths(number))
+
+
+def day(when: date | None) -> str:
+    """A date; empty without one."""
+    return text(f"{when.day} {when:%b %Y}" if when else "")
+
+
+def tenths(number: Any) -> str:
+    """A number to a tenth."""
     return f"{Decimal(number):,.1f}"
 
 
@@ -56,11 +78,6 @@ def signed(number: Any) -> str:
     return f"{_MINUS if number < 0 else '+' if number > 0 else ''}{shown}"
 
 
-def long(day: date) -> str:
+def long_date(day: date) -> str:
     """A date as a sentence has it."""
     return f"{day:%A}, {day.day} {day:%B %Y}"
-
-
-def short(day: date | None) -> str:
-    """A date's cell; empty without one."""
-    return cell(f"{day.day} {day:%b %Y}" if day else "")

@@ -14,9 +14,8 @@ from circuit_sync.database.progress.states import dated_states
 from circuit_sync.domain.eastern import EASTERN, eastern_date, is_weekday, last_instants, latest_weekday, next_weekday
 from circuit_sync.domain.errors import UsageError
 from circuit_sync.domain.requests import SnapshotRequest
-from circuit_sync.events.catalogue import SyncCompleted
 from circuit_sync.events.outbox import emit
-from circuit_sync.sync.log.closing import closing_on_failure
+from circuit_sync.sync.log.closing import closing_on_failure, complete_log
 from circuit_sync.sync.log.opening import open_log
 from circuit_sync.sync.progress.rollups import RollUp, roll_up_days, why_empty
 from circuit_sync.sync.session import Session
@@ -63,7 +62,6 @@ def take_snapshots(session: Session, sync_id: int) -> SnapshotResult:
     """
     with closing_on_failure(session, sync_id), session.database.transaction() as connection:
         result = _take(connection, session, sync_id)
-        _complete(connection, session.now(), result)
     session.log(f"sync {sync_id}: {result.counts['snapshots']} snapshots of {result.counts['dates']} dates, rolled up")
     if result.message:
         session.log(f"sync {sync_id}: {result.message}")
@@ -94,28 +92,24 @@ def _take(connection: Connection, session: Session, sync_id: int) -> SnapshotRes
     since = history_begins(connection)
     empty = [day for day in dates if not per_date[day]["snapshots"]]
     message = _before_history([day for day in empty if since is None or day < eastern_date(since)], since)
+    durations = {"snapshots": taken - begun, "roll_ups": time.monotonic() - taken}
+    number = sum(counts["snapshots"] for counts in per_date.values())
+    sync_logs.remember(connection, sync_id, {"seconds": durations})
+    completed = complete_log(
+        connection, sync_id, session.now(), message, {"circuits_processed": number}, {"processed": number}
+    )
+    emit(connection, [completed], completed.completed_at)
     return SnapshotResult(
         sync_id=sync_id,
-        sync_status="warning" if message else "completed",
+        sync_status=completed.sync_status,
         message=message,
-        counts={"snapshots": sum(told["snapshots"] for told in per_date.values()), "dates": len(per_date)},
-        per_date={day.isoformat(): told for day, told in per_date.items()},
+        counts={"snapshots": number, "dates": len(per_date)},
+        per_date={day.isoformat(): counts for day, counts in per_date.items()},
         empty={day.isoformat(): why_empty(day, since) for day in empty},
         history_since=since,
         rolled_up=rolled_up,
-        durations={"snapshots": taken - begun, "roll_ups": time.monotonic() - taken},
+        durations=durations,
     )
-
-
-def _complete(connection: Connection, now: datetime, result: SnapshotResult) -> None:
-    processed = result.counts["snapshots"]
-    results = {"circuits_processed": processed}
-    sync_logs.remember(connection, result.sync_id, {"seconds": dict(result.durations)})
-    if result.message:
-        sync_logs.complete_with_warning(connection, result.sync_id, now, result.message, results)
-    else:
-        sync_logs.complete(connection, result.sync_id, now, results)
-    emit(connection, [SyncCompleted(result.sync_id, result.sync_status, now, {"processed": processed})], now)
 
 
 def _before_history(dates: Sequence[date], since: datetime | None) -> str | None:

@@ -17,8 +17,7 @@ from circuit_sync.workstudio.ddotable import Table
 from circuit_sync.workstudio.errors import Unauthorized
 
 FAILURES_IN_A_ROW = 3
-_UNREADABLE = " "
-"""What no clean text is."""
+_UNREADABLE = " "  # no clean text is this
 _KEPT = "what was stored stays, the rest is still due"
 
 
@@ -26,9 +25,8 @@ class UnitAnswers:
     """What WorkStudio answers for each work order of a run.
 
     ``fetch`` asks for one work order, with whatever credentials. ``had_units``: the extensions of each work order that
-    had units the last time. ``failed`` is told of every work order that failed, ``emptied`` of extensions that have no
-    units any more; ``asked`` tells when each answer that came was first asked for, ``of_others`` how many of its rows
-    were another work order's.
+    had units the last time. ``now_empty``: those that have none any more, asked twice; ``asked``: when each answer was
+    first asked for; ``of_others``: how many of its rows were another work order's.
     """
 
     def __init__(
@@ -37,22 +35,17 @@ class UnitAnswers:
         workstudio: WorkStudio,
         fetch: Callable[[str], Table],
         had_units: Mapping[str, Collection[str]],
-        *,
-        failed: Callable[[str, CircuitSyncError], None],
-        emptied: Callable[[str, Collection[str]], None],
     ) -> None:
         self.asked: dict[str, datetime] = {}
         self.of_others: dict[str, int] = {}
-        self._lost_twice: dict[str, list[str]] = {}
+        self.now_empty: dict[str, list[str]] = {}
         self._session = session
         self._workstudio = workstudio
         self._fetch = fetch
         self._had_units = had_units
-        self._failed = failed
-        self._emptied = emptied
 
-    def of(self, work_orders: Sequence[str]) -> Iterator[tuple[str, Table]]:
-        """Work order and table as the calls end, without those that failed.
+    def of(self, work_orders: Sequence[str]) -> Iterator[tuple[str, Table | CircuitSyncError]]:
+        """Work order and answer, or why there is none, as the calls end.
 
         Raises ``TransientError`` when ``FAILURES_IN_A_ROW`` calls, one after another, failed for a passing reason, and
         ``Unauthorized`` at once if the server knows none of our credentials.
@@ -62,18 +55,13 @@ class UnitAnswers:
             for done, (work_order, answer) in enumerate(answers, start=1):
                 if isinstance(answer, Unauthorized):
                     raise Unauthorized(f"{answer}; {_KEPT}")
-                if isinstance(answer, CircuitSyncError):
-                    self._failed(work_order, answer)
-                    failed_in_a_row = failed_in_a_row + 1 if answer.transient else 0
-                    if failed_in_a_row == FAILURES_IN_A_ROW:
-                        raise TransientError(
-                            f"{FAILURES_IN_A_ROW} work orders failed one after another, the last: {answer}; {_KEPT}"
-                        )
-                else:
-                    failed_in_a_row = 0
-                    if lost := self._lost_twice.get(work_order):
-                        self._emptied(work_order, lost)
-                    yield work_order, answer
+                yield work_order, answer
+                is_transient = isinstance(answer, CircuitSyncError) and answer.transient
+                failed_in_a_row = failed_in_a_row + 1 if is_transient else 0
+                if failed_in_a_row == FAILURES_IN_A_ROW:
+                    raise TransientError(
+                        f"{FAILURES_IN_A_ROW} work orders failed one after another, the last: {answer}; {_KEPT}"
+                    )
                 # Whoever cancels here finds the answer handed on: it is finished work.
                 self._session.progress(done, len(work_orders))
 
@@ -95,7 +83,7 @@ class UnitAnswers:
                 f"two answers for the units of {work_order} contradict each other: each lacks an extension that the "
                 "other has, and that had units before"
             )
-        self._lost_twice[work_order] = sorted(lost_again)
+        self.now_empty[work_order] = sorted(lost_again)
         return again
 
     def _own(self, work_order: str) -> Table:

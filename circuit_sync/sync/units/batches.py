@@ -2,8 +2,8 @@
 
 import time
 from collections import Counter
-from collections.abc import Collection, Mapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Mapping
+from datetime import datetime
 
 import pandas as pd
 
@@ -15,14 +15,7 @@ from circuit_sync.domain.aggregates import compute_aggregates
 from circuit_sync.domain.eastern import eastern_date
 from circuit_sync.domain.errors import CircuitSyncError, PermanentError, TransientError
 from circuit_sync.domain.planned_units import UnitFaults
-from circuit_sync.domain.sync_log import (
-    CredentialUse,
-    ErrorDetails,
-    FailedWorkOrder,
-    RejectedUnits,
-    SyncContext,
-    UnitsChanged,
-)
+from circuit_sync.domain.sync_log import ErrorDetails, SyncContext, UnitsChanged
 from circuit_sync.events.catalogue import PlannedUnitsSynced
 from circuit_sync.events.outbox import emit
 from circuit_sync.sync.installation.ownership import claim_database
@@ -37,96 +30,27 @@ LINES_LISTED = 50
 _MISSHAPEN = "shorter or longer than the heading"
 
 
-@dataclass
-class Tally:
-    """What a run has done so far."""
-
-    counts: dict[str, int] = field(
-        default_factory=lambda: dict.fromkeys(("work_orders", "circuits", "stored", "unchanged", "failed", "units"), 0)
-    )
-    failures: list[FailedWorkOrder] = field(default_factory=list)
-    may_pass: bool = False
-    rejected: list[RejectedUnits] = field(default_factory=list)
-    unknown_types: Counter[str] = field(default_factory=Counter)
-    emptied: list[str] = field(default_factory=list)
-    strangers: int = 0
-    undated: int = 0
-    of_others: int = 0
-    changes: list[UnitsChanged] = field(default_factory=list)
-    calls: Mapping[str, float] = field(default_factory=dict)
-    credentials: Sequence[CredentialUse] = ()
-    seconds: dict[str, float] = field(default_factory=lambda: {"compute": 0.0, "store": 0.0, "whole": 0.0})
-
-    def add_failure(self, work_order: str, error: CircuitSyncError) -> None:
-        self.counts["failed"] += 1
-        self.failures.append({"work_order": work_order, "reason": str(error)})
-        self.may_pass |= error.transient
-
-    def add_faults(self, faults: UnitFaults, batch: Mapping[str, Table]) -> None:
-        self.rejected.extend(faults.rejected)
-        self.unknown_types.update(faults.unknown_types)
-        self.strangers += faults.strangers
-        self.undated += faults.undated
-        for work_order, table in batch.items():
-            if number := len(table.misshapen):
-                rejected = RejectedUnits(work_order=work_order, column="", reason=_MISSHAPEN, units=number)
-                self.rejected.append(rejected)
-
-    def counts_with(
-        self, written: Sequence[WrittenAggregate], *, work_orders: int, circuits: int, units: int
-    ) -> dict[str, int]:
-        """The counts as they are once a batch is stored."""
-        batch = {
-            "work_orders": work_orders,
-            "circuits": circuits,
-            "stored": len(written),
-            "unchanged": circuits - len(_own(written)),
-            "units": units,
-        }
-        return {name: number + batch.get(name, 0) for name, number in self.counts.items()}
-
-    def add_stored(self, written: Sequence[WrittenAggregate], counts: dict[str, int]) -> None:
-        self.counts = counts
-        for row in _own(written)[: LINES_LISTED - len(self.changes)]:
-            previous = None if row.previous is None else int(row.previous["total_units"])
-            self.changes.append(
-                UnitsChanged(
-                    work_order=row.work_order,
-                    extension=row.extension,
-                    units=int(row.totals["total_units"]),
-                    previous_units=previous,
-                )
-            )
-
-    @property
-    def context(self) -> SyncContext:
-        seconds = {name: round(value, 3) for name, value in self.seconds.items()}
-        return {
-            "counts": self.counts,
-            "changes": self.changes,
-            "calls": self.calls,
-            "credentials": list(self.credentials),
-            "seconds": seconds,
-        }
-
-    @property
-    def details(self) -> ErrorDetails:
-        return {
-            "failures": self.failures,
-            "rejected_units": self.rejected,
-            "unknown_unit_types": self.unknown_types,
-            "emptied": self.emptied,
-            "units_of_unknown_circuits": self.strangers,
-            "pending_units_undated": self.undated,
-            "units_of_other_work_orders": self.of_others,
-        }
-
-
 class AggregateRun:
-    """``circuits``: those of the chosen work orders, as ``aggregate_store.chosen`` lists them, with their roots."""
+    """``circuits``: those of the chosen work orders, as ``aggregate_store.chosen`` lists them, with their roots.
+
+    ``context`` and ``details``: what the sync log is to remember of the run so far.
+    """
 
     def __init__(self, session: Session, sync_id: int, circuits: pd.DataFrame, measurements: Mapping[str, str]) -> None:
-        self.tally = Tally()
+        self.counts = dict.fromkeys(("work_orders", "circuits", "stored", "unchanged", "failed", "units"), 0)
+        self.changes: list[UnitsChanged] = []
+        self.seconds = {"compute": 0.0, "store": 0.0, "whole": 0.0}
+        self.context: SyncContext = {"calls": {}, "credentials": []}
+        self.details: ErrorDetails = {
+            "failures": [],
+            "rejected_units": [],
+            "unknown_unit_types": Counter(),
+            "extensions_now_empty": [],
+            "units_of_unknown_circuits": 0,
+            "pending_units_undated": 0,
+            "units_of_other_work_orders": 0,
+        }
+        self._some_failure_is_transient = False
         self._session = session
         self._sync_id = sync_id
         self._circuits = circuits
@@ -151,45 +75,50 @@ class AggregateRun:
                 workstudio,
                 lambda work_order: rotation.fetch_planned_units(workstudio, work_order, planners.get(work_order, ())),
                 self._had_units(),
-                failed=self._note_failure,
-                emptied=self._note_emptied,
             )
             try:
-                for work_order, table in answers.of(work_orders):
-                    batch[work_order] = table
+                for work_order, answer in answers.of(work_orders):
+                    if isinstance(answer, CircuitSyncError):
+                        self._note_failure(work_order, answer)
+                        continue
+                    now_empty = answers.now_empty.get(work_order, ())
+                    self.details["extensions_now_empty"] += [f"{work_order} {extension}" for extension in now_empty]
+                    batch[work_order] = answer
                     if len(batch) >= BATCH_WORK_ORDERS or sum(t.received for t in batch.values()) >= BATCH_UNITS:
-                        self._store(batch, answers, len(work_orders))
+                        self._store(batch, answers.asked, len(work_orders))
             finally:
-                self._store(batch, answers, len(work_orders))
+                self._store(batch, answers.asked, len(work_orders))
                 rotation.record_uses()
-                self.tally.of_others = sum(answers.of_others.values())
-                self.tally.credentials = rotation.used()
-                self.tally.calls = workstudio.statistics.rounded()
-                self.tally.seconds["whole"] = time.monotonic() - begun
-        if len(self.tally.failures) == len(work_orders):
-            kind = TransientError if self.tally.may_pass else PermanentError
-            raise kind(f"every work order failed, the first: {self.tally.failures[0]['reason']}")
+                self.details["units_of_other_work_orders"] = sum(answers.of_others.values())
+                self.context["credentials"] = rotation.used()
+                self.context["calls"] = workstudio.statistics.rounded()
+                self.seconds["whole"] = time.monotonic() - begun
+        failures = self.details["failures"]
+        if len(failures) == len(work_orders):
+            kind = TransientError if self._some_failure_is_transient else PermanentError
+            raise kind(f"every work order failed, the first: {failures[0]['reason']}")
 
     def remember(self) -> None:
-        """Leaves the tally in the sync log, for its completion or its failure."""
+        """Leaves what was done so far in the sync log, for its completion or its failure."""
+        seconds = {name: round(value, 3) for name, value in self.seconds.items()}
+        self.context |= {"counts": self.counts, "changes": self.changes, "seconds": seconds}
         with self._session.database.transaction() as connection:
-            sync_logs.remember(connection, self._sync_id, self.tally.context, self.tally.details)
+            sync_logs.remember(connection, self._sync_id, self.context, self.details)
 
     def _had_units(self) -> dict[str, list[str]]:
         with_units = self._circuits[self._circuits["last_units"] > 0]
         return {str(name): list(group) for name, group in with_units.groupby("work_order")["extension"]}
 
     def _note_failure(self, work_order: str, error: CircuitSyncError) -> None:
-        self.tally.add_failure(work_order, error)
+        self.counts["failed"] += 1
+        self.details["failures"].append({"work_order": work_order, "reason": str(error)})
+        self._some_failure_is_transient |= error.transient
         self._session.log(f"work order {work_order} failed: {error}")
 
-    def _note_emptied(self, work_order: str, extensions: Collection[str]) -> None:
-        self.tally.emptied.extend(f"{work_order} {extension}" for extension in extensions)
+    def _store(self, batch: dict[str, Table], asked_at: Mapping[str, datetime], total: int) -> None:
+        """Computes and stores the batch in one transaction, empties it, and logs how many of ``total`` are done.
 
-    def _store(self, batch: dict[str, Table], answers: UnitAnswers, total: int) -> None:
-        """Computes and stores the batch in one transaction, empties it, and tells how many of ``total`` are done.
-
-        Raises ``SyncAlreadyClosed`` if the run was taken for dead meanwhile: nothing follows upon ``sync.failed``.
+        Raises ``SyncAlreadyClosed`` if the run was taken for dead meanwhile: nothing is stored after ``sync.failed``.
         """
         if not batch:
             return
@@ -200,7 +129,7 @@ class AggregateRun:
         targets = circuits[circuits["is_target"] & ~circuits["work_order"].isin(faults.oversized)]
         rows = rows[rows["is_rollup"] | rows["circuit_id"].isin(targets["circuit_id"])]
         asked = {
-            int(circuit): answers.asked[work_order]
+            int(circuit): asked_at[work_order]
             for circuit, work_order in zip(targets["circuit_id"], targets["work_order"], strict=True)
         }
         computed = time.monotonic()
@@ -211,34 +140,49 @@ class AggregateRun:
             written = aggregate_store.store_aggregates(
                 connection, rows.values.tolist(), asked, day=eastern_date(now), now=now
             )
-            counts = self.tally.counts_with(
-                written, work_orders=len(batch) - len(faults.oversized), circuits=len(asked), units=len(units)
-            )
+            own = [row for row in written if not row.is_rollup]
+            added = {
+                "work_orders": len(batch) - len(faults.oversized),
+                "circuits": len(asked),
+                "stored": len(written),
+                "unchanged": len(asked) - len(own),
+                "units": len(units),
+            }
+            counts = {name: number + added.get(name, 0) for name, number in self.counts.items()}
             # Should the process be killed, its log tells what is stored.
             sync_logs.remember(connection, self._sync_id, {"counts": counts})
-            emit(connection, [_event(row, self._sync_id) for row in _own(written)], now)
-        self.tally.add_stored(written, counts)
+            emit(connection, [_event(row, self._sync_id) for row in own], now)
+        self.counts = counts
+        self.changes += [_units_changed(row) for row in own[: LINES_LISTED - len(self.changes)]]
         for work_order in faults.oversized:
             self._note_failure(work_order, PermanentError("its units add up to more than the database can hold"))
-        self.tally.add_faults(faults, batch)
-        self.tally.seconds["compute"] += computed - begun
-        self.tally.seconds["store"] += time.monotonic() - computed
+        self._note_faults(faults, batch)
+        self.seconds["compute"] += computed - begun
+        self.seconds["store"] += time.monotonic() - computed
         batch.clear()
-        done = self.tally.counts["work_orders"] + self.tally.counts["failed"]
+        done = self.counts["work_orders"] + self.counts["failed"]
         self._session.log(f"sync {self._sync_id}: {done} of {total} work orders done")
 
+    def _note_faults(self, faults: UnitFaults, batch: Mapping[str, Table]) -> None:
+        self.details["rejected_units"] += faults.rejected
+        self.details["rejected_units"] += [
+            {"work_order": work_order, "column": "", "reason": _MISSHAPEN, "units": len(table.misshapen)}
+            for work_order, table in batch.items()
+            if table.misshapen
+        ]
+        self.details["unknown_unit_types"].update(faults.unknown_types)
+        self.details["units_of_unknown_circuits"] += faults.units_without_circuit
+        self.details["pending_units_undated"] += faults.undated
 
-def _own(written: Sequence[WrittenAggregate]) -> list[WrittenAggregate]:
-    """What was written of circuits themselves, without roll-ups."""
-    return [row for row in written if not row.is_rollup]
+
+def _units_changed(row: WrittenAggregate) -> UnitsChanged:
+    return {
+        "work_order": row.work_order,
+        "extension": row.extension,
+        "units": int(row.totals["total_units"]),
+        "previous_units": None if row.previous is None else int(row.previous["total_units"]),
+    }
 
 
 def _event(row: WrittenAggregate, sync_id: int) -> PlannedUnitsSynced:
-    return PlannedUnitsSynced(
-        circuit_id=row.circuit_id,
-        sync_id=sync_id,
-        work_order=row.work_order,
-        totals=row.totals,
-        permission_counts=row.permission_counts,
-        previous=row.previous,
-    )
+    return PlannedUnitsSynced(row.circuit_id, sync_id, row.work_order, row.totals, row.permission_counts, row.previous)

@@ -14,10 +14,9 @@ from circuit_sync.domain.errors import TransientError, UsageError
 from circuit_sync.domain.requests import AggregateSyncRequest
 from circuit_sync.domain.statuses import parse_statuses
 from circuit_sync.domain.sync_log import ErrorDetails, FailedWorkOrder, SyncContext, UnitsChanged
-from circuit_sync.events.catalogue import SyncCompleted
 from circuit_sync.events.outbox import emit
 from circuit_sync.sync.installation.ownership import check_owner, identity_of
-from circuit_sync.sync.log.closing import closing_on_failure, done_so_far
+from circuit_sync.sync.log.closing import closing_on_failure, complete_log, done_so_far
 from circuit_sync.sync.log.opening import open_log
 from circuit_sync.sync.session import Session
 from circuit_sync.sync.units.batches import AggregateRun
@@ -33,7 +32,6 @@ class AggregateSyncResult:
     sync_status: str
     message: str | None
     counts: Mapping[str, int]
-    per_status: Mapping[str, Mapping[str, int]]
     reasons: Mapping[str, int]
     failures: Sequence[FailedWorkOrder]
     changes: Sequence[UnitsChanged]
@@ -90,34 +88,28 @@ def fetch_and_store_aggregates(session: Session, sync_id: int) -> dict[str, int]
             run.fetch_and_store()
         finally:
             run.remember()
-    return run.tally.counts
+    return run.counts
 
 
 def complete_aggregate_sync(session: Session, sync_id: int) -> AggregateSyncResult:
     """Closes the sync log: as ``warning`` if a work order failed or a unit could not be counted."""
     with closing_on_failure(session, sync_id), session.database.transaction() as connection:
         log = sync_logs.read(connection, sync_id)
-        counts, now = log.context["counts"], session.now()
+        counts = log.context["counts"]
         message = _message(counts, log.error_details, log.context)
-        results = done_so_far(log.context)
-        if message:
-            sync_logs.complete_with_warning(connection, sync_id, now, message, results)
-        else:
-            sync_logs.complete(connection, sync_id, now, results)
-        status = "warning" if message else "completed"
-        updated = counts["circuits"] - counts["unchanged"]
-        tallied = {"processed": counts["circuits"], "updated": updated, "unchanged": counts["unchanged"]}
-        emit(connection, [SyncCompleted(sync_id, status, now, tallied)], now)
+        processed, unchanged = counts["circuits"], counts["unchanged"]
+        of_circuits = {"processed": processed, "updated": processed - unchanged, "unchanged": unchanged}
+        completed = complete_log(connection, sync_id, session.now(), message, done_so_far(log.context), of_circuits)
+        emit(connection, [completed], completed.completed_at)
         discard_staged(connection, sync_id)
-    session.log(f"sync {sync_id}: {status}; {_listed(counts)}")
+    session.log(f"sync {sync_id}: {completed.sync_status}; {_listed(counts)}")
     if message:
         session.log(f"sync {sync_id}: {message}")
     return AggregateSyncResult(
         sync_id=sync_id,
-        sync_status=status,
+        sync_status=completed.sync_status,
         message=message,
         counts=counts,
-        per_status={},
         reasons=log.context["reasons"],
         failures=log.error_details["failures"],
         changes=log.context["changes"],
@@ -131,19 +123,19 @@ def _message(counts: Mapping[str, int], details: ErrorDetails, context: SyncCont
     if left_out := context["left_out"]:
         lines.append(f"nothing was fetched for {', '.join(left_out)}: every circuit of it is excluded or has departed")
     if failed := counts["failed"]:
-        told = "1 work order failed" if failed == 1 else f"{failed} work orders failed"
+        failures = "1 work order failed" if failed == 1 else f"{failed} work orders failed"
         if context["force"] or context["work_orders"]:
-            lines.append(f"{told} (listed in error_details): ask for what was not due again, with --work-order")
+            lines.append(f"{failures} (listed in error_details): ask for what was not due again, with --work-order")
         else:
-            lines.append(f"{told} and {'stays' if failed == 1 else 'stay'} due (listed in error_details)")
+            lines.append(f"{failures} and {'stays' if failed == 1 else 'stay'} due (listed in error_details)")
     if rejected := sum(line["units"] for line in details["rejected_units"]):
         lines.append(f"{rejected} units could not be read and are not counted")
     if unknown := details["unknown_unit_types"]:
         lines.append(f"unknown unit types, counted as units without a measure: {', '.join(sorted(unknown))}")
     if undated := details["pending_units_undated"]:
         lines.append(f"{undated} pending units have a date assessed that cannot be read, counted as unknown")
-    if emptied := details["emptied"]:
-        lines.append(f"{len(emptied)} circuits have no units any more, asked twice (listed in error_details)")
+    if now_empty := details["extensions_now_empty"]:
+        lines.append(f"{len(now_empty)} circuits have no units any more, asked twice (listed in error_details)")
     return "; ".join(lines) or None
 
 
