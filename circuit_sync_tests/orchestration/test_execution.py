@@ -27,6 +27,8 @@ class Storage:
 
     def line(self, _text: str) -> None:
         self.execute("ALTER DATABASE {} ALLOW_CONNECTIONS false")
+        with psycopg.connect(self._server, autocommit=True) as connection:
+            connection.execute("SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname = %s", [self.name])
 
     def tick(self, _done: int, _total: int) -> None:
         """Nothing."""

@@ -14,6 +14,7 @@ from psycopg2.extensions import POLL_OK, POLL_WRITE, connection, set_wait_callba
 from sqlalchemy import URL, Engine, event
 from sqlalchemy.dialects import plugins
 from sqlalchemy.engine import CreateEnginePlugin
+from sqlalchemy.pool import QueuePool
 
 from circuit_sync.database.sessions.driver import Target
 from circuit_sync.database.sessions.pinned import Session, pinning
@@ -22,6 +23,8 @@ from circuit_sync.database.urls import check_dagster_url, dagster_schema, own_se
 from circuit_sync.domain.errors import UsageError
 
 _PLUGIN = "circuit_sync_pinned"
+_KEPT: dict[str, Any] = {"poolclass": QueuePool, "pool_size": 1, "pool_pre_ping": True}
+_pooling: dict[str, Any] = {}
 _TICK_MILLISECONDS = 1_000
 
 
@@ -37,11 +40,20 @@ def pinned_url(text: str) -> str:
     return url.render_as_string(hide_password=False)
 
 
+def keep_connections() -> None:
+    """Engines that are made from now on keep a connection: a run asks Dagster's storage for some 200, each a new one.
+
+    For a process that lives as long as its run: daemon and webserver would hold connections that they rarely use.
+    """
+    _pooling.update(_KEPT)
+
+
 class PinnedSessions(CreateEnginePlugin):
     """Sets what Dagster relies on when a connection is made, its schema first."""
 
     def __init__(self, url: URL, kwargs: dict[str, Any]) -> None:
         super().__init__(url, kwargs)
+        kwargs.update(_pooling)
         own = url.difference_update_query(["plugin"])
         self._target = Target.of(own.render_as_string(hide_password=False), dagster_schema(own_settings(own)))
 

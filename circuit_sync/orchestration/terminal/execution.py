@@ -15,6 +15,7 @@ from typing import Any
 
 import dagster as dg
 
+from circuit_sync.database.dagster.sessions import keep_connections
 from circuit_sync.database.sessions.silence import hurry
 from circuit_sync.environment import project_dir
 from circuit_sync.orchestration.assets.metadata import Metadata, plain
@@ -69,6 +70,7 @@ def persistent_instance() -> Iterator[dg.DagsterInstance]:
 
     Raises ``DatabaseUnavailable`` if its storage is away.
     """
+    keep_connections()
     with storage_needed("start this again when the database is back"):
         ref = InstanceRef.from_dir(str(project_dir()), overrides=IN_A_TERMINAL)
         with dg.DagsterInstance.from_ref(ref) as instance:
