@@ -115,6 +115,22 @@ def test_aggregates_that_were_stored_before_their_sync_failed_refresh_the_snapsh
     assert request.run_key == f"snapshots_after_sync:{identity(desk)}:{sync}:2026-03-02:2026-03-02"
 
 
+@pytest.mark.parametrize("cursor", ["17", "not JSON", '{"of": "a newer version"}'])
+def test_a_cursor_that_cannot_be_read_silences_no_sensor(look: Look, desk: Desk, cursor: str) -> None:
+    desk.sync("ACTIV")
+    assert len(look(sensors.aggregates_after_circuits, cursor).run_requests or ()) == 1
+
+
+def test_before_the_first_partition_no_snapshot_is_started(
+    look: Look, desk: Desk, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("CIRCUIT_SYNC_FIRST_SNAPSHOT", "2026-03-03")
+    desk.sync("ACTIV")
+    result = look(sensors.snapshots_after_sync)
+    assert not result.run_requests
+    assert said(result) == "2026-03-02 lies before CIRCUIT_SYNC_FIRST_SNAPSHOT"
+
+
 def departure(desk: Desk) -> int:
     """A sync that misses a circuit that was there; returns its id."""
     desk.execute("UPDATE circuits SET job_guid = '{moved-on}' WHERE id = (SELECT min(id) FROM circuits)")
@@ -212,12 +228,9 @@ def test_a_run_that_was_started_for_a_retry_is_not_started_again(
 ) -> None:
     sync = failed(desk)
     desk.clock.advance(minutes=15)
-    run = create_run_for_test(
-        stored,
-        job_name="sync_circuits",
-        status=dg.DagsterRunStatus.NOT_STARTED,
-        tags={"circuit_sync/retry_of": str(sync)},
-    )
+    (request,) = look(retrying.retry_failed_syncs).run_requests or ()
+    tags = {**request.tags, "dagster/run_key": str(request.run_key)}
+    run = create_run_for_test(stored, job_name="sync_circuits", tags=tags)
     assert said(look(retrying.retry_failed_syncs)) == f"sync {sync}: run {run.run_id} is on its way to try it again"
 
 

@@ -54,9 +54,9 @@ def aggregates_to_start(
 
 
 def snapshot_to_start(
-    ended: Iterable[EndedSync], cursor: Cursor, now: datetime, busy: Callable[[date], str | None]
+    ended: Iterable[EndedSync], cursor: Cursor, now: datetime, first: date, busy: Callable[[date], str | None]
 ) -> Decision:
-    """Today's snapshot, if circuits or aggregates changed and today is a weekday in Eastern Time.
+    """Today's snapshot, if circuits or aggregates changed and today is a weekday in Eastern Time from ``first`` on.
 
     ``busy`` names an unfinished run that works on the snapshot of a date; the change then waits for the next look.
     """
@@ -68,6 +68,8 @@ def snapshot_to_start(
     if not is_weekday(today):
         reason = f"sync {latest} changed something, but snapshots are of weekdays: the next one is Monday's"
         return Decision((), done, (reason,))
+    if today < first:
+        return Decision((), done, (f"{today} lies before CIRCUIT_SYNC_FIRST_SNAPSHOT",))
     if run_id := busy(today):
         return Decision((), replace(cursor, waiting={"snapshot": latest}), (f"{today}: run {run_id} is at it",))
     return Decision((Start((today.isoformat(),), latest),), done, ())

@@ -62,7 +62,8 @@ def snapshots_after_sync(context: dg.SensorEvaluationContext) -> dg.SensorResult
     def snapshot_of(keys: tuple[str, ...]) -> SnapshotRequest:
         return SnapshotRequest([date.fromisoformat(key) for key in keys], trigger=WORKFLOW_EVENT)
 
-    return _result("snapshots_after_sync", snapshot_to_start(ended, cursor, clock.now(), busy), snapshot_of)
+    first = load_settings().circuit_sync_first_snapshot
+    return _result("snapshots_after_sync", snapshot_to_start(ended, cursor, clock.now(), first, busy), snapshot_of)
 
 
 @dg.sensor(

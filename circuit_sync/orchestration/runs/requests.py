@@ -9,7 +9,7 @@ from dataclasses import dataclass, replace
 from typing import Any, TypeVar
 
 import dagster as dg
-from pydantic import Field
+from pydantic import Field, ValidationError
 
 from circuit_sync.domain.errors import UsageError
 from circuit_sync.domain.requests import (
@@ -144,7 +144,7 @@ def requested_partitions(context: dg.AssetExecutionContext, kind: type[R], confi
 def request_of(run: dg.DagsterRun) -> SyncRequest | None:
     """What the run asks its first op to sync; ``None`` if it opens no sync.
 
-    Nor does it open one if tags written by hand ask for what no op takes.
+    Nor does it open one if tags or a configuration written by hand ask for what no op takes.
     """
     job = next((job for job in (WORK_ORDERS, *ASSET_JOBS) if job.is_opened_by(run)), None)
     if job is None:
@@ -160,8 +160,8 @@ def request_of(run: dg.DagsterRun) -> SyncRequest | None:
     for name in ("ops", job.configured, "config"):
         config = config.get(name) or {}
     try:
-        return requested(job.request, run, (keys if job.keyed_by else {}) | config)
-    except UsageError:
+        return requested(job.request, run, (keys if job.keyed_by else {}) | job.config(**config).model_dump())
+    except (UsageError, ValidationError):
         return None
 
 

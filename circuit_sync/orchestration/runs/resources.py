@@ -69,10 +69,10 @@ class RunContext:
 
     def _open(self, settings: Settings) -> Session:
         database = self._stack.enter_context(Database(database_url(settings)))
-        if told := upgrade(database, mains_contain_splits=settings.workstudio_mains_contain_splits):
-            self._say(told)
-        if self._run is not None:
+        if self._run is not None:  # before a migration that takes long: without the lock the run is taken for dead
             self._stack.enter_context(run_lock(database, self._run.run_id))
+        if line := upgrade(database, mains_contain_splits=settings.workstudio_mains_contain_splits):
+            self._say(line)
         key = settings.circuit_sync_secret_key
         session = Session(
             database,

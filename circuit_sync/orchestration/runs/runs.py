@@ -14,7 +14,6 @@ UNFINISHED = [
     dg.DagsterRunStatus.STARTED,
     dg.DagsterRunStatus.CANCELING,
 ]
-IN_PROGRESS = [dg.DagsterRunStatus.STARTING, dg.DagsterRunStatus.STARTED, dg.DagsterRunStatus.CANCELING]
 
 SCHEDULE_TAG = "dagster/schedule_name"
 REPOSITORY_TAG = ".dagster/repository"

@@ -17,6 +17,7 @@ NEEDS_NO_SYNC_TAG = "circuit_sync/needs_no_sync_log"
 TERMINAL_TAG = "circuit_sync/terminal"
 """On a run of the command line: whoever interrupts it is a person, though Dagster knows of no cancellation."""
 PARENT_RUN_TAG = "dagster/parent_run_id"
+RUN_KEY_TAG = "dagster/run_key"
 
 
 class StartedBy(TypedDict):
