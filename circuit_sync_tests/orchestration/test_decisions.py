@@ -49,7 +49,7 @@ def test_neighbouring_statuses_start_as_one_run_named_after_the_latest_sync() ->
 def test_a_status_that_an_aggregate_run_works_on_is_looked_at_again() -> None:
     first = aggregates_to_start([sync(3)], START, {"ACTIV": 2}, {"ACTIV": "run-1"})
     assert first.starts == ()
-    assert first.reasons == ("ACTIV: run run-1 is at it",)
+    assert first.reasons == ("ACTIV: run run-1 works on it",)
     second = aggregates_to_start([], first.cursor, {"ACTIV": 2}, {})
     assert second.starts == (Start(("ACTIV",), 3),)
     third = aggregates_to_start([], second.cursor, {"ACTIV": 2}, {})
@@ -87,7 +87,7 @@ def test_on_a_weekend_a_change_takes_no_snapshot_and_says_why() -> None:
 def test_a_change_during_a_snapshot_run_is_not_forgotten() -> None:
     first = snapshot_to_start([sync(3, has_changes=True)], START, MONDAY, FIRST, lambda _day: "run-1")
     assert first.starts == ()
-    assert first.reasons == ("2026-03-09: run run-1 is at it",)
+    assert first.reasons == ("2026-03-09: run run-1 works on it",)
     second = snapshot_to_start([], first.cursor, MONDAY, FIRST, nobody)
     assert second.starts == (Start(("2026-03-09",), 3),)
 

@@ -17,6 +17,7 @@ from circuit_sync.orchestration import clock
 from circuit_sync.orchestration.assets.partitions import partition_tags
 from circuit_sync.orchestration.recovery.closing import close_abandoned_syncs
 from circuit_sync.orchestration.recovery.retrying import retry_failed_syncs
+from circuit_sync.orchestration.terminal.execution import origin_of
 from circuit_sync.simulator import Fault, Simulator
 from circuit_sync.sync.circuits.sync import open_circuit_sync
 from circuit_sync.sync.log.closing import close_as_failed
@@ -440,7 +441,7 @@ def test_a_run_without_its_lock_is_dead_after_the_grace(
     dead: bool,
 ) -> None:
     assert stored.run_monitoring_start_timeout_seconds == 180
-    run = a_run(stored, status)
+    run = a_run(stored, status, remote_job_origin=origin_of(defs, "sync_circuits"))
     record = stored.get_run_record_by_id(run.run_id)
     assert record is not None
     desk.clock.instant = record.update_timestamp + timedelta(seconds=seconds)
@@ -453,9 +454,10 @@ def test_a_run_that_said_something_a_moment_ago_is_not_dead_it_may_just_have_let
     desk: Desk, stored: dg.DagsterInstance, close: Callable[[], str]
 ) -> None:
     run = a_run(stored, Status.NOT_STARTED)
-    for kind, before in ((dg.DagsterEventType.RUN_START, 300.0), (dg.DagsterEventType.ENGINE_EVENT, 5.0)):
-        event = dg.DagsterEvent(kind.value, run.job_name)
-        stored.report_dagster_event(event, run.run_id, timestamp=desk.clock.instant.timestamp() - before)
+    desk.clock.instant = datetime.now(UTC)
+    start = dg.DagsterEvent(dg.DagsterEventType.RUN_START.value, run.job_name)
+    stored.report_dagster_event(start, run.run_id, timestamp=desk.clock.instant.timestamp() - 300)
+    stored.report_engine_event("the last step is done", run)
     assert close() == "nothing is abandoned"
     desk.clock.advance(minutes=1)
     assert close() != "nothing is abandoned"
@@ -489,7 +491,7 @@ def test_a_retry_of_another_database_with_the_same_number_is_no_retry_of_this_sy
 def test_a_run_whose_configuration_we_cannot_read_keeps_no_other_from_being_closed(
     desk: Desk, stored: dg.DagsterInstance, close: Callable[[], str]
 ) -> None:
-    config = {"ops": {"circuits": {"config": {"triggered_by": {"env": "WHO"}}}}}
+    config = {"ops": {"circuits": {"config": {"force": {"env": "FORCE"}}}}}
     stored.report_run_failed(a_run(stored, run_config=config))
     run = a_run(stored)
     stored.report_run_failed(run)

@@ -80,7 +80,7 @@ def test_aggregates_wait_for_an_unfinished_run_over_the_status(
     )
     first = look(sensors.aggregates_after_circuits)
     assert not first.run_requests
-    assert said(first) == f"ACTIV: run {run.run_id} is at it"
+    assert said(first) == f"ACTIV: run {run.run_id} works on it"
     stored.report_run_failed(run)
     second = look(sensors.aggregates_after_circuits, first.cursor)
     assert [request.tags["dagster/partition"] for request in second.run_requests or ()] == ["ACTIV"]

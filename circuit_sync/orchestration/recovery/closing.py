@@ -11,8 +11,15 @@ from circuit_sync.orchestration import clock
 from circuit_sync.orchestration.runs.failures import RunEnd, end_without_log
 from circuit_sync.orchestration.runs.requests import request_of
 from circuit_sync.orchestration.runs.resources import sensor_session
-from circuit_sync.orchestration.runs.runs import UNFINISHED, cancelled_by_a_person, our_runs
-from circuit_sync.orchestration.runs.tags import NEEDS_NO_SYNC_TAG, SYNC_TAG, TERMINAL_TAG, tags_not_copied
+from circuit_sync.orchestration.runs.runs import (
+    NEEDS_NO_SYNC_TAG,
+    SYNC_TAG,
+    TERMINAL_TAG,
+    UNFINISHED,
+    cancelled_by_a_person,
+    our_runs,
+    tags_not_copied,
+)
 from circuit_sync.sync.log.closing import CANCELLED, close_as_failed, fail_unopened, open_syncs, runs_without_log
 from circuit_sync.sync.session import Session
 

@@ -18,8 +18,13 @@ from circuit_sync.orchestration.runs.jobs import (
 )
 from circuit_sync.orchestration.runs.requests import SyncRun, runs_of
 from circuit_sync.orchestration.runs.resources import sensor_session
-from circuit_sync.orchestration.runs.runs import cancelled_by_a_person, our_runs
-from circuit_sync.orchestration.runs.tags import RETRY_OF_TAG, RUN_KEY_TAG, tags_not_copied
+from circuit_sync.orchestration.runs.runs import (
+    RETRY_OF_TAG,
+    RUN_KEY_TAG,
+    cancelled_by_a_person,
+    our_runs,
+    tags_not_copied,
+)
 from circuit_sync.sync.log.due import cancel_retries, database_identity, pending_retries
 
 
@@ -27,7 +32,7 @@ from circuit_sync.sync.log.due import cancel_retries, database_identity, pending
     jobs=[sync_circuits, sync_circuit_aggregates, create_daily_snapshots, sync_work_orders],
     minimum_interval_seconds=LOOK_EVERY,
     default_status=dg.DefaultSensorStatus.RUNNING,
-    description="Starts a sync again that failed for a passing reason, after the delays of CIRCUIT_SYNC_RETRY_DELAYS",
+    description="Starts a sync again that failed for a transient reason, after the delays of CIRCUIT_SYNC_RETRY_DELAYS",
 )
 def retry_failed_syncs(context: dg.SensorEvaluationContext) -> dg.SensorResult:
     """What a sync was asked for stands in its log, and so does when it is to run again.

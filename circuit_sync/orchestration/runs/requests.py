@@ -21,7 +21,7 @@ from circuit_sync.domain.requests import (
 from circuit_sync.domain.statuses import STATUS_CODES
 from circuit_sync.orchestration.assets.partitions import dates_of, keys_of, partition_tags, status_ranges, statuses_of
 from circuit_sync.orchestration.installation import asset_key
-from circuit_sync.orchestration.runs.tags import RETRY_OF_TAG, TRIGGER_TAG, started_by
+from circuit_sync.orchestration.runs.runs import RETRY_OF_TAG, TRIGGER_TAG, UNFINISHED, started_by
 
 R = TypeVar("R", bound=SyncRequest)
 
@@ -81,31 +81,21 @@ class SyncJob:
 WORK_ORDERS = SyncJob(
     "sync_work_orders", AggregateSyncRequest, "open_work_orders", "open_work_orders", WorkOrdersConfig
 )
-ASSET_JOBS = (
-    SyncJob(
-        "sync_circuits",
-        CircuitSyncRequest,
-        "circuits.open_circuit_sync",
-        "circuits",
-        CircuitSyncConfig,
-        "statuses",
-    ),
-    SyncJob(
-        "sync_circuit_aggregates",
-        AggregateSyncRequest,
-        "circuit_aggregates.open_aggregate_sync",
-        "circuit_aggregates",
-        AggregateSyncConfig,
-        "statuses",
-    ),
-    SyncJob(
-        "create_daily_snapshots",
-        SnapshotRequest,
-        "daily_snapshots.open_snapshots",
-        "daily_snapshots",
-        keyed_by="dates",
-    ),
+_CIRCUITS = SyncJob(
+    "sync_circuits", CircuitSyncRequest, "circuits.open_circuit_sync", "circuits", CircuitSyncConfig, "statuses"
 )
+_AGGREGATES = SyncJob(
+    "sync_circuit_aggregates",
+    AggregateSyncRequest,
+    "circuit_aggregates.open_aggregate_sync",
+    "circuit_aggregates",
+    AggregateSyncConfig,
+    "statuses",
+)
+_SNAPSHOTS = SyncJob(
+    "create_daily_snapshots", SnapshotRequest, "daily_snapshots.open_snapshots", "daily_snapshots", keyed_by="dates"
+)
+ASSET_JOBS = (_CIRCUITS, _AGGREGATES, _SNAPSHOTS)
 
 
 @dataclass(frozen=True)
@@ -130,7 +120,7 @@ class SyncRun:
 
 
 def requested(kind: type[R], run: dg.DagsterRun, asked: Mapping[str, Any]) -> R:
-    """The request of a run that asks for ``asked``; ``UsageError`` if its tags tell what cannot be of its start."""
+    """The request of a run that asks for ``asked``; ``UsageError`` if its tags cannot be true."""
     return kind.of(asked, **started_by(run))
 
 
@@ -165,6 +155,14 @@ def request_of(run: dg.DagsterRun) -> SyncRequest | None:
         return None
 
 
+def unfinished_of_asset(
+    instance: dg.DagsterInstance, asset: str, tags: Mapping[str, str] | None = None
+) -> Sequence[dg.DagsterRun]:
+    """Unfinished runs that materialise ``asset``, whatever started them."""
+    job = next(job for job in ASSET_JOBS if job.configured == asset)
+    return [run for run in instance.get_runs(dg.RunsFilter(statuses=UNFINISHED, tags=tags)) if job.is_job_of(run)]
+
+
 def runs_of(request: SyncRequest) -> list[SyncRun]:
     """The runs that ask for the request: several, each for a part, if its statuses do not lie side by side."""
     asked: Any = request.asked()
@@ -180,6 +178,6 @@ def runs_of(request: SyncRequest) -> list[SyncRun]:
 
 def _run_config(job: SyncJob, request: SyncRequest) -> dict[str, Any]:
     """What the run's configuration can say of the request, as far as it differs from the default."""
-    told = request.asked() | {"triggered_by": request.triggered_by}
-    options = {name: told[name] for name in job.config.model_fields if told[name]}
+    asked = request.asked() | {"triggered_by": request.triggered_by}
+    options = {name: asked[name] for name in job.config.model_fields if asked[name]}
     return {"ops": {job.configured: {"config": options}}} if options else {}
