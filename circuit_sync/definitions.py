@@ -3,57 +3,30 @@
 import dagster as dg
 
 from circuit_sync.orchestration.assets.aggregates import circuit_aggregates
-from circuit_sync.orchestration.assets.checks import asset_checks
+from circuit_sync.orchestration.assets.checks import asset_checks, freshness
 from circuit_sync.orchestration.assets.circuits import circuits
-from circuit_sync.orchestration.assets.rollups import (
-    planner_daily,
-    planner_weekly,
-    regional_daily,
-    regional_weekly,
-    season_daily,
-)
+from circuit_sync.orchestration.assets.rollups import roll_ups
 from circuit_sync.orchestration.assets.snapshots import daily_snapshots
-from circuit_sync.orchestration.automation import events, schedules, sensors
-from circuit_sync.orchestration.automation.freshness import freshness
+from circuit_sync.orchestration.automation import events, sensors
+from circuit_sync.orchestration.automation.schedules import schedules
 from circuit_sync.orchestration.recovery.closing import close_abandoned_syncs
 from circuit_sync.orchestration.recovery.retrying import retry_failed_syncs
-from circuit_sync.orchestration.runs.jobs import (
-    create_daily_snapshots,
-    preview_circuits,
-    sync_circuit_aggregates,
-    sync_circuits,
-    sync_work_orders,
-)
+from circuit_sync.orchestration.runs import jobs
 from circuit_sync.orchestration.runs.resources import run_context
 from circuit_sync.orchestration.terminal.progress import progress_logger
 
 defs = dg.Definitions(
-    assets=[
-        circuits,
-        circuit_aggregates,
-        daily_snapshots,
-        regional_daily,
-        planner_daily,
-        regional_weekly,
-        planner_weekly,
-        season_daily,
-    ],
+    assets=[circuits, circuit_aggregates, daily_snapshots, *roll_ups],
     asset_checks=asset_checks,
     jobs=[
-        sync_circuits,
-        sync_circuit_aggregates,
-        create_daily_snapshots,
-        preview_circuits,
-        sync_work_orders,
+        jobs.sync_circuits,
+        jobs.sync_circuit_aggregates,
+        jobs.create_daily_snapshots,
+        jobs.preview_circuits,
+        jobs.sync_work_orders,
         events.prune_events,
     ],
-    schedules=[
-        schedules.sync_circuits_activ_morning,
-        schedules.sync_circuits_activ_afternoon,
-        schedules.sync_circuits_weekly,
-        schedules.daily_snapshots_schedule,
-        events.prune_events_nightly,
-    ],
+    schedules=[*schedules, events.prune_events_nightly],
     sensors=[
         sensors.aggregates_after_circuits,
         sensors.snapshots_after_sync,

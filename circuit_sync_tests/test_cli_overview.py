@@ -70,12 +70,12 @@ def test_snapshots_that_were_imported_are_said_to_be_left_alone(capsys: pytest.C
     told = {"sync_log_id": 3, "sync_status": "completed"}
     imported = told | {"snapshots": 5, "imported": 4}
 
-    show_snapshots(["2026-02-26", "2026-02-27"], Outcome("r", "SUCCESS", told={
+    show_snapshots(["2026-02-26", "2026-02-27"], Outcome("r", "SUCCESS", metadata={
         "2026-02-26": imported, "2026-02-27": told | {"snapshots": 7}}))  # fmt: skip
     lines = [line.split() for line in capsys.readouterr().out.splitlines()]
     assert ["date", "snapshots", "imported,", "left", "alone"] in lines
     assert ["2026-02-26", "5", "4"] in lines
     assert ["2026-02-27", "7", "0"] in lines
 
-    show_snapshots(["2026-02-27"], Outcome("r", "SUCCESS", told={"2026-02-27": told | {"snapshots": 7}}))
+    show_snapshots(["2026-02-27"], Outcome("r", "SUCCESS", metadata={"2026-02-27": told | {"snapshots": 7}}))
     assert "imported" not in capsys.readouterr().out

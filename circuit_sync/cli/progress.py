@@ -130,7 +130,7 @@ def _show_in_dagster(settings: Settings, database: "Database", imported: "Import
 
     with environment_with(first_partition(settings, database)):
         # The definitions are loaded where the first partition is known.
-        from circuit_sync.orchestration.assets.imports import report_imported
+        from circuit_sync.orchestration.assets.snapshots import report_imported
         from circuit_sync.orchestration.terminal.execution import persistent_instance
 
         with persistent_instance() as instance:

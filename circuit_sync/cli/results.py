@@ -38,7 +38,7 @@ def show_aggregates(statuses: Sequence[str], outcome: Outcome) -> None:
 def show_snapshots(dates: Sequence[str], outcome: Outcome) -> None:
     """Counts by date; the imported ones among the snapshots if there are any, as no sync replaces those."""
     names = {"snapshots": "snapshots"}
-    if any("imported" in metadata for metadata in outcome.told.values()):
+    if any("imported" in metadata for metadata in outcome.metadata.values()):
         names["imported, left alone"] = "imported"
     records, title = _by_partition("date", dates, outcome, names), _title("snapshots", outcome)
     if len(records) > MOST_DATES:
@@ -76,11 +76,11 @@ def _title(what: str, outcome: Outcome) -> str:
 
 def _shared(outcome: Outcome) -> Line:
     """The metadata of the whole sync, which is the same on each partition."""
-    return next(iter(outcome.told.values()), {})
+    return next(iter(outcome.metadata.values()), {})
 
 
 def _by_partition(heading: str, partitions: Sequence[str], outcome: Outcome, names: Mapping[str, str]) -> Lines:
     return [
-        {heading: key} | {shown: outcome.told.get(key, {}).get(name, 0) for shown, name in names.items()}
+        {heading: key} | {shown: outcome.metadata.get(key, {}).get(name, 0) for shown, name in names.items()}
         for key in partitions
     ]

@@ -19,7 +19,7 @@ from circuit_sync.orchestration.runs.jobs import PreviewConfig
 from circuit_sync.orchestration.runs.requests import runs_of
 from circuit_sync.orchestration.runs.resources import sensor_session
 from circuit_sync.orchestration.terminal.execution import Outcome, persistent_instance, run_job, tags_of_our_runs
-from circuit_sync.orchestration.terminal.progress import unheard_retries
+from circuit_sync.orchestration.terminal.progress import hidden_retries
 from circuit_sync.sync.log.due import statuses_needing_aggregates
 
 
@@ -29,7 +29,7 @@ def at_work(*, verbose: bool) -> Iterator["Runner"]:
 
     What earlier runs left behind when they were killed is closed first: no daemon may be there to do it.
     """
-    with nullcontext() if verbose else unheard_retries(), persistent_instance() as instance:
+    with nullcontext() if verbose else hidden_retries(), persistent_instance() as instance:
         for line in close_what_died(instance, tags_of_our_runs(defs)):
             terminal.note(line)
         yield Runner(instance, verbose=verbose)

@@ -3,7 +3,8 @@
 Where there is one server only, ``CIRCUIT_SYNC_ASSET_PREFIX`` is not set and nothing here changes anything.
 """
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
+from typing import Any
 
 import dagster as dg
 
@@ -12,7 +13,14 @@ from circuit_sync.settings import load_settings
 INSTALLATION_TAG = "circuit_sync/installation"
 
 
-def installed(asset: dg.AssetsDefinition) -> dg.AssetsDefinition:
+def graph_asset(**options: Any) -> Callable[[Callable[..., Any]], dg.AssetsDefinition]:
+    """``dg.graph_asset`` with what all of our assets have in common."""
+    owners, policy = list(load_settings().circuit_sync_owners), dg.BackfillPolicy.single_run()
+    decorate = dg.graph_asset(owners=owners, backfill_policy=policy, **options)
+    return lambda compose: with_asset_prefix(decorate(compose))
+
+
+def with_asset_prefix(asset: dg.AssetsDefinition) -> dg.AssetsDefinition:
     """The asset and what it depends on by this installation's names; ops and their configuration stay as they are."""
     keys = {asset.key, *asset.asset_deps[asset.key]}
     return asset.with_attributes(asset_key_replacements={key: asset_key(*key.path) for key in keys})

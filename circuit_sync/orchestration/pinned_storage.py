@@ -48,7 +48,7 @@ def _complete_environment() -> None:
     """Sets what ``circuit-sync`` sets before it starts Dagster, where Dagster was started by a command of its own."""
     if os.environ.get(_URL) and os.environ.get(_FOLDER):
         return
-    from circuit_sync.settings import load_settings  # noqa: PLC0415  not in processes that are told everything
+    from circuit_sync.settings import load_settings  # noqa: PLC0415  not in processes that have both variables
 
     try:
         settings = load_settings()

@@ -7,14 +7,12 @@ from typing import Any
 import dagster as dg
 
 from circuit_sync import definitions
-from circuit_sync.orchestration.automation.schedules import ACTIVE, Tick, _circuits
+from circuit_sync.orchestration.automation.schedules import circuits_tick
 from circuit_sync.orchestration.runs.jobs import sync_circuits
 
-
-@dg.schedule(job=sync_circuits, cron_schedule="* * * * *")
-def every_minute(context: dg.ScheduleEvaluationContext) -> Tick:
-    """ACTIV."""
-    return _circuits(context, "every_minute", ACTIVE)
+every_minute = dg.schedule(name="every_minute", job=sync_circuits, cron_schedule="* * * * *")(
+    circuits_tick("every_minute", "ACTIV")
+)
 
 
 def _hurried(sensor: Any) -> Any:

@@ -17,6 +17,7 @@ from circuit_sync.orchestration.automation.decisions import (
 MONDAY = datetime(2026, 3, 9, 12, tzinfo=UTC)
 SATURDAY = datetime(2026, 3, 7, 12, tzinfo=UTC)
 START = Cursor("here", 40)
+FIRST = date(2026, 1, 1)
 
 
 def sync(number: int, statuses: str = "ACTIV", **told: Any) -> EndedSync:
@@ -48,7 +49,7 @@ def test_neighbouring_statuses_start_as_one_run_named_after_the_latest_sync() ->
 def test_a_status_that_an_aggregate_run_works_on_is_looked_at_again() -> None:
     first = aggregates_to_start([sync(3)], START, {"ACTIV": 2}, {"ACTIV": "run-1"})
     assert first.starts == ()
-    assert first.reasons == ("ACTIV: run run-1 is at it",)
+    assert first.reasons == ("ACTIV: run run-1 works on it",)
     second = aggregates_to_start([], first.cursor, {"ACTIV": 2}, {})
     assert second.starts == (Start(("ACTIV",), 3),)
     third = aggregates_to_start([], second.cursor, {"ACTIV": 2}, {})
@@ -62,32 +63,32 @@ def test_an_aggregate_sync_starts_no_aggregates() -> None:
 
 
 def test_a_change_refreshes_todays_snapshot() -> None:
-    decision = snapshot_to_start([sync(3, has_changes=True)], START, MONDAY, nobody)
+    decision = snapshot_to_start([sync(3, has_changes=True)], START, MONDAY, FIRST, nobody)
     assert decision == Decision((Start(("2026-03-09",), 3),), START, ())
 
 
 def test_late_in_the_evening_today_is_still_the_eastern_date() -> None:
     late = datetime(2026, 3, 10, 3, 30, tzinfo=UTC)
-    decision = snapshot_to_start([sync(3, has_changes=True)], START, late, nobody)
+    decision = snapshot_to_start([sync(3, has_changes=True)], START, late, FIRST, nobody)
     assert decision.starts == (Start(("2026-03-09",), 3),)
 
 
 def test_without_a_change_no_snapshot_is_taken() -> None:
-    decision = snapshot_to_start([sync(3)], START, MONDAY, nobody)
+    decision = snapshot_to_start([sync(3)], START, MONDAY, FIRST, nobody)
     assert decision == Decision((), START, ("no circuit and no aggregate changed since the last look",))
 
 
 def test_on_a_weekend_a_change_takes_no_snapshot_and_says_why() -> None:
-    decision = snapshot_to_start([sync(3, has_changes=True)], START, SATURDAY, nobody)
+    decision = snapshot_to_start([sync(3, has_changes=True)], START, SATURDAY, FIRST, nobody)
     assert decision.starts == ()
     assert "weekdays" in decision.reasons[0]
 
 
 def test_a_change_during_a_snapshot_run_is_not_forgotten() -> None:
-    first = snapshot_to_start([sync(3, has_changes=True)], START, MONDAY, lambda _day: "run-1")
+    first = snapshot_to_start([sync(3, has_changes=True)], START, MONDAY, FIRST, lambda _day: "run-1")
     assert first.starts == ()
-    assert first.reasons == ("2026-03-09: run run-1 is at it",)
-    second = snapshot_to_start([], first.cursor, MONDAY, nobody)
+    assert first.reasons == ("2026-03-09: run run-1 works on it",)
+    second = snapshot_to_start([], first.cursor, MONDAY, FIRST, nobody)
     assert second.starts == (Start(("2026-03-09",), 3),)
 
 

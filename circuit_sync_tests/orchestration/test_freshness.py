@@ -6,8 +6,8 @@ import pytest
 from circuit_sync.database.connection import Database
 from circuit_sync.definitions import defs
 from circuit_sync.orchestration import clock
+from circuit_sync.orchestration.assets.checks import freshness
 from circuit_sync.orchestration.assets.partitions import partition_tags
-from circuit_sync.orchestration.automation.freshness import freshness
 from circuit_sync.simulator import Simulator
 from circuit_sync_tests.scenery import Clock, Desk, session_for
 

@@ -7,7 +7,7 @@ import pytest
 from circuit_sync.definitions import defs
 from circuit_sync.domain.errors import UsageError
 from circuit_sync.orchestration.assets.partitions import (
-    covers_date,
+    dates_of,
     partition_tags,
     status_ranges,
     statuses_of,
@@ -37,8 +37,8 @@ def test_tags_of_a_run_tell_its_partitions_again() -> None:
     assert statuses_of(partition_tags(["QC"])) == {"QC"}
     assert statuses_of(partition_tags(["QC", "REWRK", "CLOSE"])) == {"QC", "REWRK", "CLOSE"}
     assert statuses_of({}) == {"ACTIV", "QC", "REWRK", "CLOSE"}
-    assert covers_date(partition_tags(["2026-03-06", "2026-03-09"]), date(2026, 3, 9))
-    assert not covers_date(partition_tags(["2026-03-06"]), date(2026, 3, 9))
+    assert dates_of(partition_tags(["2026-03-06", "2026-03-09"])) == [date(2026, 3, 6), date(2026, 3, 9)]
+    assert dates_of(partition_tags(["2026-03-06"])) == [date(2026, 3, 6)]
 
 
 @pytest.mark.parametrize(

@@ -8,14 +8,16 @@ import dagster as dg
 import pytest
 
 from circuit_sync.database.connection import Database
+from circuit_sync.database.locks import run_lock
 from circuit_sync.definitions import defs
 from circuit_sync.domain.errors import TransientError
 from circuit_sync.domain.requests import CircuitSyncRequest
 from circuit_sync.domain.statuses import STATUS_CODES
 from circuit_sync.orchestration import clock
 from circuit_sync.orchestration.assets.partitions import partition_tags
-from circuit_sync.orchestration.recovery.closing import RunUnderWay, close_abandoned_syncs, dead_runs
+from circuit_sync.orchestration.recovery.closing import close_abandoned_syncs
 from circuit_sync.orchestration.recovery.retrying import retry_failed_syncs
+from circuit_sync.orchestration.terminal.execution import origin_of
 from circuit_sync.simulator import Fault, Simulator
 from circuit_sync.sync.circuits.sync import open_circuit_sync
 from circuit_sync.sync.log.closing import close_as_failed
@@ -25,9 +27,6 @@ from circuit_sync_tests.scenery import Clock, Desk, session_for
 
 CANCELLED = "the run was cancelled: what was not stored yet is not stored; start it again when you like"
 QUARTER = timedelta(minutes=15)
-NOW = datetime(2026, 3, 9, 12, tzinfo=UTC)
-GRACE = timedelta(seconds=20)
-TIMEOUT = timedelta(seconds=60)
 Status = dg.DagsterRunStatus
 
 
@@ -62,6 +61,21 @@ def retries(stored: dg.DagsterInstance, desk: Desk) -> Callable[[], Sequence[dg.
         return result.run_requests or ()
 
     return look
+
+
+def failed_sync(desk: Desk, *statuses: str) -> int:
+    """A sync of these statuses that failed for a passing reason, when its retry is due; returns its id."""
+    desk.simulator.add_fault(Fault("status", times=1, code=503))
+    with pytest.raises(TransientError):
+        desk.sync(*statuses)
+    desk.clock.advance(minutes=15)
+    return int(desk.log()["id"])
+
+
+def started_for(instance: dg.DagsterInstance, request: dg.RunRequest, **options: Any) -> dg.DagsterRun:
+    """The run that the daemon makes of the request."""
+    tags = {**request.tags, "dagster/run_key": str(request.run_key)} | options.pop("tags", {})
+    return a_run(instance, options.pop("status", Status.NOT_STARTED), tags=tags, **options)
 
 
 def a_run(instance: dg.DagsterInstance, status: Status = Status.STARTING, **options: Any) -> dg.DagsterRun:
@@ -356,12 +370,9 @@ def test_a_sync_that_takes_longer_than_dagster_allows_is_tried_again(
 def test_a_retry_that_a_person_cancelled_in_the_queue_is_not_started_again(
     desk: Desk, stored: dg.DagsterInstance, retries: Callable[[], Sequence[dg.RunRequest]]
 ) -> None:
-    desk.simulator.add_fault(Fault("status", times=1, code=503))
-    with pytest.raises(TransientError):
-        desk.sync()
-    sync = desk.log()["id"]
-    desk.clock.advance(minutes=15)
-    run = a_run(stored, Status.NOT_STARTED, tags={"circuit_sync/retry_of": str(sync)})
+    sync = failed_sync(desk)
+    (request,) = retries()
+    run = started_for(stored, request)
     cancelled(stored, run)
     assert not retries()
     log = desk.log(sync)
@@ -372,12 +383,9 @@ def test_a_retry_that_a_person_cancelled_in_the_queue_is_not_started_again(
 def test_a_run_that_a_person_repeats_counts_as_no_retry(
     desk: Desk, stored: dg.DagsterInstance, retries: Callable[[], Sequence[dg.RunRequest]]
 ) -> None:
-    desk.simulator.add_fault(Fault("status", times=1, code=503))
-    with pytest.raises(TransientError):
-        desk.sync()
-    desk.clock.advance(minutes=15)
-    copied = {"circuit_sync/retry_of": str(desk.log()["id"]), "dagster/parent_run_id": "the retry"}
-    cancelled(stored, a_run(stored, Status.NOT_STARTED, tags=copied))
+    failed_sync(desk)
+    (request,) = retries()
+    cancelled(stored, started_for(stored, request, tags={"dagster/parent_run_id": "the retry"}))
     (request,) = retries()
     assert request.run_key is not None
     assert request.run_key.endswith(":ACTIV:ACTIV")
@@ -386,13 +394,9 @@ def test_a_run_that_a_person_repeats_counts_as_no_retry(
 def test_a_retry_whose_run_died_before_it_opened_its_log_counts_and_is_tried_again(
     desk: Desk, stored: dg.DagsterInstance, close: Callable[[], str], retries: Callable[[], Sequence[dg.RunRequest]]
 ) -> None:
-    desk.simulator.add_fault(Fault("status", times=1, code=503))
-    with pytest.raises(TransientError):
-        desk.sync()
-    first = desk.log()["id"]
-    desk.clock.advance(minutes=15)
+    first = failed_sync(desk)
     (request,) = retries()
-    a_run(stored, tags=request.tags)
+    started_for(stored, request, status=Status.STARTING)
     assert not retries()
     close()
     second = desk.log()
@@ -405,37 +409,91 @@ def test_a_retry_whose_run_died_before_it_opened_its_log_counts_and_is_tried_aga
 def test_of_a_retry_in_two_runs_each_is_started_until_it_has_opened_its_log(
     desk: Desk, stored: dg.DagsterInstance, retries: Callable[[], Sequence[dg.RunRequest]]
 ) -> None:
-    desk.simulator.add_fault(Fault("status", times=1, code=503))
-    with pytest.raises(TransientError):
-        desk.sync("ACTIV", "CLOSE")
-    sync = desk.log()["id"]
-    desk.clock.advance(minutes=15)
+    sync = failed_sync(desk, "ACTIV", "CLOSE")
     assert [request.tags["dagster/partition"] for request in retries()] == ["ACTIV", "CLOSE"]
     desk.sync("CLOSE", retry_of=sync)
     (request,) = retries()
     assert request.tags["dagster/partition"] == "ACTIV"
-    a_run(stored, Status.NOT_STARTED, tags=request.tags)
+    started_for(stored, request)
     assert not retries()
 
 
-def under_way(status: str, seconds: float) -> RunUnderWay:
-    return RunUnderWay("run-1", status, NOW - timedelta(seconds=seconds))
-
-
 @pytest.mark.parametrize(
-    ("run", "dead"),
+    ("status", "seconds", "dead"),
     [
-        (under_way("STARTED", 21), True),
-        (under_way("CANCELING", 21), True),
-        (under_way("STARTED", 19), False),
-        (under_way("STARTING", 59), False),
-        (under_way("STARTING", 61), True),
+        (Status.STARTED, 21, True),
+        (Status.CANCELING, 21, True),
+        (Status.STARTED, 19, False),
+        (Status.STARTING, 179, False),
+        (Status.STARTING, 181, True),
+        (Status.NOT_STARTED, 179, False),
+        (Status.NOT_STARTED, 181, True),
+        (Status.QUEUED, 10_000, False),
     ],
 )
-def test_a_run_without_its_lock_is_dead_after_the_grace(run: RunUnderWay, dead: bool) -> None:
-    def holds(alive: bool) -> Callable[[str], bool]:
-        return lambda _run_id: alive
+def test_a_run_without_its_lock_is_dead_after_the_grace(
+    desk: Desk,
+    database: Database,
+    stored: dg.DagsterInstance,
+    close: Callable[[], str],
+    status: Status,
+    seconds: float,
+    dead: bool,
+) -> None:
+    assert stored.run_monitoring_start_timeout_seconds == 180
+    run = a_run(stored, status, remote_job_origin=origin_of(defs, "sync_circuits"))
+    record = stored.get_run_record_by_id(run.run_id)
+    assert record is not None
+    desk.clock.instant = record.update_timestamp + timedelta(seconds=seconds)
+    with run_lock(database, run.run_id):
+        assert close() == "nothing is abandoned"
+    assert (close() != "nothing is abandoned") == dead
 
-    found = dead_runs([run], holds(False), NOW, grace=GRACE, start_timeout=TIMEOUT)
-    assert found == ([run] if dead else [])
-    assert dead_runs([run], holds(True), NOW, grace=GRACE, start_timeout=TIMEOUT) == []
+
+def test_a_run_that_said_something_a_moment_ago_is_not_dead_it_may_just_have_let_go_of_its_lock_to_end(
+    desk: Desk, stored: dg.DagsterInstance, close: Callable[[], str]
+) -> None:
+    run = a_run(stored, Status.NOT_STARTED)
+    desk.clock.instant = datetime.now(UTC)
+    start = dg.DagsterEvent(dg.DagsterEventType.RUN_START.value, run.job_name)
+    stored.report_dagster_event(start, run.run_id, timestamp=desk.clock.instant.timestamp() - 300)
+    stored.report_engine_event("the last step is done", run)
+    assert close() == "nothing is abandoned"
+    desk.clock.advance(minutes=1)
+    assert close() != "nothing is abandoned"
+
+
+def test_a_retry_that_failed_without_a_log_is_told_and_tried_again_however_late(
+    desk: Desk, stored: dg.DagsterInstance, retries: Callable[[], Sequence[dg.RunRequest]]
+) -> None:
+    first = failed_sync(desk)
+    (request,) = retries()
+    stored.report_run_failed(started_for(stored, request))
+    desk.clock.advance(days=2)
+    assert not retries()
+    second = desk.log()
+    assert (second["retry_of"], second["sync_status"]) == (first, "failed")
+    desk.clock.advance(minutes=30)
+    (request,) = retries()
+    assert request.tags["circuit_sync/retry_of"] == str(second["id"])
+
+
+def test_a_retry_of_another_database_with_the_same_number_is_no_retry_of_this_sync(
+    desk: Desk, stored: dg.DagsterInstance, retries: Callable[[], Sequence[dg.RunRequest]]
+) -> None:
+    failed_sync(desk)
+    (request,) = retries()
+    cancelled(stored, started_for(stored, request))
+    desk.execute("UPDATE database_settings SET value = 'another' WHERE name = 'identity'")
+    assert len(retries()) == 1
+
+
+def test_a_run_whose_configuration_we_cannot_read_keeps_no_other_from_being_closed(
+    desk: Desk, stored: dg.DagsterInstance, close: Callable[[], str]
+) -> None:
+    config = {"ops": {"circuits": {"config": {"force": {"env": "FORCE"}}}}}
+    stored.report_run_failed(a_run(stored, run_config=config))
+    run = a_run(stored)
+    stored.report_run_failed(run)
+    close()
+    assert desk.column("SELECT dagster_run_id FROM sync_logs") == [run.run_id]

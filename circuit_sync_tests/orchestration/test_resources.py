@@ -11,6 +11,7 @@ from dagster_postgres.utils import DagsterPostgresException
 from sqlalchemy import Engine, event
 
 from circuit_sync.database.connection import Database
+from circuit_sync.database.locks import is_run_alive
 from circuit_sync.definitions import defs
 from circuit_sync.orchestration.assets.partitions import partition_tags
 from circuit_sync.orchestration.dagster_internals import InMemoryJob, capture_interrupts, execute_run_iterator
@@ -51,6 +52,25 @@ def run_connecting(instance: dg.DagsterInstance, then: Deed, **tags: str) -> Non
     event.listen(Engine, "connect", connected)
     with capture_interrupts():
         list(execute_run_iterator(InMemoryJob(job), created, instance))
+
+
+def test_a_run_holds_its_lock_before_it_migrates_which_may_take_longer_than_a_dead_run_is_given(
+    database: Database, configured: Simulator, ephemeral: dg.DagsterInstance
+) -> None:
+    run_id = "8a1c2f5e-0000-4000-8000-000000000000"
+    alive = []
+
+    def executed(_connection: object, _cursor: object, statement: str, *_rest: object) -> None:
+        if "'circuit_sync migrate'" in statement:
+            alive.append(is_run_alive(database, run_id))
+
+    event.listen(Engine, "before_cursor_execute", executed)
+    try:
+        job = defs.resolve_job_def("prune_events")
+        assert job.execute_in_process(instance=ephemeral, run_id=run_id).success
+    finally:
+        event.remove(Engine, "before_cursor_execute", executed)
+    assert alive == [True]
 
 
 def interrupt(_instance: dg.DagsterInstance, _run: dg.DagsterRun) -> None:

@@ -6,7 +6,7 @@ import pytest
 from circuit_sync.database.log.retries import NewerSync, PendingRetry
 from circuit_sync.domain.requests import AggregateSyncRequest, CircuitSyncRequest, SnapshotRequest, SyncRequest
 from circuit_sync.orchestration.recovery.retrying import StartedRun, retries_to_start
-from circuit_sync.orchestration.runs.requests import runs_of
+from circuit_sync.orchestration.runs.requests import SyncRun, runs_of
 
 NOW = datetime(2026, 3, 9, 12, tzinfo=UTC)
 MINUTE = timedelta(minutes=1)
@@ -17,8 +17,8 @@ def failed(request: SyncRequest = ACTIV, **told: Any) -> PendingRetry:
     return PendingRetry(**{"sync_id": 7, "request": request, "retry_at": NOW - MINUTE} | told)
 
 
-def no_runs(_sync: int) -> list[StartedRun]:
-    return []
+def no_runs(_run: SyncRun) -> None:
+    """None was started."""
 
 
 def test_a_retry_starts_when_its_time_has_come() -> None:
@@ -54,20 +54,20 @@ def test_a_newer_sync_that_covers_the_request_cancels_it(retry_at: datetime, new
     assert decision.cancelled == {7: why}
 
 
-def test_a_sync_under_way_over_the_same_is_waited_for() -> None:
+def test_a_running_sync_of_the_same_is_waited_for() -> None:
     decision = retries_to_start([failed(newer=NewerSync(8, "started", is_retried=False))], no_runs, NOW)
     assert (decision.due, decision.cancelled) == ([], {})
-    assert decision.reasons == ["sync 7: the same is under way in sync 8"]
+    assert decision.reasons == ["sync 7: sync 8, which does the same, is running"]
 
 
 def test_a_run_on_its_way_is_not_started_twice() -> None:
-    decision = retries_to_start([failed()], lambda _sync: [StartedRun("run-1", ACTIV)], NOW)
+    decision = retries_to_start([failed()], lambda _run: StartedRun("run-1"), NOW)
     assert not decision.due
     assert decision.reasons == ["sync 7: run run-1 is on its way to try it again"]
 
 
 def test_a_retry_that_a_person_cancelled_is_taken_back() -> None:
-    decision = retries_to_start([failed()], lambda _sync: [StartedRun("run-1", ACTIV, is_cancelled=True)], NOW)
+    decision = retries_to_start([failed()], lambda _run: StartedRun("run-1", is_cancelled=True), NOW)
     assert not decision.due
     assert decision.cancelled == {7: "a person cancelled run run-1, which was to try it again"}
 
@@ -78,9 +78,12 @@ def test_of_several_runs_those_are_started_that_are_neither_on_their_way_nor_hav
     begun = failed(request, begun=[CircuitSyncRequest(("ACTIV",))])
     assert retries_to_start([failed(request)], no_runs, NOW).due == [activ, rewrk]
     assert retries_to_start([begun], no_runs, NOW).due == [rewrk]
-    on_its_way = [StartedRun("run-1", rewrk.asks)]
-    assert retries_to_start([failed(request)], lambda _sync: on_its_way, NOW).due == [activ]
-    assert retries_to_start([begun], lambda _sync: on_its_way, NOW).due == []
+
+    def started(run: SyncRun) -> StartedRun | None:
+        return StartedRun("run-1") if run == rewrk else None
+
+    assert retries_to_start([failed(request)], started, NOW).due == [activ]
+    assert retries_to_start([begun], started, NOW).due == []
 
 
 def test_circuits_are_asked_for_as_the_first_time() -> None:

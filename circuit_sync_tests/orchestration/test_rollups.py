@@ -19,8 +19,7 @@ from circuit_sync.definitions import defs
 from circuit_sync.domain.eastern import eastern_date, latest_weekday, weekdays_between
 from circuit_sync.domain.weeks import monday_of, week_ending
 from circuit_sync.orchestration.assets.partitions import partition_tags, weekdays
-from circuit_sync.orchestration.assets.pictures import MOST_BYTES
-from circuit_sync.orchestration.assets.rollups import days_of_the_week, weeks
+from circuit_sync.orchestration.assets.rollups import MOST_BYTES, days_of_the_week, weeks
 from circuit_sync.simulator import Simulator
 from circuit_sync_tests.scenery import Clock, Desk, session_for
 from circuit_sync_tests.sync.snapshot_shelf import Shelf

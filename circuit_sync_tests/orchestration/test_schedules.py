@@ -7,19 +7,16 @@ import dagster as dg
 import pytest
 
 from circuit_sync.definitions import defs
-from circuit_sync.orchestration.automation.schedules import (
-    daily_snapshots_schedule,
-    sync_circuits_activ_afternoon,
-    sync_circuits_activ_morning,
-    sync_circuits_weekly,
-)
+from circuit_sync.orchestration.automation.schedules import schedules
 from circuit_sync.orchestration.terminal.execution import origin_of
 from circuit_sync_tests.orchestration.dagster_internals import schedule_execution_time_iterator
 from circuit_sync_tests.orchestration.runs import create_run_for_test
 
 EASTERN = ZoneInfo("America/New_York")
 MONDAY = datetime(2026, 3, 9, 4, 30, tzinfo=EASTERN)
-ALL = (sync_circuits_activ_morning, sync_circuits_activ_afternoon, sync_circuits_weekly, daily_snapshots_schedule)
+ALL = sync_circuits_activ_morning, sync_circuits_activ_afternoon, sync_circuits_weekly, daily_snapshots_schedule = (
+    schedules
+)
 CAUSE = {"circuit_sync/trigger": "scheduled"}
 
 

@@ -80,7 +80,7 @@ def test_aggregates_wait_for_an_unfinished_run_over_the_status(
     )
     first = look(sensors.aggregates_after_circuits)
     assert not first.run_requests
-    assert said(first) == f"ACTIV: run {run.run_id} is at it"
+    assert said(first) == f"ACTIV: run {run.run_id} works on it"
     stored.report_run_failed(run)
     second = look(sensors.aggregates_after_circuits, first.cursor)
     assert [request.tags["dagster/partition"] for request in second.run_requests or ()] == ["ACTIV"]
@@ -113,6 +113,22 @@ def test_aggregates_that_were_stored_before_their_sync_failed_refresh_the_snapsh
     close_as_failed(desk.session, sync, "killed before its completion")
     (request,) = look(sensors.snapshots_after_sync, cursor).run_requests or ()
     assert request.run_key == f"snapshots_after_sync:{identity(desk)}:{sync}:2026-03-02:2026-03-02"
+
+
+@pytest.mark.parametrize("cursor", ["17", "not JSON", '{"of": "a newer version"}'])
+def test_a_cursor_that_cannot_be_read_silences_no_sensor(look: Look, desk: Desk, cursor: str) -> None:
+    desk.sync("ACTIV")
+    assert len(look(sensors.aggregates_after_circuits, cursor).run_requests or ()) == 1
+
+
+def test_before_the_first_partition_no_snapshot_is_started(
+    look: Look, desk: Desk, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("CIRCUIT_SYNC_FIRST_SNAPSHOT", "2026-03-03")
+    desk.sync("ACTIV")
+    result = look(sensors.snapshots_after_sync)
+    assert not result.run_requests
+    assert said(result) == "2026-03-02 lies before CIRCUIT_SYNC_FIRST_SNAPSHOT"
 
 
 def departure(desk: Desk) -> int:
@@ -212,12 +228,9 @@ def test_a_run_that_was_started_for_a_retry_is_not_started_again(
 ) -> None:
     sync = failed(desk)
     desk.clock.advance(minutes=15)
-    run = create_run_for_test(
-        stored,
-        job_name="sync_circuits",
-        status=dg.DagsterRunStatus.NOT_STARTED,
-        tags={"circuit_sync/retry_of": str(sync)},
-    )
+    (request,) = look(retrying.retry_failed_syncs).run_requests or ()
+    tags = {**request.tags, "dagster/run_key": str(request.run_key)}
+    run = create_run_for_test(stored, job_name="sync_circuits", tags=tags)
     assert said(look(retrying.retry_failed_syncs)) == f"sync {sync}: run {run.run_id} is on its way to try it again"
 
 

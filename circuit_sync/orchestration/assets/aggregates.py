@@ -6,13 +6,11 @@ import dagster as dg
 
 from circuit_sync.domain.requests import AggregateSyncRequest
 from circuit_sync.orchestration.assets import metadata
-from circuit_sync.orchestration.assets.columns import column_schema
 from circuit_sync.orchestration.assets.partitions import statuses
-from circuit_sync.orchestration.installation import installed
+from circuit_sync.orchestration.installation import graph_asset
 from circuit_sync.orchestration.runs.requests import AggregateSyncConfig, requested_partitions
-from circuit_sync.orchestration.runs.resources import RunContext
-from circuit_sync.orchestration.runs.tags import tag_run_with_sync
-from circuit_sync.settings import load_settings
+from circuit_sync.orchestration.runs.resources import RunResource
+from circuit_sync.orchestration.runs.runs import tag_run_with_sync
 from circuit_sync.sync.units import sync as use_case
 from circuit_sync.sync.units.sync import AggregateSyncResult
 
@@ -22,7 +20,7 @@ from circuit_sync.sync.units.sync import AggregateSyncResult
     ins={"circuits": dg.In(dg.Nothing)},
 )
 def open_aggregate_sync(
-    context: dg.AssetExecutionContext, config: AggregateSyncConfig, run_context: dg.ResourceParam[RunContext]
+    context: dg.AssetExecutionContext, config: AggregateSyncConfig, run_context: RunResource
 ) -> int:
     with run_context.session(context.log.info) as session:
         request = requested_partitions(context, AggregateSyncRequest, config)
@@ -33,9 +31,7 @@ def open_aggregate_sync(
     description="One call per work order: fetches its planned units, computes the totals, stores them batch by batch. "
     "Hands on the log's id"
 )
-def fetch_and_store_aggregates(
-    context: dg.AssetExecutionContext, run_context: dg.ResourceParam[RunContext], sync_id: int
-) -> int:
+def fetch_and_store_aggregates(context: dg.AssetExecutionContext, run_context: RunResource, sync_id: int) -> int:
     with run_context.session(context.log.info) as session:
         counts = use_case.fetch_and_store_aggregates(session, sync_id)
     context.add_output_metadata(metadata.counted(counts))
@@ -43,19 +39,17 @@ def fetch_and_store_aggregates(
 
 
 @dg.op(description="Closes the sync log with what was stored and what failed", out=dg.Out(dg.Nothing))
-def complete_aggregate_sync(
-    context: dg.AssetExecutionContext, run_context: dg.ResourceParam[RunContext], sync_id: int
-) -> None:
+def complete_aggregate_sync(context: dg.AssetExecutionContext, run_context: RunResource, sync_id: int) -> None:
     with run_context.session(context.log.info) as session:
         result = use_case.complete_aggregate_sync(session, sync_id)
-    context.add_asset_metadata(of_the_sync(result))
+    context.add_asset_metadata(shared_metadata(result))
 
 
-def of_the_sync(result: AggregateSyncResult) -> metadata.Metadata:
+def shared_metadata(result: AggregateSyncResult) -> metadata.Metadata:
     """What holds for all statuses of the sync."""
     reasons = [{"reason": reason, "circuits": number} for reason, number in result.reasons.items()]
-    told = metadata.shared(result) | metadata.counted(result.counts)
-    return told | metadata.tables(why=reasons, failures=result.failures, changes=result.changes)
+    numbers = metadata.shared(result) | metadata.counted(result.counts)
+    return numbers | metadata.tables(why=reasons, failures=result.failures, changes=result.changes)
 
 
 @dg.config_mapping
@@ -63,16 +57,13 @@ def _aggregate_sync_config(config: AggregateSyncConfig) -> dict[str, object]:
     return {"open_aggregate_sync": {"config": config.model_dump()}}
 
 
-@installed
-@dg.graph_asset(
+@graph_asset(
     ins={"circuits": dg.AssetIn(dagster_type=dg.Nothing)},
     partitions_def=statuses,
     group_name="workstudio",
     kinds={"http", "pandas", "postgres"},
-    owners=list(load_settings().circuit_sync_owners),
-    backfill_policy=dg.BackfillPolicy.single_run(),
     config=_aggregate_sync_config,
-    metadata=column_schema("circuit_aggregates"),
+    metadata=metadata.column_schema("circuit_aggregates"),
     description=(
         "Totals over the planned units of each circuit that needs them (feet, acres, trees, permissions, pending ones "
         "by the date assessed, units by type and by forester), one row per circuit and date, with a roll-up for split "

@@ -1,18 +1,17 @@
-"""The asset checks of ``sync.log.checks`` as Dagster's: each shows its answer in the UI."""
+"""The asset checks of ``sync.log.checks`` as Dagster's: each shows its answer in the UI, with or without a run."""
 
 from collections.abc import Sequence
 from datetime import date
 
 import dagster as dg
 
-from circuit_sync.domain.findings import Finding
 from circuit_sync.domain.printable import markdown
 from circuit_sync.orchestration.assets import metadata
 from circuit_sync.orchestration.assets.aggregates import circuit_aggregates
 from circuit_sync.orchestration.assets.circuits import circuits
 from circuit_sync.orchestration.assets.partitions import dates_of
 from circuit_sync.orchestration.assets.snapshots import daily_snapshots
-from circuit_sync.orchestration.runs.resources import RunContext
+from circuit_sync.orchestration.runs.resources import RunResource, sensor_session
 from circuit_sync.settings import load_settings
 from circuit_sync.sync.log.checks import CHECKS, Asset, Check, Scope
 from circuit_sync.sync.session import Session
@@ -24,14 +23,31 @@ _ASSETS: dict[Asset, dg.AssetsDefinition] = {
     "daily_snapshots": daily_snapshots,
 }
 
+_FRESHNESS = [check for check in CHECKS.values() if check.ages]
 
-FRESHNESS = [name for name, check in CHECKS.items() if check.ages]
+
+@dg.sensor(
+    minimum_interval_seconds=600,
+    default_status=dg.DefaultSensorStatus.RUNNING,
+    description="Asks whether what we hold has become too old, and turns the asset checks red or green, without a run",
+)
+def freshness(context: dg.SensorEvaluationContext) -> dg.SensorResult:
+    """Without a run: when something is wrong, it is often that nothing runs.
+
+    Writes an evaluation to the event log only where the UI shows another answer, whoever gave it.
+    """
+    with sensor_session() as session:
+        answers = [evaluate(check.name, session) for check in _FRESHNESS]
+    failing = [f"{answer.check_name}: {answer.description}" for answer in answers if not answer.passed]
+    return dg.SensorResult(
+        asset_events=_not_shown(context.instance, answers), skip_reason="; ".join(failing) or "nothing is too old"
+    )
 
 
 def evaluate(name: str, session: Session) -> dg.AssetCheckEvaluation:
     """The answer to a check's question now, for the event log; it belongs to no run."""
     check = CHECKS[name]
-    result = _told(_ask(check, session))
+    result = _answer(check, session)
     return dg.AssetCheckEvaluation(
         asset_key=_ASSETS[check.asset].key,
         check_name=name,
@@ -42,13 +58,10 @@ def evaluate(name: str, session: Session) -> dg.AssetCheckEvaluation:
     )
 
 
-def _ask(check: Check, session: Session, dates: Sequence[date] = ()) -> Finding:
+def _answer(check: Check, session: Session, dates: Sequence[date] = ()) -> dg.AssetCheckResult:
     settings = load_settings()
-    statuses, first_snapshot = settings.workstudio_statuses, settings.circuit_sync_first_snapshot
-    return check.ask(session, Scope(session.now(), statuses, first_snapshot, dates))
-
-
-def _told(finding: Finding) -> dg.AssetCheckResult:
+    scope = Scope(session.now(), settings.workstudio_statuses, settings.circuit_sync_first_snapshot, dates)
+    finding = check.ask(session, scope)
     return dg.AssetCheckResult(
         passed=finding.passed,
         severity=_SEVERITIES[finding.severity],
@@ -57,14 +70,25 @@ def _told(finding: Finding) -> dg.AssetCheckResult:
     )
 
 
+def _not_shown(
+    instance: dg.DagsterInstance, answers: Sequence[dg.AssetCheckEvaluation]
+) -> list[dg.AssetCheckEvaluation]:
+    """Those of the answers that differ from the latest of their check."""
+    keys = [answer.asset_check_key for answer in answers]
+    shown = {}
+    for key, record in instance.event_log_storage.get_asset_check_summary_records(keys).items():
+        latest = record.last_completed_check_execution_record
+        if latest is not None and latest.evaluation is not None:
+            shown[key] = (latest.evaluation.passed, latest.evaluation.description)
+    return [answer for answer in answers if shown.get(answer.asset_check_key) != (answer.passed, answer.description)]
+
+
 def _asset_check(check: Check) -> dg.AssetChecksDefinition:
     @dg.asset_check(asset=_ASSETS[check.asset], name=check.name, description=check.description)
-    def evaluated(
-        context: dg.AssetCheckExecutionContext, run_context: dg.ResourceParam[RunContext]
-    ) -> dg.AssetCheckResult:
+    def evaluated(context: dg.AssetCheckExecutionContext, run_context: RunResource) -> dg.AssetCheckResult:
         try:
             with run_context.session(context.log.info, calls_workstudio=False) as session:
-                return _told(_ask(check, session, dates_of(context.run.tags)))
+                return _answer(check, session, dates_of(context.run.tags))
         except dg.Failure as failure:
             # What the run synced is stored: a question that could not be asked is no reason to fail it.
             return dg.AssetCheckResult(passed=False, description=markdown(f"not checked: {failure.description}"))

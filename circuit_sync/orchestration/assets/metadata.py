@@ -5,6 +5,7 @@ from typing import Any
 
 import dagster as dg
 
+from circuit_sync.database.descriptions import columns_of
 from circuit_sync.domain.printable import Lines, printable
 
 Metadata = dict[str, Any]
@@ -17,14 +18,14 @@ MOST_RECORDS = 50
 def shared(result: Any) -> Metadata:
     """What holds for the whole sync: its log, its status, what it took. The same on each of its partitions."""
     events = f"SELECT * FROM sync_events WHERE sync_log_id = {result.sync_id} ORDER BY id"
-    told: Metadata = {"sync_log_id": result.sync_id, "events": events, "sync_status": result.sync_status}
+    facts: Metadata = {"sync_log_id": result.sync_id, "events": events, "sync_status": result.sync_status}
     if result.message:
-        told["message"] = printable(result.message)
+        facts["message"] = printable(result.message)
     for name, seconds in getattr(result, "durations", {}).items():
-        told[f"seconds_{name}"] = round(float(seconds), 3)
+        facts[f"seconds_{name}"] = round(float(seconds), 3)
     for name, number in getattr(result, "calls", {}).items():
-        told[name] = int(number) if float(number).is_integer() else round(float(number), 3)
-    return told
+        facts[name] = int(number) if float(number).is_integer() else round(float(number), 3)
+    return facts
 
 
 def counted(counts: Mapping[str, int]) -> Metadata:
@@ -42,6 +43,12 @@ def table(records: Lines, *, most: int = MOST_RECORDS) -> dg.TableMetadataValue:
     shown = [dg.TableRecord({name: _cell(value) for name, value in record.items()}) for record in records[:most]]
     columns = list(dict.fromkeys(name for record in shown for name in record.data))
     return dg.MetadataValue.table(shown, dg.TableSchema([dg.TableColumn(name) for name in columns]))
+
+
+def column_schema(relation: str) -> dict[str, dg.TableSchema]:
+    """The columns of a table or view, as an asset's metadata: what the database's own comments say."""
+    columns = [dg.TableColumn(column.name, column.kind, column.text) for column in columns_of(relation)]
+    return {"dagster/column_schema": dg.TableSchema(columns)}
 
 
 def plain(metadata: Mapping[str, dg.MetadataValue[Any]]) -> Metadata:

@@ -6,6 +6,7 @@ range and becomes two runs.
 
 from collections.abc import Iterable, Mapping, Sequence
 from datetime import date
+from itertools import groupby
 
 import dagster as dg
 
@@ -49,18 +50,8 @@ def keys_of(context: dg.AssetExecutionContext) -> tuple[str, ...]:
 
 def status_ranges(wanted: Iterable[str]) -> list[list[str]]:
     """``wanted`` in as few ranges of neighbouring statuses as it takes."""
-    ranges: list[list[str]] = []
     chosen = set(wanted)
-    previous = None
-    for place, code in enumerate(STATUS_CODES):
-        if code not in chosen:
-            continue
-        if previous is not None and place == previous + 1:
-            ranges[-1].append(code)
-        else:
-            ranges.append([code])
-        previous = place
-    return ranges
+    return [list(codes) for is_chosen, codes in groupby(STATUS_CODES, chosen.__contains__) if is_chosen]
 
 
 def statuses_of(tags: Mapping[str, str]) -> set[str]:
@@ -71,14 +62,6 @@ def statuses_of(tags: Mapping[str, str]) -> set[str]:
     if first not in STATUS_CODES or last not in STATUS_CODES:
         return set(STATUS_CODES)
     return set(STATUS_CODES[STATUS_CODES.index(first) : STATUS_CODES.index(last) + 1])
-
-
-def covers_date(tags: Mapping[str, str], day: date) -> bool:
-    """Whether a run with these tags works on the partition of ``day``."""
-    key = day.isoformat()
-    if PARTITION_TAG in tags:
-        return tags[PARTITION_TAG] == key
-    return tags.get(RANGE_START_TAG, key) <= key <= tags.get(RANGE_END_TAG, key)
 
 
 def dates_of(tags: Mapping[str, str]) -> list[date]:

@@ -6,23 +6,32 @@ an asset here is run by itself only to repair it, or to show it anew.
 """
 
 import warnings
-from collections.abc import Iterator, Mapping
-from datetime import date
+from base64 import b64encode
+from collections.abc import Callable, Iterator, Mapping
+from datetime import date, timedelta
 from typing import Any
 
 import dagster as dg
 
 from circuit_sync.domain.eastern import TIME_ZONE
+from circuit_sync.domain.printable import Lines, markdown
+from circuit_sync.domain.progress import added, readable
+from circuit_sync.domain.seasons import season_line
 from circuit_sync.domain.weeks import monday_of, week_ending
 from circuit_sync.orchestration.assets import metadata
-from circuit_sync.orchestration.assets.columns import column_schema
 from circuit_sync.orchestration.assets.partitions import weekdays
-from circuit_sync.orchestration.assets.pictures import told_of
-from circuit_sync.orchestration.installation import asset_key, installed
-from circuit_sync.orchestration.runs.resources import RunContext
+from circuit_sync.orchestration.installation import asset_key, graph_asset
+from circuit_sync.orchestration.runs.resources import RunContext, RunResource
 from circuit_sync.settings import load_settings
 from circuit_sync.sync.progress import rollups as use_case
-from circuit_sync.sync.progress.rollups import RollUp
+from circuit_sync.sync.progress.pictures import (
+    as_png,
+    burn_up_figure,
+    permissions_figure,
+    planners_figure,
+    progress_figure,
+)
+from circuit_sync.sync.progress.rollups import WEEKS_OF_A_SEASON, WEEKS_SHOWN, RollUp
 
 # Dagster names a time window by its start and maps windows by their overlap: only a week that begins on Monday maps to
 # exactly Monday to Friday (docs/adr/0009-plots.md). Its Friday is in the tables (week_ending) and on the
@@ -36,11 +45,14 @@ weeks = dg.TimeWindowPartitionsDefinition(
 )
 
 with warnings.catch_warnings():
-    # The week under way has days that are to come. The parameter that allows for it is in beta.
+    # The current week has days that are to come. The parameter that allows for it is in beta.
     warnings.simplefilter("ignore", dg.BetaWarning)
     days_of_the_week = dg.TimeWindowPartitionMapping(allow_nonexistent_upstream_partitions=True)
 
 WEEKLY = ("regional_weekly", "planner_weekly")
+
+MOST_BYTES = 100_000
+"""A picture lies in Dagster's event log: a bigger one is left out."""
 
 Events = Iterator[dg.Output[None] | dg.AssetMaterialization]
 
@@ -51,154 +63,138 @@ def materialisations(rolled_up: Mapping[str, RollUp]) -> Iterator[dg.AssetMateri
         asset = asset_key(table)
         for period in found.lines:
             key = (monday_of(period) if table in WEEKLY else period).isoformat()
-            yield dg.AssetMaterialization(asset, partition=key, metadata=_told(found, period, key))
-
-
-def _told(found: RollUp, period: date, key: str) -> metadata.Metadata:
-    told = told_of(found, period)
-    if period.isoformat() != key:
-        told["week_ending"] = f"Friday, {period}"
-    if imported := [str(day) for day in found.imported if key <= str(day) <= str(period)]:
-        told["imported"] = ", ".join(imported)
-    return told
+            yield dg.AssetMaterialization(asset, partition=key, metadata=rollup_metadata(found, period, key))
 
 
 def _yielded(context: dg.AssetExecutionContext, rolled_up: Mapping[str, RollUp]) -> Events:
     """The run's own partitions, as its output, then the others: later dates that were corrected, and weeks."""
     others = []
-    for told in materialisations(rolled_up):
-        if told.asset_key == context.asset_key and told.partition in context.partition_keys:
-            context.add_asset_metadata(told.metadata, partition_key=told.partition)
+    for event in materialisations(rolled_up):
+        if event.asset_key == context.asset_key and event.partition in context.partition_keys:
+            context.add_asset_metadata(event.metadata, partition_key=event.partition)
         else:
-            others.append(told)
+            others.append(event)
     yield dg.Output(None)
     yield from others
 
 
-def _repaired(context: dg.AssetExecutionContext, run_context: RunContext, table: str) -> Events:
+def _repair(context: dg.AssetExecutionContext, run_context: RunContext, table: str) -> Events:
     dates = [date.fromisoformat(key) for key in context.partition_keys]
     with run_context.session(context.log.info, calls_workstudio=False) as session:
         rolled_up = use_case.roll_up(session, dates, table)
     yield from _yielded(context, rolled_up)
 
 
-def _shown(context: dg.AssetExecutionContext, run_context: RunContext, view: str) -> Events:
+def _show(context: dg.AssetExecutionContext, run_context: RunContext, view: str) -> Events:
     fridays = [week_ending(date.fromisoformat(key)) for key in context.partition_keys]
     with run_context.session(context.log.info, calls_workstudio=False) as session:
         weeks_shown = use_case.read_weeks(session, view, fridays)
     yield from _yielded(context, {view: weeks_shown})
 
 
-@dg.op(description="Replaces the dates of regional_daily", ins={"snapshots": dg.In(dg.Nothing)}, out=dg.Out(dg.Nothing))
-def roll_up_regions(context: dg.AssetExecutionContext, run_context: dg.ResourceParam[RunContext]) -> Any:
-    yield from _repaired(context, run_context, "regional_daily")
+def _roll_up(
+    name: str, op_name: str, compute: Callable[..., Events], does: str, source: str, description: str, **options: Any
+) -> dg.AssetsDefinition:
+    """A graph asset, as the others are, of one op."""
+
+    @dg.op(name=op_name, description=does, ins={"source": dg.In(dg.Nothing)}, out=dg.Out(dg.Nothing))
+    def run(context: dg.AssetExecutionContext, run_context: RunResource) -> Any:
+        yield from compute(context, run_context, name)
+
+    @graph_asset(
+        name=name,
+        ins={"source": dg.AssetIn(source, dagster_type=dg.Nothing, partition_mapping=options.pop("mapping", None))},
+        group_name="progress",
+        kinds={"postgres", "matplotlib"},
+        metadata=metadata.column_schema(name),
+        description=description,
+        **options,
+    )
+    def asset(source: None) -> Any:
+        return run(source)
+
+    return asset
 
 
-@dg.op(description="Replaces the dates of planner_daily", ins={"snapshots": dg.In(dg.Nothing)}, out=dg.Out(dg.Nothing))
-def roll_up_planners(context: dg.AssetExecutionContext, run_context: dg.ResourceParam[RunContext]) -> Any:
-    yield from _repaired(context, run_context, "planner_daily")
+def _daily(name: str, op_name: str, description: str) -> dg.AssetsDefinition:
+    does = f"Replaces the dates of {name}"
+    return _roll_up(name, op_name, _repair, does, "daily_snapshots", description, partitions_def=weekdays)
 
 
-@dg.op(description="Replaces the dates of season_daily", ins={"snapshots": dg.In(dg.Nothing)}, out=dg.Out(dg.Nothing))
-def roll_up_seasons(context: dg.AssetExecutionContext, run_context: dg.ResourceParam[RunContext]) -> Any:
-    yield from _repaired(context, run_context, "season_daily")
+def _weekly(name: str, op_name: str, source: str, description: str) -> dg.AssetsDefinition:
+    does = f"Shows what the view {name} says"
+    description += (
+        "Monday to Friday; a partition is named by its Monday. Levels are those of the week's last snapshot, "
+        f"differences those of its days. A view: in step with {source} at any time."
+    )
+    return _roll_up(name, op_name, _show, does, source, description, partitions_def=weeks, mapping=days_of_the_week)
 
 
-@dg.op(description="Shows what the view regional_weekly says", ins={"days": dg.In(dg.Nothing)}, out=dg.Out(dg.Nothing))
-def show_regional_weeks(context: dg.AssetExecutionContext, run_context: dg.ResourceParam[RunContext]) -> Any:
-    yield from _shown(context, run_context, "regional_weekly")
+def rollup_metadata(found: RollUp, period: date, key: str) -> metadata.Metadata:
+    """Why a period is empty, its numbers and table, and pictures of few: a backfill is not to fill the event log.
+
+    ``period`` is the date, or the Friday of the week, that the partition ``key`` stands for.
+    """
+    lines = found.lines[period]
+    shown: metadata.Metadata = {metadata.EMPTY: found.empty[period]} if period in found.empty else {}
+    shown |= {metadata.ROW_COUNT: len(lines)} | {name: _number(value) for name, value in added(lines).items()}
+    shown |= metadata.tables(rows=[season_line(line) if "season" in line else readable(line) for line in lines])
+    if lines and period in found.pictured:
+        weeks = WEEKS_OF_A_SEASON if "season" in lines[0] else WEEKS_SHOWN
+        since = period - timedelta(weeks=weeks)
+        shown |= _pictures(lines, [day for day in found.history if since <= day["snapshot_date"] <= period])
+    if period.isoformat() != key:
+        shown["week_ending"] = f"Friday, {period}"
+    if imported := [str(day) for day in found.imported if key <= str(day) <= str(period)]:
+        shown["imported"] = ", ".join(imported)
+    return shown
 
 
-@dg.op(description="Shows what the view planner_weekly says", ins={"days": dg.In(dg.Nothing)}, out=dg.Out(dg.Nothing))
-def show_planner_weeks(context: dg.AssetExecutionContext, run_context: dg.ResourceParam[RunContext]) -> Any:
-    yield from _shown(context, run_context, "planner_weekly")
-
-
-def _options(name: str, partitions: dg.PartitionsDefinition, description: str) -> dict[str, Any]:
+def _pictures(lines: Lines, history: Lines) -> metadata.Metadata:
+    """By region: the course over the last weeks and the permissions. By planner: what was newly planned. By season:
+    the way to its target.
+    """
+    if "season" in lines[0]:
+        return {"burn_up": _markdown("miles planned, by region and season", as_png(burn_up_figure(lines, history)))}
+    if "planner" in lines[0]:
+        return {"newly_planned": _markdown("miles newly planned, by planner", as_png(planners_figure(lines)))}
     return {
-        "partitions_def": partitions,
-        "group_name": "progress",
-        "kinds": {"postgres", "matplotlib"},
-        "owners": list(load_settings().circuit_sync_owners),
-        "backfill_policy": dg.BackfillPolicy.single_run(),
-        "metadata": column_schema(name),
-        "description": description,
+        "progress": _markdown("miles planned, by region", as_png(progress_figure(history))),
+        "permissions": _markdown("units by permission, by region", as_png(permissions_figure(lines))),
     }
 
 
-_SNAPSHOTS = {"daily_snapshots": dg.AssetIn(dagster_type=dg.Nothing)}
+def _markdown(title: str, png: bytes) -> dg.MarkdownMetadataValue | str:
+    encoded = b64encode(png).decode()
+    if len(encoded) > MOST_BYTES:
+        return f"{title}: the picture is too large to be kept in the event log"
+    return dg.MetadataValue.md(f"![{markdown(title)}](data:image/png;base64,{encoded})")
 
 
-@installed
-@dg.graph_asset(
-    ins=_SNAPSHOTS,
-    **_options(
-        "regional_daily",
-        weekdays,
-        "Each region at the end of each weekday: circuits by status and stage, miles in all, planned and remaining, "
-        "units and permissions; and what changed since each circuit's snapshot before.",
-    ),
+def _number(value: Any) -> int | float:
+    return value if isinstance(value, int) else float(value)
+
+
+regional_daily = _daily(
+    "regional_daily",
+    "roll_up_regions",
+    "Each region at the end of each weekday: circuits by status and stage, miles in all, planned and remaining, "
+    "units and permissions; and what changed since each circuit's snapshot before.",
 )
-def regional_daily(daily_snapshots: None) -> Any:
-    """Replace the dates."""
-    return roll_up_regions(snapshots=daily_snapshots)
-
-
-@installed
-@dg.graph_asset(
-    ins=_SNAPSHOTS,
-    **_options(
-        "planner_daily",
-        weekdays,
-        "Each planner in each region at the end of each weekday: circuits held, miles planned that day (the difference "
-        "to each circuit's snapshot before; a correction counts as negative), units and permissions.",
-    ),
+planner_daily = _daily(
+    "planner_daily",
+    "roll_up_planners",
+    "Each planner in each region at the end of each weekday: circuits held, miles planned that day (the difference "
+    "to each circuit's snapshot before; a correction counts as negative), units and permissions.",
 )
-def planner_daily(daily_snapshots: None) -> Any:
-    """Replace the dates."""
-    return roll_up_planners(snapshots=daily_snapshots)
-
-
-@installed
-@dg.graph_asset(
-    ins=_SNAPSHOTS,
-    **_options(
-        "season_daily",
-        weekdays,
-        "Each region's season (the year its circuits begin in) at the end of each weekday, finished work included: "
-        "circuits, closed and departed ones, miles in all, planned and remaining. From history, not from snapshots.",
-    ),
+season_daily = _daily(
+    "season_daily",
+    "roll_up_seasons",
+    "Each region's season (the year its circuits begin in) at the end of each weekday, finished work included: "
+    "circuits, closed and departed ones, miles in all, planned and remaining. From history, not from snapshots.",
 )
-def season_daily(daily_snapshots: None) -> Any:
-    """Replace the dates."""
-    return roll_up_seasons(snapshots=daily_snapshots)
-
-
-@installed
-@dg.graph_asset(
-    ins={"regional_daily": dg.AssetIn(dagster_type=dg.Nothing, partition_mapping=days_of_the_week)},
-    **_options(
-        "regional_weekly",
-        weeks,
-        "Each region's week, Monday to Friday; a partition is named by its Monday. Levels are those of the week's last "
-        "snapshot, differences those of its days. A view: in step with regional_daily at any time.",
-    ),
+regional_weekly = _weekly("regional_weekly", "show_regional_weeks", "regional_daily", "Each region's week, ")
+planner_weekly = _weekly(
+    "planner_weekly", "show_planner_weeks", "planner_daily", "Each planner's week in each region, "
 )
-def regional_weekly(regional_daily: None) -> Any:
-    """Show the weeks."""
-    return show_regional_weeks(days=regional_daily)
-
-
-@installed
-@dg.graph_asset(
-    ins={"planner_daily": dg.AssetIn(dagster_type=dg.Nothing, partition_mapping=days_of_the_week)},
-    **_options(
-        "planner_weekly",
-        weeks,
-        "Each planner's week in each region, Monday to Friday; a partition is named by its Monday. Levels are those of "
-        "the week's last snapshot, differences those of its days. A view: in step with planner_daily at any time.",
-    ),
-)
-def planner_weekly(planner_daily: None) -> Any:
-    """Show the weeks."""
-    return show_planner_weeks(days=planner_daily)
+roll_ups = [regional_daily, planner_daily, regional_weekly, planner_weekly, season_daily]

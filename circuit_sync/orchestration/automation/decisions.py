@@ -1,8 +1,4 @@
-"""What the sensors that go on from a sync decide, without asking anybody: what has happened goes in, what to do and why
-comes out.
-
-Each decision is given the syncs that ended since the last look, and the cursor behind them.
-"""
+"""What the sensors decide: pure functions of the syncs that ended since the last look and of the cursor behind them."""
 
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -46,7 +42,7 @@ def aggregates_to_start(
     needing = {status: sync_id for status, sync_id in waiting.items() if due.get(status)}
     left = {status: sync_id for status, sync_id in needing.items() if status in busy}
     ready = {status: sync_id for status, sync_id in needing.items() if status not in busy}
-    reasons = [f"{status}: run {busy[status]} is at it" for status in left]
+    reasons = [f"{status}: run {busy[status]} works on it" for status in left]
     reasons += [f"{status}: no circuit needs units" for status in waiting if status not in needing]
     if not waiting:
         reasons.append("no circuits were synced since the last look")
@@ -54,9 +50,9 @@ def aggregates_to_start(
 
 
 def snapshot_to_start(
-    ended: Iterable[EndedSync], cursor: Cursor, now: datetime, busy: Callable[[date], str | None]
+    ended: Iterable[EndedSync], cursor: Cursor, now: datetime, first: date, busy: Callable[[date], str | None]
 ) -> Decision:
-    """Today's snapshot, if circuits or aggregates changed and today is a weekday in Eastern Time.
+    """Today's snapshot, if circuits or aggregates changed and today is a weekday in Eastern Time from ``first`` on.
 
     ``busy`` names an unfinished run that works on the snapshot of a date; the change then waits for the next look.
     """
@@ -68,8 +64,10 @@ def snapshot_to_start(
     if not is_weekday(today):
         reason = f"sync {latest} changed something, but snapshots are of weekdays: the next one is Monday's"
         return Decision((), done, (reason,))
+    if today < first:
+        return Decision((), done, (f"{today} lies before CIRCUIT_SYNC_FIRST_SNAPSHOT",))
     if run_id := busy(today):
-        return Decision((), replace(cursor, waiting={"snapshot": latest}), (f"{today}: run {run_id} is at it",))
+        return Decision((), replace(cursor, waiting={"snapshot": latest}), (f"{today}: run {run_id} works on it",))
     return Decision((Start((today.isoformat(),), latest),), done, ())
 
 
@@ -92,19 +90,21 @@ def departed_to_start(
     if not syncs:
         return Decision((), done, ("no circuit departed since the last look",))
     if not is_weekday(eastern_date(now)):
-        return Decision((), done, (f"circuits departed in sync {_listed(syncs)}: Monday's syncs look for them",))
+        return Decision(
+            (), done, (f"circuits departed in sync {', '.join(map(str, syncs))}: Monday's syncs look for them",)
+        )
     left: dict[str, int] = {}
     wanted: dict[str, int] = {}
     still_missing = missing(syncs)
     reasons = [f"sync {sync}: what departed was seen again" for sync in syncs if sync not in still_missing]
     for sync, fetched in still_missing.items():
         others = [status for status in enabled if status not in fetched]
-        at_it = sorted({busy[status] for status in others if status in busy})
+        working = sorted({busy[status] for status in others if status in busy})
         if not others:
             reasons.append(f"sync {sync}: circuits departed, and no other status is enabled where they could be")
-        elif at_it:
+        elif working:
             left[str(sync)] = sync
-            reasons.append(f"sync {sync}: circuits departed; run {_listed(at_it)} may find them")
+            reasons.append(f"sync {sync}: circuits departed; run {', '.join(working)} may find them")
         else:
             wanted |= {status: max(sync, wanted.get(status, 0)) for status in others}
     return Decision(_by_range(wanted), replace(cursor, waiting=left), tuple(reasons))
@@ -113,7 +113,3 @@ def departed_to_start(
 def _by_range(wanted: Mapping[str, int]) -> tuple[Start, ...]:
     """A run for each range of neighbouring statuses, because of the latest sync that asks for one of them."""
     return tuple(Start(tuple(keys), max(wanted[key] for key in keys)) for keys in status_ranges(wanted))
-
-
-def _listed(values: Iterable[object]) -> str:
-    return ", ".join(map(str, values))

@@ -14,7 +14,7 @@ from circuit_sync.domain.requests import (
     SyncRequest,
 )
 from circuit_sync.orchestration import clock
-from circuit_sync.orchestration.assets.partitions import covers_date, statuses_of
+from circuit_sync.orchestration.assets.partitions import dates_of, statuses_of
 from circuit_sync.orchestration.automation.decisions import (
     Decision,
     aggregates_to_start,
@@ -22,17 +22,17 @@ from circuit_sync.orchestration.automation.decisions import (
     snapshot_to_start,
 )
 from circuit_sync.orchestration.runs.jobs import create_daily_snapshots, sync_circuit_aggregates, sync_circuits
-from circuit_sync.orchestration.runs.requests import runs_of
+from circuit_sync.orchestration.runs.requests import runs_of, unfinished_of_asset
 from circuit_sync.orchestration.runs.resources import sensor_session
-from circuit_sync.orchestration.runs.runs import our_runs, unfinished_of_asset
+from circuit_sync.orchestration.runs.runs import our_runs
 from circuit_sync.settings import load_settings
 from circuit_sync.sync.log.due import statuses_needing_aggregates, syncs_ended, syncs_with_departed_circuits
 
+_sensor = partial(dg.sensor, minimum_interval_seconds=30, default_status=dg.DefaultSensorStatus.RUNNING)
 
-@dg.sensor(
+
+@_sensor(
     job=sync_circuit_aggregates,
-    minimum_interval_seconds=30,
-    default_status=dg.DefaultSensorStatus.RUNNING,
     description="After circuits of a status were synced: fetches the units of those that need them",
 )
 def aggregates_after_circuits(context: dg.SensorEvaluationContext) -> dg.SensorResult:
@@ -44,10 +44,8 @@ def aggregates_after_circuits(context: dg.SensorEvaluationContext) -> dg.SensorR
     return _result("aggregates_after_circuits", decision, partial(AggregateSyncRequest, trigger=WORKFLOW_EVENT))
 
 
-@dg.sensor(
+@_sensor(
     job=create_daily_snapshots,
-    minimum_interval_seconds=30,
-    default_status=dg.DefaultSensorStatus.RUNNING,
     description="After circuits or aggregates changed on a weekday: takes today's snapshot anew",
 )
 def snapshots_after_sync(context: dg.SensorEvaluationContext) -> dg.SensorResult:
@@ -57,18 +55,17 @@ def snapshots_after_sync(context: dg.SensorEvaluationContext) -> dg.SensorResult
     runs = unfinished_of_asset(context.instance, "daily_snapshots", our_runs(context))
 
     def busy(day: date) -> str | None:
-        return next((run.run_id for run in runs if covers_date(run.tags, day)), None)
+        return next((run.run_id for run in runs if day in dates_of(run.tags)), None)
 
     def snapshot_of(keys: tuple[str, ...]) -> SnapshotRequest:
         return SnapshotRequest([date.fromisoformat(key) for key in keys], trigger=WORKFLOW_EVENT)
 
-    return _result("snapshots_after_sync", snapshot_to_start(ended, cursor, clock.now(), busy), snapshot_of)
+    first = load_settings().circuit_sync_first_snapshot
+    return _result("snapshots_after_sync", snapshot_to_start(ended, cursor, clock.now(), first, busy), snapshot_of)
 
 
-@dg.sensor(
+@_sensor(
     job=sync_circuits,
-    minimum_interval_seconds=30,
-    default_status=dg.DefaultSensorStatus.RUNNING,
     description="After circuits left the answer of their status on a weekday: looks for them under the other statuses",
 )
 def departed_circuits(context: dg.SensorEvaluationContext) -> dg.SensorResult:

@@ -8,19 +8,23 @@ import dagster as dg
 
 from circuit_sync.database.log.retries import NewerSync, PendingRetry
 from circuit_sync.domain.eastern import EASTERN
-from circuit_sync.domain.requests import SyncRequest
 from circuit_sync.orchestration import clock
-from circuit_sync.orchestration.recovery.closing import LOOK_EVERY
+from circuit_sync.orchestration.recovery.closing import LOOK_EVERY, log_failed_run
 from circuit_sync.orchestration.runs.jobs import (
     create_daily_snapshots,
     sync_circuit_aggregates,
     sync_circuits,
     sync_work_orders,
 )
-from circuit_sync.orchestration.runs.requests import SyncRun, request_of, runs_of
+from circuit_sync.orchestration.runs.requests import SyncRun, runs_of
 from circuit_sync.orchestration.runs.resources import sensor_session
-from circuit_sync.orchestration.runs.runs import cancelled_by_a_person, our_runs
-from circuit_sync.orchestration.runs.tags import RETRY_OF_TAG, tags_not_copied
+from circuit_sync.orchestration.runs.runs import (
+    RETRY_OF_TAG,
+    RUN_KEY_TAG,
+    cancelled_by_a_person,
+    our_runs,
+    tags_not_copied,
+)
 from circuit_sync.sync.log.due import cancel_retries, database_identity, pending_retries
 
 
@@ -28,24 +32,36 @@ from circuit_sync.sync.log.due import cancel_retries, database_identity, pending
     jobs=[sync_circuits, sync_circuit_aggregates, create_daily_snapshots, sync_work_orders],
     minimum_interval_seconds=LOOK_EVERY,
     default_status=dg.DefaultSensorStatus.RUNNING,
-    description="Starts a sync again that failed for a passing reason, after the delays of CIRCUIT_SYNC_RETRY_DELAYS",
+    description="Starts a sync again that failed for a transient reason, after the delays of CIRCUIT_SYNC_RETRY_DELAYS",
 )
 def retry_failed_syncs(context: dg.SensorEvaluationContext) -> dg.SensorResult:
-    """What a sync was asked for stands in its log, and so does when it is to run again."""
-    instance = context.instance
+    """What a sync was asked for stands in its log, and so does when it is to run again.
 
-    def started_for(sync_id: int) -> list[StartedRun]:
-        tags = {RETRY_OF_TAG: str(sync_id), **(our_runs(context) or {})}
-        runs = [run for run in instance.get_runs(dg.RunsFilter(tags=tags)) if RETRY_OF_TAG in tags_not_copied(run)]
-        return [StartedRun(run.run_id, request_of(run), cancelled_by_a_person(instance, run)) for run in runs]
-
+    A run is known by its run key, as Dagster knows it: another database's sync may have the same number.
+    """
+    instance, ours = context.instance, our_runs(context) or {}
     with sensor_session() as session:
-        decision = retries_to_start(pending_retries(session), started_for, clock.now())
-        cancel_retries(session, decision.cancelled)
         cause = f"retry_failed_syncs:{database_identity(session)}"
-    requests = [run.run_request(f"{cause}:{run.asks.retry_of}") for run in decision.due]
-    said = [f"sync {sync_id} is not tried again: {why}" for sync_id, why in decision.cancelled.items()]
-    return dg.SensorResult(run_requests=requests, skip_reason=None if requests else "; ".join(said or decision.reasons))
+
+        def request(run: SyncRun) -> dg.RunRequest:
+            return run.run_request(f"{cause}:{run.asks.retry_of}")
+
+        def started(sync_run: SyncRun) -> StartedRun | None:
+            tags = {RUN_KEY_TAG: str(request(sync_run).run_key)} | ours
+            for run in instance.get_runs(dg.RunsFilter(tags=tags)):
+                if RETRY_OF_TAG in tags_not_copied(run):
+                    if run.status is dg.DagsterRunStatus.FAILURE:  # also long ago, when nobody looked
+                        log_failed_run(instance, session, run)
+                    return StartedRun(run.run_id, cancelled_by_a_person(instance, run))
+            return None
+
+        decision = retries_to_start(pending_retries(session), started, clock.now())
+        cancel_retries(session, decision.cancelled)
+    lines = [f"sync {sync_id} is not tried again: {why}" for sync_id, why in decision.cancelled.items()]
+    requests = [request(run) for run in decision.due]
+    return dg.SensorResult(
+        run_requests=requests, skip_reason=None if requests else "; ".join(lines or decision.reasons)
+    )
 
 
 @dataclass(frozen=True)
@@ -55,7 +71,6 @@ class StartedRun:
     """
 
     run_id: str
-    request: SyncRequest | None
     is_cancelled: bool = False
 
 
@@ -69,7 +84,7 @@ class RetryDecision:
 
 
 def retries_to_start(
-    pending: Iterable[PendingRetry], started_for: Callable[[int], Sequence[StartedRun]], now: datetime
+    pending: Iterable[PendingRetry], started: Callable[[SyncRun], StartedRun | None], now: datetime
 ) -> RetryDecision:
     """A retry starts when its time has come, unless a newer sync covers its request."""
     due: list[SyncRun] = []
@@ -77,26 +92,26 @@ def retries_to_start(
     reasons = []
     for sync in pending:
         if sync.newer is not None and sync.newer.sync_status == "started":
-            reasons.append(f"sync {sync.sync_id}: the same is under way in sync {sync.newer.id}")
+            reasons.append(f"sync {sync.sync_id}: sync {sync.newer.id}, which does the same, is running")
         elif sync.newer is not None:
-            cancelled[sync.sync_id] = _how_it_fared(sync.newer)
+            cancelled[sync.sync_id] = _how_it_ended(sync.newer)
         elif sync.retry_at > now:
             at = f"{sync.retry_at.astimezone(EASTERN):%Y-%m-%d %H:%M:%S %Z}"
             reasons.append(f"sync {sync.sync_id} runs again at {at}")
         else:
-            runs = started_for(sync.sync_id)
-            if by_a_person := [run.run_id for run in runs if run.is_cancelled]:
+            left = [run for run in runs_of(sync.request) if not any(begun.covers(run.asks) for begun in sync.begun)]
+            runs = [(run, started(run)) for run in left]
+            if by_a_person := [found.run_id for _, found in runs if found and found.is_cancelled]:
                 cancelled[sync.sync_id] = f"a person cancelled run {by_a_person[0]}, which was to try it again"
                 continue
-            begun = [*sync.begun, *(run.request for run in runs if run.request)]
-            left = [run for run in runs_of(sync.request) if not any(request.covers(run.asks) for request in begun)]
-            due += left
-            if not left:
-                reasons.append(f"sync {sync.sync_id}: run {runs[0].run_id} is on its way to try it again")
+            due += [run for run, found in runs if found is None]
+            reasons += [
+                f"sync {sync.sync_id}: run {found.run_id} is on its way to try it again" for _, found in runs if found
+            ]
     return RetryDecision(due, cancelled, reasons or ["no sync waits to be tried again"])
 
 
-def _how_it_fared(newer: NewerSync) -> str:
+def _how_it_ended(newer: NewerSync) -> str:
     if newer.sync_status != "failed":
         return f"sync {newer.id} did the same meanwhile"
     why = "to be tried again" if newer.is_retried else "for a reason that needs a person"

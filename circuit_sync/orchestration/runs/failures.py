@@ -14,8 +14,7 @@ from circuit_sync.sync.log.closing import FailedSync
 
 _WRONG_USE = "permanent: the input is wrong"
 _TRANSIENT = "transient: it may work later"
-_SOON = timedelta(hours=12)
-"""What happens sooner is told by the hour alone."""
+_PERMANENT = "permanent: it needs a person"
 
 
 def failure(error: CircuitSyncError, failed: FailedSync | None) -> dg.Failure:
@@ -23,23 +22,20 @@ def failure(error: CircuitSyncError, failed: FailedSync | None) -> dg.Failure:
 
     Steps are never retried: calls retry in the client, whole syncs by a sensor that reads the fate in the sync log.
     """
-    fate = _TRANSIENT if error.transient else "permanent: it needs a person"
+    fate = _WRONG_USE if isinstance(error, UsageError) else _TRANSIENT if error.transient else _PERMANENT
     description = str(error)
-    told: dict[str, Any] = {
-        "kind": type(error).__name__,
-        "fate": _WRONG_USE if isinstance(error, UsageError) else fate,
-    }
+    metadata: dict[str, Any] = {"kind": type(error).__name__, "fate": fate}
     if failed is not None:
-        told["sync_log_id"] = failed.id
+        metadata["sync_log_id"] = failed.id
         if error.transient and failed.retry_at is not None:
-            told["retry_at"] = dg.MetadataValue.timestamp(failed.retry_at)
+            metadata["retry_at"] = dg.MetadataValue.timestamp(failed.retry_at)
             description += f"; sync {failed.id} is tried again at {_hour(failed.retry_at)} while the daemon runs"
-    return dg.Failure(description=description, metadata=told, allow_retries=False)
+    return dg.Failure(description=description, metadata=metadata, allow_retries=False)
 
 
 @dataclass(frozen=True)
 class RunEnd:
-    """Why a run failed, whether that passes, and whether what was asked for is wrong."""
+    """Why a run failed, whether it may work later, and whether what was asked for is wrong."""
 
     reason: str
     transient: bool = True
@@ -57,10 +53,10 @@ def end_without_log(run_id: str, failures: Iterable[dg.DagsterEvent]) -> RunEnd:
 
 
 def blames_input(metadata: Mapping[str, dg.MetadataValue[Any]]) -> bool:
-    """Whether a failure made here tells of a mistake in what the operator asked for."""
+    """Whether a failure made here comes of a mistake in what the operator asked for."""
     return "fate" in metadata and metadata["fate"].value == _WRONG_USE
 
 
 def _hour(instant: datetime) -> str:
-    day = "" if instant - clock.now() < _SOON else "%Y-%m-%d "
+    day = "" if instant - clock.now() < timedelta(hours=12) else "%Y-%m-%d "
     return f"{instant.astimezone(EASTERN):{day}%H:%M %Z}"

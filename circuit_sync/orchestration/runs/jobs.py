@@ -5,15 +5,15 @@ from pydantic import Field
 
 from circuit_sync.domain.requests import AggregateSyncRequest, CircuitSyncRequest
 from circuit_sync.domain.statuses import STATUS_CODES
+from circuit_sync.orchestration.assets import aggregates as aggregate_assets
+from circuit_sync.orchestration.assets import circuits as circuit_assets
 from circuit_sync.orchestration.assets import metadata
 from circuit_sync.orchestration.assets.aggregates import circuit_aggregates
-from circuit_sync.orchestration.assets.aggregates import of_the_sync as aggregates_told
 from circuit_sync.orchestration.assets.circuits import circuits
-from circuit_sync.orchestration.assets.circuits import of_the_sync as circuits_told
 from circuit_sync.orchestration.assets.snapshots import daily_snapshots
 from circuit_sync.orchestration.runs.requests import WorkOrdersConfig, requested
-from circuit_sync.orchestration.runs.resources import RunContext
-from circuit_sync.orchestration.runs.tags import tag_run_with_sync
+from circuit_sync.orchestration.runs.resources import RunResource
+from circuit_sync.orchestration.runs.runs import tag_run_with_sync
 from circuit_sync.sync.circuits import sync as circuit_use_case
 from circuit_sync.sync.units import sync as aggregate_use_case
 
@@ -46,16 +46,13 @@ class PreviewConfig(dg.Config):
     description="Fetches and compares; shows what a sync would create, change, withhold and mark departed",
     out=dg.Out(dg.Nothing),
 )
-def compare_circuits(
-    context: dg.OpExecutionContext, config: PreviewConfig, run_context: dg.ResourceParam[RunContext]
-) -> None:
+def compare_circuits(context: dg.OpExecutionContext, config: PreviewConfig, run_context: RunResource) -> None:
     with run_context.session(context.log.info) as session:
         request = requested(CircuitSyncRequest, context.run, config.model_dump())
         result = circuit_use_case.preview_circuits(session, request)
-    told = circuits_told(result)
-    told["changes"] = metadata.table(result.changes, most=MOST_CHANGES)
-    told["per_status"] = metadata.table([{"status": code} | dict(counts) for code, counts in result.per_status.items()])
-    context.add_output_metadata(told)
+    per_status = [{"status": code} | dict(counts) for code, counts in result.per_status.items()]
+    tables = {"changes": metadata.table(result.changes, most=MOST_CHANGES), "per_status": metadata.table(per_status)}
+    context.add_output_metadata(circuit_assets.shared_metadata(result) | tables)
 
 
 @dg.job(description="Shows what a circuit sync would do; stores nothing")
@@ -65,20 +62,18 @@ def preview_circuits() -> None:
 
 
 @dg.op(description="Opens the sync log for the named work orders. Returns its id")
-def open_work_orders(
-    context: dg.OpExecutionContext, config: WorkOrdersConfig, run_context: dg.ResourceParam[RunContext]
-) -> int:
+def open_work_orders(context: dg.OpExecutionContext, config: WorkOrdersConfig, run_context: RunResource) -> int:
     with run_context.session(context.log.info) as session:
         request = requested(AggregateSyncRequest, context.run, config.model_dump())
         return tag_run_with_sync(context, aggregate_use_case.open_aggregate_sync(session, request))
 
 
 @dg.op(description="Fetches their planned units, stores the totals and closes the sync log", out=dg.Out(dg.Nothing))
-def store_work_orders(context: dg.OpExecutionContext, run_context: dg.ResourceParam[RunContext], sync_id: int) -> None:
+def store_work_orders(context: dg.OpExecutionContext, run_context: RunResource, sync_id: int) -> None:
     with run_context.session(context.log.info) as session:
         aggregate_use_case.fetch_and_store_aggregates(session, sync_id)
         result = aggregate_use_case.complete_aggregate_sync(session, sync_id)
-    context.add_output_metadata(aggregates_told(result))
+    context.add_output_metadata(aggregate_assets.shared_metadata(result))
 
 
 @dg.job(description="Fetches the planned units of single work orders; turns no partition green")

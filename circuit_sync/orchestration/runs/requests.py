@@ -9,7 +9,7 @@ from dataclasses import dataclass, replace
 from typing import Any, TypeVar
 
 import dagster as dg
-from pydantic import Field
+from pydantic import Field, ValidationError
 
 from circuit_sync.domain.errors import UsageError
 from circuit_sync.domain.requests import (
@@ -21,7 +21,7 @@ from circuit_sync.domain.requests import (
 from circuit_sync.domain.statuses import STATUS_CODES
 from circuit_sync.orchestration.assets.partitions import dates_of, keys_of, partition_tags, status_ranges, statuses_of
 from circuit_sync.orchestration.installation import asset_key
-from circuit_sync.orchestration.runs.tags import RETRY_OF_TAG, TRIGGER_TAG, started_by
+from circuit_sync.orchestration.runs.runs import RETRY_OF_TAG, TRIGGER_TAG, UNFINISHED, started_by
 
 R = TypeVar("R", bound=SyncRequest)
 
@@ -81,31 +81,21 @@ class SyncJob:
 WORK_ORDERS = SyncJob(
     "sync_work_orders", AggregateSyncRequest, "open_work_orders", "open_work_orders", WorkOrdersConfig
 )
-ASSET_JOBS = (
-    SyncJob(
-        "sync_circuits",
-        CircuitSyncRequest,
-        "circuits.open_circuit_sync",
-        "circuits",
-        CircuitSyncConfig,
-        "statuses",
-    ),
-    SyncJob(
-        "sync_circuit_aggregates",
-        AggregateSyncRequest,
-        "circuit_aggregates.open_aggregate_sync",
-        "circuit_aggregates",
-        AggregateSyncConfig,
-        "statuses",
-    ),
-    SyncJob(
-        "create_daily_snapshots",
-        SnapshotRequest,
-        "daily_snapshots.open_snapshots",
-        "daily_snapshots",
-        keyed_by="dates",
-    ),
+_CIRCUITS = SyncJob(
+    "sync_circuits", CircuitSyncRequest, "circuits.open_circuit_sync", "circuits", CircuitSyncConfig, "statuses"
 )
+_AGGREGATES = SyncJob(
+    "sync_circuit_aggregates",
+    AggregateSyncRequest,
+    "circuit_aggregates.open_aggregate_sync",
+    "circuit_aggregates",
+    AggregateSyncConfig,
+    "statuses",
+)
+_SNAPSHOTS = SyncJob(
+    "create_daily_snapshots", SnapshotRequest, "daily_snapshots.open_snapshots", "daily_snapshots", keyed_by="dates"
+)
+ASSET_JOBS = (_CIRCUITS, _AGGREGATES, _SNAPSHOTS)
 
 
 @dataclass(frozen=True)
@@ -130,7 +120,7 @@ class SyncRun:
 
 
 def requested(kind: type[R], run: dg.DagsterRun, asked: Mapping[str, Any]) -> R:
-    """The request of a run that asks for ``asked``; ``UsageError`` if its tags tell what cannot be of its start."""
+    """The request of a run that asks for ``asked``; ``UsageError`` if its tags cannot be true."""
     return kind.of(asked, **started_by(run))
 
 
@@ -144,7 +134,7 @@ def requested_partitions(context: dg.AssetExecutionContext, kind: type[R], confi
 def request_of(run: dg.DagsterRun) -> SyncRequest | None:
     """What the run asks its first op to sync; ``None`` if it opens no sync.
 
-    Nor does it open one if tags written by hand ask for what no op takes.
+    Nor does it open one if tags or a configuration written by hand ask for what no op takes.
     """
     job = next((job for job in (WORK_ORDERS, *ASSET_JOBS) if job.is_opened_by(run)), None)
     if job is None:
@@ -160,9 +150,17 @@ def request_of(run: dg.DagsterRun) -> SyncRequest | None:
     for name in ("ops", job.configured, "config"):
         config = config.get(name) or {}
     try:
-        return requested(job.request, run, (keys if job.keyed_by else {}) | config)
-    except UsageError:
+        return requested(job.request, run, (keys if job.keyed_by else {}) | job.config(**config).model_dump())
+    except (UsageError, ValidationError):
         return None
+
+
+def unfinished_of_asset(
+    instance: dg.DagsterInstance, asset: str, tags: Mapping[str, str] | None = None
+) -> Sequence[dg.DagsterRun]:
+    """Unfinished runs that materialise ``asset``, whatever started them."""
+    job = next(job for job in ASSET_JOBS if job.configured == asset)
+    return [run for run in instance.get_runs(dg.RunsFilter(statuses=UNFINISHED, tags=tags)) if job.is_job_of(run)]
 
 
 def runs_of(request: SyncRequest) -> list[SyncRun]:
@@ -180,6 +178,6 @@ def runs_of(request: SyncRequest) -> list[SyncRun]:
 
 def _run_config(job: SyncJob, request: SyncRequest) -> dict[str, Any]:
     """What the run's configuration can say of the request, as far as it differs from the default."""
-    told = request.asked() | {"triggered_by": request.triggered_by}
-    options = {name: told[name] for name in job.config.model_fields if told[name]}
+    asked = request.asked() | {"triggered_by": request.triggered_by}
+    options = {name: asked[name] for name in job.config.model_fields if asked[name]}
     return {"ops": {job.configured: {"config": options}}} if options else {}

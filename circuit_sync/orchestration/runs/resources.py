@@ -16,14 +16,12 @@ from circuit_sync.database.connection import Database
 from circuit_sync.database.locks import run_lock
 from circuit_sync.database.migrate import upgrade
 from circuit_sync.domain.errors import CircuitSyncError, UsageError
-from circuit_sync.domain.requests import SyncRequest
 from circuit_sync.environment import server_name
 from circuit_sync.orchestration import clock
 from circuit_sync.orchestration.runs.failures import failure
 from circuit_sync.orchestration.runs.requests import request_of
-from circuit_sync.orchestration.runs.runs import cancelled_by_a_person
-from circuit_sync.orchestration.runs.tags import SYNC_TAG, TERMINAL_TAG, tags_not_copied
-from circuit_sync.orchestration.terminal.progress import tell_progress
+from circuit_sync.orchestration.runs.runs import SYNC_TAG, TERMINAL_TAG, cancelled_by_a_person, tags_not_copied
+from circuit_sync.orchestration.terminal.progress import report_progress
 from circuit_sync.settings import Settings, load_settings
 from circuit_sync.sync.log.closing import FailedSync, close_left_open, fail_unopened, failed_sync_of, fate_of
 from circuit_sync.sync.people.secrets import SecretKeys
@@ -69,10 +67,10 @@ class RunContext:
 
     def _open(self, settings: Settings) -> Session:
         database = self._stack.enter_context(Database(database_url(settings)))
-        if told := upgrade(database, mains_contain_splits=settings.workstudio_mains_contain_splits):
-            self._say(told)
-        if self._run is not None:
+        if self._run is not None:  # before a migration that takes long: without the lock the run is taken for dead
             self._stack.enter_context(run_lock(database, self._run.run_id))
+        if line := upgrade(database, mains_contain_splits=settings.workstudio_mains_contain_splits):
+            self._say(line)
         key = settings.circuit_sync_secret_key
         session = Session(
             database,
@@ -81,7 +79,7 @@ class RunContext:
             retry_delays=retry_delays(settings),
             was_cancelled=self._was_cancelled,
             log=self._say,
-            progress=tell_progress,
+            progress=report_progress,
         )
         self._stack.callback(self._close_left_open, session)
         self._stack.callback(session.leave_store)
@@ -109,29 +107,21 @@ class RunContext:
         if not isinstance(error, Exception) and self._was_cancelled():
             return None
         failed = None
-        with suppress(CircuitSyncError), self._unmigrated() as session:
-            self._ensure_failed_log(session, request, error)
-            failed = failed_sync_of(session, self._run.run_id)
+        with suppress(CircuitSyncError):
+            settings = load_settings()
+            with Database(database_url(settings)) as database:  # not migrated: it may be newer, and still take the log
+                session = Session(database, retry_delays=retry_delays(settings), was_cancelled=self._was_cancelled)
+                if not (isinstance(error, UsageError) and request.is_watched):  # then a person is told at once
+                    reason, transient = fate_of(session, error)
+                    fail_unopened(session, request, reason, transient=transient)
+                failed = failed_sync_of(session, self._run.run_id)
         if failed is not None:
             with suppress(Exception):  # Dagster's storage may be away while ours is not.
                 self._instance.add_run_tags(self._run.run_id, {SYNC_TAG: str(failed.id)})
         return failed
 
-    def _ensure_failed_log(self, session: Session, request: SyncRequest, error: BaseException) -> None:
-        """Not of what a person asked for in vain, and is told."""
-        if not (isinstance(error, UsageError) and request.is_watched):
-            reason, transient = fate_of(session, error)
-            fail_unopened(session, request, reason, transient=transient)
-
-    @contextmanager
-    def _unmigrated(self) -> Iterator[Session]:
-        """A session to write a sync log: the database may be newer than this program, and still take it."""
-        settings = load_settings()
-        with Database(database_url(settings)) as database:
-            yield Session(database, retry_delays=retry_delays(settings), was_cancelled=self._was_cancelled)
-
     def _was_cancelled(self) -> bool:
-        """Dagster notes a cancellation before it interrupts the run; a shutdown interrupts without a word."""
+        """Dagster logs a cancellation before it interrupts the run; a shutdown interrupts and logs nothing."""
         if self._instance is None or self._run is None or TERMINAL_TAG in tags_not_copied(self._run):
             return True
         try:
@@ -143,6 +133,9 @@ class RunContext:
     def _say(self, line: str) -> None:
         with suppress(Exception):  # Dagster's storage may be away while ours is not: no sync fails for a line.
             self._log(line)
+
+
+RunResource = dg.ResourceParam[RunContext]
 
 
 @dg.resource(
@@ -164,7 +157,7 @@ def sensor_session(log: Callable[[str], None] = silent) -> Iterator[Session]:
 
 
 def retry_delays(settings: Settings) -> list[timedelta]:
-    """After which a sync that failed for a passing reason runs again."""
+    """After which a sync that failed for a transient reason runs again."""
     return [timedelta(minutes=minutes) for minutes in settings.circuit_sync_retry_delays]
 
 

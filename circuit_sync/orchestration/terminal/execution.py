@@ -32,8 +32,7 @@ from circuit_sync.orchestration.dagster_internals import (
     execute_run_iterator,
 )
 from circuit_sync.orchestration.runs.failures import blames_input
-from circuit_sync.orchestration.runs.runs import REPOSITORY_TAG
-from circuit_sync.orchestration.runs.tags import TERMINAL_TAG
+from circuit_sync.orchestration.runs.runs import REPOSITORY_TAG, TERMINAL_TAG
 from circuit_sync.orchestration.terminal.progress import RUN_CONFIG, Listener, listening
 from circuit_sync.orchestration.terminal.storage import TerminalInstance, storage_needed
 from circuit_sync.settings import load_settings
@@ -42,6 +41,7 @@ IN_A_TERMINAL = {
     "compute_logs": NO_COMPUTE_LOGS,
     "instance_class": {"module": TerminalInstance.__module__, "class": TerminalInstance.__name__},
 }
+_SIGNALS = (signal.SIGINT, signal.SIGTERM)
 _LEFT_BEHIND = (
     "what was not stored is not stored; a sync that it had begun is closed by the next command or the daemon, and "
     "tried again while the daemon runs (run {})"
@@ -50,13 +50,13 @@ _LEFT_BEHIND = (
 
 @dataclass(frozen=True)
 class Outcome:
-    """How a run ended. ``told`` is what its last step said, by partition (the empty string if it has none)."""
+    """How a run ended, and the metadata of its last step by partition (the empty string if it has none)."""
 
     run_id: str
     status: str
     failure: str | None = None
     wrong_use: bool = False
-    told: dict[str, Metadata] = field(default_factory=dict)
+    metadata: dict[str, Metadata] = field(default_factory=dict)
     ended_by: signal.Signals | None = None
 
     @property
@@ -86,13 +86,13 @@ def run_job(
     run_config: Mapping[str, Any] | None = None,
     listener: Listener | None = None,
 ) -> Outcome:
-    """Runs the job over ``partitions``, neighbours in their order, and waits; ``listener`` hears what its steps log.
+    """Runs the job over ``partitions``, neighbours in their order, and waits; ``listener`` gets what its steps log.
 
     SIGINT and SIGTERM cancel the run as the UI's button does, so that the step can close its sync log. Raises
     ``DatabaseUnavailable`` if Dagster's storage is away for longer than Dagster waits.
     """
     job = defs.resolve_job_def(job_name)
-    with _recorded_signals() as received, capture_interrupts(), _hurrying(), listening(listener):
+    with _interruptible() as received, listening(listener):
         with storage_needed("no run was begun: start it again when the database is back"):
             run = instance.create_run_for_job(
                 job,
@@ -102,7 +102,7 @@ def run_job(
             )
         with storage_needed(_LEFT_BEHIND.format(run.run_id)):
             events, status = _events_and_status(job, run, instance)
-        return Outcome(run.run_id, status, *_failure(events), _told(job, events), received())
+        return Outcome(run.run_id, status, *_failure(events), _metadata(job, events), received())
 
 
 def _events_and_status(
@@ -114,9 +114,11 @@ def _events_and_status(
         with suppress(dg.DagsterExecutionInterruptedError):
             for event in execute_run_iterator(InMemoryJob(job), run, instance):
                 events.append(event)
-    finally:
-        _close(instance, run.run_id)
-    ended = instance.get_run_by_id(run.run_id)
+    finally:  # an interruption outside of any step ends the iteration without an event
+        ended = instance.get_run_by_id(run.run_id)
+        if ended is not None and not ended.is_finished:
+            instance.report_run_canceled(ended)
+            ended = instance.get_run_by_id(run.run_id)
     assert ended is not None
     return events, ended.status.value
 
@@ -134,86 +136,66 @@ def tags_of_our_runs(defs: dg.Definitions) -> dict[str, str]:
     return {REPOSITORY_TAG: f"{origin.repository_name}@{origin.code_location_origin.location_name}"}
 
 
-def _close(instance: dg.DagsterInstance, run_id: str) -> None:
-    """An interruption outside of any step ends the iteration without a word."""
-    run = instance.get_run_by_id(run_id)
-    if run is not None and not run.is_finished:
-        instance.report_run_canceled(run)
-
-
-def _told(job: dg.JobDefinition, events: Sequence[dg.DagsterEvent]) -> dict[str, Metadata]:
-    """What the job's own assets say, by partition; without any, what the last output says."""
-    told: dict[str, Metadata] = {}
+def _metadata(job: dg.JobDefinition, events: Sequence[dg.DagsterEvent]) -> dict[str, Metadata]:
+    """Of the job's own assets, by partition; without any, of the last output."""
+    found: dict[str, Metadata] = {}
     last: dict[str, Metadata] = {}
     for event in events:
         if event.is_step_materialization:
             materialization = event.step_materialization_data.materialization
             if materialization.asset_key not in job.asset_layer.executable_asset_keys:
                 continue
-            told[materialization.partition or ""] = plain(materialization.metadata)
+            found[materialization.partition or ""] = plain(materialization.metadata)
         elif event.is_successful_output and event.step_output_data.metadata:
             last = {"": plain(event.step_output_data.metadata)}
-    return told or last
+    return found or last
 
 
 def _failure(events: Sequence[dg.DagsterEvent]) -> tuple[str | None, bool]:
     """The first failure in one line, and whether the operator's input is to blame."""
     for event in events:
-        if event.is_step_failure:
-            data = event.step_failure_data
-            if data.user_failure_data and data.user_failure_data.description:
-                return data.user_failure_data.description, blames_input(data.user_failure_data.metadata)
-            cause = data.error.cause or data.error if data.error else None
-            return (_first_line(cause.message) if cause else event.message), False
-        if event.is_job_failure:
-            error = event.job_failure_data.error
-            return (_first_line(error.message) if error else event.message), False
+        if event.is_step_failure and (ours := event.step_failure_data.user_failure_data) and ours.description:
+            return ours.description, blames_input(ours.metadata)
+        if event.is_step_failure or event.is_job_failure:
+            error = event.step_failure_data.error if event.is_step_failure else event.job_failure_data.error
+            cause = (error and event.is_step_failure and error.cause) or error
+            return (cause.message if cause else str(event.message)).strip().splitlines()[0], False
     return None, False
 
 
-def _first_line(text: str) -> str:
-    return text.strip().splitlines()[0]
-
-
 @contextmanager
-def _hurrying() -> Iterator[None]:
-    """Where Dagster only notes a signal for later, the wait for a database that is silent is to end all the same."""
-    noted = signal.getsignal(signal.SIGINT)
+def _interruptible() -> Iterator[Callable[[], signal.Signals | None]]:
+    """SIGINT and SIGTERM are Dagster's to handle; yields a function that returns which one arrived, as it treats both
+    alike. Where it only notes one for later, a wait for a database that does not answer ends all the same.
+    """
+    before = signal.getsignal(signal.SIGTERM)
+    reading, writing = socket.socketpair()
+    reading.setblocking(False)
+    writing.setblocking(False)
+    wakeup = signal.set_wakeup_fd(writing.fileno(), warn_on_full_buffer=False)
+
+    def received() -> signal.Signals | None:
+        with suppress(BlockingIOError):
+            return next((signal.Signals(number) for number in reading.recv(64) if number in _SIGNALS), None)
+        return None
 
     def hurried(number: int, frame: FrameType | None) -> None:
         hurry()
         if callable(noted):
             noted(number, frame)
 
-    for number in (signal.SIGINT, signal.SIGTERM):
-        signal.signal(number, hurried)
     try:
-        yield
+        with capture_interrupts():
+            noted = signal.getsignal(signal.SIGINT)
+            for number in _SIGNALS:
+                signal.signal(number, hurried)
+            try:
+                yield received
+            finally:
+                for number in _SIGNALS:
+                    signal.signal(number, noted)
     finally:
-        for number in (signal.SIGINT, signal.SIGTERM):
-            signal.signal(number, noted)
-
-
-@contextmanager
-def _recorded_signals() -> Iterator[Callable[[], signal.Signals | None]]:
-    """Yields a function that tells which signal arrived: Dagster's own handlers treat SIGINT and SIGTERM alike."""
-    handler = signal.getsignal(signal.SIGTERM)
-    reading, writing = socket.socketpair()
-    reading.setblocking(False)
-    writing.setblocking(False)
-    before = signal.set_wakeup_fd(writing.fileno(), warn_on_full_buffer=False)
-
-    def received() -> signal.Signals | None:
-        with suppress(BlockingIOError):
-            for number in reading.recv(64):
-                if number in (signal.SIGINT, signal.SIGTERM):
-                    return signal.Signals(number)
-        return None
-
-    try:
-        yield received
-    finally:
-        signal.set_wakeup_fd(before)
-        signal.signal(signal.SIGTERM, handler)  # capture_interrupts leaves it as SIGINT's
+        signal.set_wakeup_fd(wakeup)
+        signal.signal(signal.SIGTERM, before)  # capture_interrupts leaves it as SIGINT's
         reading.close()
         writing.close()

@@ -21,7 +21,7 @@ class Listener(Protocol):
         """How far a step is."""
 
 
-@dg.logger({}, description="Lines for the command line's progress display; silent where nobody listens")
+@dg.logger({}, description="Lines for the command line's progress display; silent without a listener")
 def progress_logger(_context: dg.InitLoggerContext) -> logging.Logger:
     """A run that names this logger in its configuration prints nothing itself."""
     logger = logging.getLogger(_LOGGER)
@@ -32,7 +32,7 @@ def progress_logger(_context: dg.InitLoggerContext) -> logging.Logger:
 
 @contextmanager
 def listening(listener: Listener | None) -> Iterator[None]:
-    """Meanwhile ``listener`` hears of the runs in this process."""
+    """Meanwhile ``listener`` gets what the runs of this process log."""
     handler = _Lines(listener) if listener else logging.NullHandler()
     logger = logging.getLogger(_LOGGER)
     logger.addHandler(handler)
@@ -42,7 +42,7 @@ def listening(listener: Listener | None) -> Iterator[None]:
         logger.removeHandler(handler)
 
 
-def tell_progress(done: int, total: int) -> None:
+def report_progress(done: int, total: int) -> None:
     """For listeners only: the event log would fill with it."""
     for handler in logging.getLogger(_LOGGER).handlers:
         if isinstance(handler, _Lines):
@@ -50,8 +50,8 @@ def tell_progress(done: int, total: int) -> None:
 
 
 @contextmanager
-def unheard_retries() -> Iterator[None]:
-    """Meanwhile nobody hears each attempt of Dagster's storage to connect: it tells the root logger, in four lines."""
+def hidden_retries() -> Iterator[None]:
+    """Hides the four lines that Dagster's storage writes to the root logger at each attempt to connect."""
     root = logging.getLogger()
     root.addFilter(_is_no_retry)
     try:
@@ -72,7 +72,7 @@ class _Lines(logging.Handler):
         self.listener = listener
 
     def emit(self, record: logging.LogRecord) -> None:
-        told = getattr(record, "dagster_meta", None) or {}
-        ours = record.levelno == logging.INFO and told.get("dagster_event") is None
-        if ours and isinstance(text := told.get("orig_message"), str):
+        meta = getattr(record, "dagster_meta", None) or {}
+        ours = record.levelno == logging.INFO and meta.get("dagster_event") is None
+        if ours and isinstance(text := meta.get("orig_message"), str):
             self.listener.line(text)

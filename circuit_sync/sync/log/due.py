@@ -22,12 +22,12 @@ _IDENTITY = "identity"
 def syncs_ended(session: Session, stored: str | None) -> tuple[list[EndedSync], Cursor]:
     """The syncs that ended since the stored cursor, oldest first, and the cursor behind them.
 
-    Without a cursor, or with one of another database, ahead of the newest event or behind those that were pruned, every
-    sync that ended is told of: a restored or new database silences no sensor.
+    Without a cursor, or with one that cannot be read, of another database, ahead of the newest event or behind those
+    that were pruned, every sync that ended is returned: a restored or new database silences no sensor.
     """
     with session.database.transaction() as connection:
         newest = newest_id(connection)
-        cursor = _position(connection, json.loads(stored) if stored else {}, newest)
+        cursor = _position(connection, _readable(stored), newest)
         if cursor is None:
             return ended_syncs.all_ended(connection), Cursor(_identity(connection), newest)
         ended = ended_syncs.ended_since(connection, cursor.after, newest)
@@ -63,6 +63,16 @@ def cancel_retries(session: Session, reasons: Mapping[int, str]) -> None:
     with session.database.transaction() as connection:
         for sync_id, why in reasons.items():
             retries.cancel_retry(connection, sync_id, why)
+
+
+def _readable(stored: str | None) -> dict[str, Any]:
+    """The cursor's fields; none of what a person or another version of this program stored."""
+    try:
+        cursor = json.loads(stored or "{}")
+    except ValueError:
+        return {}
+    known = ({"database", "after", "waiting"}, {"after", "seen", "waiting"})
+    return cursor if isinstance(cursor, dict) and set(cursor) in known else {}
 
 
 def _position(connection: Connection, stored: dict[str, Any], newest: int) -> Cursor | None:
