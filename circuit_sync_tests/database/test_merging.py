@@ -154,7 +154,7 @@ def test_a_claim_on_an_empty_database_ends_and_one_on_a_filled_one_stays(earlier
     execute(earlier, claim)
     fill(earlier, "circuits", 0, job_guid="1", work_order="1")
     upgrade(earlier)
-    assert rows(earlier, "SELECT value FROM database_settings") == [("https://mistyped/",)]
+    assert rows(earlier, "SELECT value FROM database_settings WHERE name = 'workstudio'") == [("https://mistyped/",)]
 
 
 def test_a_claim_of_a_try_that_stored_nothing_ends(earlier: Database) -> None:
@@ -162,4 +162,4 @@ def test_a_claim_of_a_try_that_stored_nothing_ends(earlier: Database) -> None:
 
     upgrade(earlier)
 
-    assert rows(earlier, "SELECT value FROM database_settings") == []
+    assert rows(earlier, "SELECT value FROM database_settings WHERE name = 'workstudio'") == []
