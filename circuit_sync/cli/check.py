@@ -28,8 +28,8 @@ def check(
     else:
         with terminal.progress("check") as progress:
             found = look_at_installation(settings, faults, identity=server_name(settings), say=progress.line)
-    lines = [line.as_dict() for line in found.lines]
-    columns = [column.as_dict() for column in found.columns]
+    lines = [vars(line) for line in found.lines]
+    columns = [vars(column) for column in found.columns]
     if as_json:
         terminal.say(json.dumps({"ok": not found.wrong, "checks": lines, "columns": columns}, ensure_ascii=False))
     else:

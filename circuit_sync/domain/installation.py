@@ -5,7 +5,7 @@ No value itself is in it: a column may hold a landowner's name.
 
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass, field
 from decimal import Decimal
 from typing import Any, Literal
 
@@ -30,9 +30,6 @@ class Line:
     result: Result
     found: str
 
-    def as_dict(self) -> dict[str, str]:
-        return asdict(self)
-
 
 @dataclass(frozen=True)
 class Column:
@@ -44,8 +41,20 @@ class Column:
     state: Literal["found", "missing", "missing, required"]
     values: Mapping[str, int]
 
-    def as_dict(self) -> dict[str, object]:
-        return asdict(self)
+
+@dataclass
+class Look:
+    """What was found: a line for each thing, and the columns of both views."""
+
+    lines: list[Line] = field(default_factory=list)
+    columns: list[Column] = field(default_factory=list)
+
+    @property
+    def wrong(self) -> list[Line]:
+        return [line for line in self.lines if line.result == "wrong"]
+
+    def say(self, part: str, check: str, result: Result, found: str) -> None:
+        self.lines.append(Line(part, check, result, found))
 
 
 def worse(one: Result, other: Result) -> Result:
@@ -54,7 +63,7 @@ def worse(one: Result, other: Result) -> Result:
 
 
 def kind_of(value: Any) -> str:
-    """What kind of value WorkStudio sent; a text that reads as a number, a date or a GUID is told as such."""
+    """What kind of value WorkStudio sent; a text may read as a number, a date or a GUID."""
     if isinstance(value, bool):
         return "true or false"
     if isinstance(value, int | float):
@@ -68,11 +77,11 @@ def kinds_of(values: Iterable[Any]) -> dict[str, int]:
     return dict(Counter(map(kind_of, values)).most_common())
 
 
-def names_told(names: Sequence[str]) -> str:
+def listed(names: Sequence[str]) -> str:
     """Names that a server chose, on one line: each shortened, the first of many."""
-    told = [name if len(name) <= LONGEST_NAME else f"{name[: LONGEST_NAME - 1]}…" for name in map(one_line, names)]
-    more = len(told) - MOST_NAMES
-    return ", ".join(told[:MOST_NAMES]) + (f" and {more} more" if more > 0 else "")
+    short = [name if len(name) <= LONGEST_NAME else f"{name[: LONGEST_NAME - 1]}…" for name in map(one_line, names)]
+    more = len(short) - MOST_NAMES
+    return ", ".join(short[:MOST_NAMES]) + (f" and {more} more" if more > 0 else "")
 
 
 def _is_number(text: str) -> bool:
@@ -91,8 +100,4 @@ def _is_date(text: str) -> bool:
     return text.startswith(_DATE_MARK) or text[:4].isdigit()
 
 
-def _is_empty(text: str) -> bool:
-    return not text
-
-
-_KINDS = {"empty": _is_empty, "GUID": is_guid, "number as text": _is_number, "date": _is_date}
+_KINDS = {"empty": lambda text: not text, "GUID": is_guid, "number as text": _is_number, "date": _is_date}
