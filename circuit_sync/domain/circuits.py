@@ -66,9 +66,9 @@ class RejectedRow:
 class CircuitAnswer:
     """One status' answer, normalised.
 
-    ``circuits`` has a row for each accepted row of the answer and the columns of ``CIRCUIT_COLUMNS``; ``received``
-    counts the answer's rows; ``absent`` names the fields, and the columns of ``api_data``, that the view did not send:
-    nothing is known of them.
+    ``circuits`` has a row for each accepted row, numbered in ``row`` from 1, and the columns of ``CLEANERS``,
+    ``api_data`` and ``content_hash``; ``absent`` names the fields, and the columns of ``api_data``, that the view did
+    not send: nothing is known of them.
     """
 
     status: str
@@ -78,26 +78,18 @@ class CircuitAnswer:
     absent: tuple[str, ...]
 
 
-def _name_of(value: Any) -> str:
-    text = clean_name(value)
-    if text is None:
-        raise BadValue("is empty but required")
-    return text
+def _required(clean: Callable[[Any], str | None]) -> Callable[[Any], str]:
+    def cleaned(value: Any) -> str:
+        text = clean(value)
+        if text is None:
+            raise BadValue("is empty but required")
+        return text
 
-
-def _guid_of(value: Any) -> str:
-    guid = clean_guid(value)
-    if guid is None:
-        raise BadValue("is empty but required")
-    return guid
-
-
-def _extension_of(value: Any) -> str:
-    return clean_name(value) or MAIN_EXTENSION
+    return cleaned
 
 
 def _status_of(value: Any) -> str:
-    text = _name_of(value)
+    text = _required(clean_name)(value)
     try:
         return parse_status(text)
     except UsageError:
@@ -105,7 +97,7 @@ def _status_of(value: Any) -> str:
 
 
 def planner_of(value: Any) -> str | None:
-    r"""The planner's user name, ``CONTRACTOR\user``; without the backslash it is no planner."""
+    r"""The planner's user name, ``CONTRACTOR\user``; without the backslash it is not a planner."""
     text = clean_name(value)
     return text if text and "\\" in text else None
 
@@ -114,9 +106,9 @@ _miles = partial(clean_number, places=2, low=Decimal("-9999999999.99"), high=Dec
 _percent = partial(clean_number, places=2, low=Decimal(0), high=Decimal(100))
 
 CLEANERS: dict[str, Callable[[Any], Any]] = {
-    "job_guid": _guid_of,
-    "work_order": _name_of,
-    "extension": _extension_of,
+    "job_guid": _required(clean_guid),
+    "work_order": _required(clean_name),
+    "extension": lambda value: clean_name(value) or MAIN_EXTENSION,
     "region": clean_name,
     "title": clean_text,
     "job_type": clean_text,
@@ -131,7 +123,6 @@ CLEANERS: dict[str, Callable[[Any], Any]] = {
     "api_status": _status_of,
     "api_modified_at": clean_instant,
 }
-CIRCUIT_COLUMNS = ("row", *CLEANERS, "api_data", "content_hash")
 FIELDS = tuple(field for field in CLEANERS if field != "job_guid")
 """The fields that an answer sets, by their names in reports and in ``circuits.user_modified_fields``."""
 
@@ -224,7 +215,7 @@ def _clean_column(
     values = []
     for position, value in enumerate(raw):
         try:
-            # Equal numbers of different types clean alike, so one cache serves all; a list or a dict is never clean.
+            # 1, 1.0 and True are equal and not alike: the type is part of the key. A list or a dict cannot be in one.
             if isinstance(value, list | dict):
                 raise BadValue("not a plain value")
             key = (type(value), value)
@@ -238,6 +229,7 @@ def _clean_column(
 
 
 def _clean_api_data(frame: pd.DataFrame, kept: list[str], faults: dict[int, tuple[str, str]]) -> list[str]:
+    """JSON with sorted keys, so that equal documents are equal texts."""
     columns = [frame[name].tolist() for name in kept]
     documents = []
     for position, values in enumerate(zip(*columns, strict=True) if columns else [()] * len(frame)):
@@ -246,16 +238,11 @@ def _clean_api_data(frame: pd.DataFrame, kept: list[str], faults: dict[int, tupl
             document = {}
             for name, value in zip(kept, values, strict=True):
                 document[name] = clean_json(value)
-            documents.append(_canonical(document))
+            documents.append(orjson.dumps(document, option=orjson.OPT_SORT_KEYS).decode())
         except BadValue as bad:
             faults.setdefault(position, (name, str(bad)))
             documents.append("{}")
     return documents
-
-
-def _canonical(document: dict[str, Any]) -> str:
-    """JSON with sorted keys, so that equal documents are equal texts."""
-    return orjson.dumps(document, option=orjson.OPT_SORT_KEYS).decode()
 
 
 def _content_hashes(circuits: pd.DataFrame) -> list[str]:

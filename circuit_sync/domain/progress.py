@@ -8,7 +8,6 @@ from typing import Any
 
 from circuit_sync.domain.printable import Line, Lines
 
-PERMISSIONS = ("approved", "pending", "refused")
 UNKNOWN_SEASON = "unknown"
 _ADDED = (
     "circuits",
@@ -92,9 +91,9 @@ def readable(line: Line) -> dict[str, Any]:
     named = {name: line[name] for name in ("season", "planner", "region") if name in line}
     if "season" in named and named["season"] is None:
         named["season"] = UNKNOWN_SEASON
-    told = named | {shown: line[name] for shown, name in _SHOWN.items() if name in line}
+    values = {shown: line[name] for shown, name in _SHOWN.items() if name in line}
     share = percent(line["miles_planned"], line["total_miles"])
-    return told | {"percent": "" if share is None else round(share, 1)}
+    return named | values | {"percent": "" if share is None else round(share, 1)}
 
 
 def courses(days: Lines, most: int) -> list[Course]:
