@@ -164,9 +164,7 @@ class _Sums:
 
 def _rows(ids: Iterable[int], owner: Iterable[int], sums: _Sums, owners: int, *, is_rollup: bool) -> pd.DataFrame:
     """The rows of ``ids``, each from the sums of its ``owner``."""
-    by_type, by_permission, by_date, by_forester = (
-        sums.by[name] for name in ("type", "permission", "date", "forester")
-    )
+    by_type, by_permission, by_date, by_forester = sums.by.values()
     columns: dict[str, Any] = {
         "total_units": by_forester.totals("units", owners),
         "total_linear_ft": _decimals(by_forester.totals("linear_ft", owners)),

@@ -88,8 +88,11 @@ def _required(clean: Callable[[Any], str | None]) -> Callable[[Any], str]:
     return cleaned
 
 
+_name_of = _required(clean_name)
+
+
 def _status_of(value: Any) -> str:
-    text = _required(clean_name)(value)
+    text = _name_of(value)
     try:
         return parse_status(text)
     except UsageError:
@@ -107,7 +110,7 @@ _percent = partial(clean_number, places=2, low=Decimal(0), high=Decimal(100))
 
 CLEANERS: dict[str, Callable[[Any], Any]] = {
     "job_guid": _required(clean_guid),
-    "work_order": _required(clean_name),
+    "work_order": _name_of,
     "extension": lambda value: clean_name(value) or MAIN_EXTENSION,
     "region": clean_name,
     "title": clean_text,
