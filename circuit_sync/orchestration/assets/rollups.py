@@ -12,8 +12,7 @@ from typing import Any
 
 import dagster as dg
 
-from circuit_sync.domain.eastern import TIME_ZONE
-from circuit_sync.domain.weeks import monday_of, week_ending
+from circuit_sync.domain.eastern import TIME_ZONE, monday_of, week_ending
 from circuit_sync.orchestration.assets import metadata
 from circuit_sync.orchestration.assets.columns import column_schema
 from circuit_sync.orchestration.assets.partitions import weekdays

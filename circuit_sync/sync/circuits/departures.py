@@ -8,11 +8,11 @@ from circuit_sync.database.circuits import departures as store
 from circuit_sync.database.connection import Connection
 from circuit_sync.database.log.sync_logs import SyncLog, shrunken_before
 from circuit_sync.domain.circuits import RejectedRow
-from circuit_sync.domain.departures import is_foreign, is_shrunken
 from circuit_sync.domain.errors import PermanentError
 from circuit_sync.domain.sync_log import AnswerCounts
 
 ANSWERS_THAT_AGREE = 3
+FEWEST_TO_JUDGE = 10
 
 
 @dataclass(frozen=True)
@@ -51,6 +51,21 @@ def settle_departures(connection: Connection, log: SyncLog, now: datetime) -> De
                 missing = _lacked_by_all(missing, earlier)
         store.mark_departed(connection, missing, now)
     return Departures(doubted, warnings)
+
+
+def is_shrunken(*, held: int, came: int, rows: int) -> bool:
+    """Whether an answer of ``rows`` rows that names ``came`` of the ``held`` circuits of its status is doubtful.
+
+    Fewer than half of ten or more; and no row at all where there was anything.
+    """
+    if held == 0:
+        return False
+    return rows == 0 or (held >= FEWEST_TO_JUDGE and came * 2 < held)
+
+
+def is_foreign(*, missing: int, new: int) -> bool:
+    """Whether a shrunken answer is another view's or another server's: as many circuits nobody knew as are missing."""
+    return 0 < missing <= new
 
 
 def _few(status: str, came: int, held: int) -> str:

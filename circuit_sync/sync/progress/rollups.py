@@ -11,10 +11,9 @@ from circuit_sync.database.progress.rollups import one_at_a_time, replace_rollup
 from circuit_sync.database.progress.seasons import replace_season_daily
 from circuit_sync.database.progress.snapshots import history_begins
 from circuit_sync.database.progress.states import dated_states
-from circuit_sync.domain.eastern import eastern_date, last_instants, weekdays_between
+from circuit_sync.domain.eastern import eastern_date, last_instants, monday_of, weekdays_between, weeks_of
 from circuit_sync.domain.errors import UsageError
 from circuit_sync.domain.printable import Line, Lines
-from circuit_sync.domain.weeks import monday_of, weeks_of
 from circuit_sync.sync.session import Session
 
 WEEKS_SHOWN = 8
