@@ -96,7 +96,7 @@ def _status_of(value: Any) -> str:
     try:
         return parse_status(text)
     except UsageError:
-        raise BadValue(f"is none of {', '.join(STATUS_CODES)}") from None
+        raise BadValue(f"is not one of {', '.join(STATUS_CODES)}") from None
 
 
 def planner_of(value: Any) -> str | None:

@@ -4,21 +4,20 @@ No value itself is in it: a column may hold a landowner's name.
 """
 
 from collections import Counter
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from decimal import Decimal
-from typing import Any, Literal
+from functools import partial
+from typing import Any, Literal, get_args
 
 from circuit_sync.domain.printable import one_line
 from circuit_sync.domain.values import BadValue, clean_instant, clean_number, is_guid
 
-Result = Literal["ok", "note", "wrong", "not looked at"]
-
-_ORDER: tuple[Result, ...] = ("ok", "note", "not looked at", "wrong")
+Result = Literal["ok", "note", "not looked at", "wrong"]
+"""From what nobody needs to see to what a person must see."""
 MOST_NAMES = 40
 LONGEST_NAME = 60
 _ANY_NUMBER = Decimal("1e30")
-_DATE_MARK = "/Date("
 
 
 @dataclass(frozen=True)
@@ -59,7 +58,7 @@ class Look:
 
 def worse(one: Result, other: Result) -> Result:
     """The one that a person should see."""
-    return max(one, other, key=_ORDER.index)
+    return max(one, other, key=get_args(Result).index)
 
 
 def kind_of(value: Any) -> str:
@@ -85,19 +84,19 @@ def listed(names: Sequence[str]) -> str:
 
 
 def _is_number(text: str) -> bool:
-    try:
-        clean_number(text, places=0, low=-_ANY_NUMBER, high=_ANY_NUMBER)
-    except BadValue:
-        return False
-    return True
+    return _is_clean(partial(clean_number, places=0, low=-_ANY_NUMBER, high=_ANY_NUMBER), text)
 
 
 def _is_date(text: str) -> bool:
+    return _is_clean(clean_instant, text) and (text.startswith("/Date(") or text[:4].isdigit())
+
+
+def _is_clean(clean: Callable[[str], object], text: str) -> bool:
     try:
-        clean_instant(text)
+        clean(text)
     except BadValue:
         return False
-    return text.startswith(_DATE_MARK) or text[:4].isdigit()
+    return True
 
 
 _KINDS = {"empty": lambda text: not text, "GUID": is_guid, "number as text": _is_number, "date": _is_date}

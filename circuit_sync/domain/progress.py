@@ -104,12 +104,10 @@ def courses(days: Lines, most: int) -> list[Course]:
     ranked = sorted(size, key=lambda region: (-size[region], region))
     alone = ranked if len(ranked) <= most else ranked[: most - 1]
     others = f"{len(ranked) - len(alone)} other regions"
-    found: dict[str, dict[date, list[Decimal]]] = {
-        name: {} for name in (alone if alone == ranked else [*alone, others])
-    }
+    found: dict[str, dict[date, list[Decimal]]] = {name: {} for name in alone}
     for day in days:
         name = day["region"] if day["region"] in alone else others
-        sums = found[name].setdefault(day["snapshot_date"], [Decimal(0), Decimal(0)])
+        sums = found.setdefault(name, {}).setdefault(day["snapshot_date"], [Decimal(0), Decimal(0)])
         sums[0] += day["total_miles"]
         sums[1] += day["miles_planned"]
     return [

@@ -132,7 +132,7 @@ def set_stage(session: Session, work_order: str, extension: str | None, stage: s
 
 
 def show_circuit(session: Session, work_order: str, extension: str | None = None) -> CircuitInFull:
-    """Everything about one circuit that is no free text."""
+    """Everything about one circuit but free text."""
     with session.database.transaction() as connection:
         found = _find(connection, work_order, extension)
         circuit = edits.read_circuit(connection, found.id)

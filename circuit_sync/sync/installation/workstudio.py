@@ -73,7 +73,7 @@ class WorkStudioLook:
         try:
             found = socket.getaddrinfo(url.hostname, url.port, type=socket.SOCK_STREAM)
         except (OSError, UnicodeError) as error:
-            said = getattr(error, "strerror", None) or "it is no name"
+            said = getattr(error, "strerror", None) or "it is not a host name"
             self._say(NAME, "wrong", f"{url.hostname} cannot be looked up ({said}): check WORKSTUDIO_BASE_URL, or DNS")
             return False
         addresses = sorted({str(address[0]) for *_, address in found})

@@ -105,7 +105,9 @@ _CHECKS = (
         "circuits",
         "Is every planner who holds circuits a user?",
         facts.unlinked_planners,
-        none_listed("{} planners are no user's: circuit-sync planners link NAME USER", "every planner is a user"),
+        none_listed(
+            "{} planners are not linked to a user: circuit-sync planners link NAME USER", "every planner is a user"
+        ),
     ),
     Check(
         "splits_have_their_main_assessment",

@@ -23,7 +23,7 @@ class SecretKeys:
 
     @classmethod
     def parse(cls, text: str | None) -> Self:
-        """The keys of a comma-separated list; ``UsageError`` says which one is none and how to make one."""
+        """The keys of a comma-separated list; ``UsageError`` says which one is malformed and how to make one."""
         keys = [key.strip() for key in (text or "").split(",") if key.strip()]
         fernets = []
         for place, key in enumerate(keys, start=1):
@@ -31,7 +31,7 @@ class SecretKeys:
                 fernets.append(Fernet(key))
             except ValueError:
                 raise UsageError(
-                    f"{SETTING}: key {place} of {len(keys)} is no Fernet key; make one with: {MAKE_A_KEY}"
+                    f"{SETTING}: key {place} of {len(keys)} is not a Fernet key; make one with: {MAKE_A_KEY}"
                 ) from None
         return cls(tuple(fernets))
 

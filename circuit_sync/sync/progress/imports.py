@@ -48,7 +48,7 @@ def import_snapshots(session: Session, path: Path, *, skip_unknown: bool = False
     """Stores a file of snapshots of dates before history begins, all or nothing, and rolls its dates up.
 
     A date in the file replaces what was imported of it before. Raises ``FileRefused``, or ``UsageError`` for what is
-    no such file.
+    not such a file.
     """
     try:
         with path.open(encoding="utf-8-sig", newline="") as file, session.database.transaction() as connection:
@@ -56,9 +56,9 @@ def import_snapshots(session: Session, path: Path, *, skip_unknown: bool = False
     except OSError as error:
         raise UsageError(f"{path} cannot be read: {error.strerror}") from None
     except UnicodeDecodeError:
-        raise UsageError(f"{path} is no UTF-8 text: save it as CSV in UTF-8") from None
+        raise UsageError(f"{path} is not UTF-8 text: save it as CSV in UTF-8") from None
     except csv.Error as error:
-        raise UsageError(f"{path} is no CSV file: {error}") from None
+        raise UsageError(f"{path} is not a CSV file: {error}") from None
 
 
 def take_manual_snapshots(session: Session, work_orders: Sequence[str] = ()) -> int:

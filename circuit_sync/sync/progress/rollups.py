@@ -6,7 +6,6 @@ from datetime import date, datetime, timedelta
 
 from circuit_sync.database.connection import Connection
 from circuit_sync.database.progress import reading as progress
-from circuit_sync.database.progress.recompute import recompute
 from circuit_sync.database.progress.rollups import one_at_a_time, replace_rollups
 from circuit_sync.database.progress.seasons import replace_season_daily
 from circuit_sync.database.progress.snapshots import history_begins
@@ -53,10 +52,10 @@ class RollUp:
 def roll_up_days(
     connection: Connection, dates: Sequence[date], now: datetime, tables: Sequence[str] = DAILY
 ) -> dict[str, RollUp]:
-    """Computes the daily roll-ups of ``dates`` anew, in the caller's transaction, and tells what each says then.
+    """Computes the daily roll-ups of ``dates`` anew, in the caller's transaction; returns what each says then.
 
-    Told are the dates, later ones whose differences refer to them and were corrected, and the weeks of all these, by
-    the name of the table or view. For ``season_daily`` the caller has ``dated_states`` of the dates.
+    Of the dates, later ones whose differences refer to them and were corrected, and the weeks of all these. For
+    ``season_daily`` the caller has ``dated_states`` of the dates.
     """
     replaced: dict[str, list[date]] = {}
     if of_snapshots := [table for table in tables if table in OF_SNAPSHOTS]:
@@ -64,12 +63,12 @@ def roll_up_days(
     if "season_daily" in tables:
         replace_season_daily(connection, last_instants(dates), now)
         replaced["season_daily"] = list(dates)
-    since, told = history_begins(connection), {}
+    since, rolled_up = history_begins(connection), {}
     for table, days in replaced.items():
-        told[table] = _read(connection, table, days, max(dates), since)
+        rolled_up[table] = _read(connection, table, days, max(dates), since)
         if weekly := _WEEKLY.get(table):
-            told[weekly] = _read(connection, weekly, weeks_of(days), max(weeks_of(dates)), since)
-    return told
+            rolled_up[weekly] = _read(connection, weekly, weeks_of(days), max(weeks_of(dates)), since)
+    return rolled_up
 
 
 def roll_up(session: Session, dates: Sequence[date], *tables: str) -> dict[str, RollUp]:
@@ -80,11 +79,6 @@ def roll_up(session: Session, dates: Sequence[date], *tables: str) -> dict[str, 
         one_at_a_time(connection)
         with dated_states(connection, last_instants(dates)):
             return roll_up_days(connection, dates, session.now(), tables or DAILY)
-
-
-def recompute_rollups(session: Session) -> None:
-    """Brings snapshots and roll-ups of before own values into order, all dates that are not yet."""
-    recompute(session.database, session.now(), session.log)
 
 
 def read_weeks(session: Session, view: str, fridays: Sequence[date]) -> RollUp:
