@@ -40,7 +40,9 @@ def settle_departures(connection: Connection, log: SyncLog, now: datetime) -> De
         came = was_held - moved - len(missing)
         rows = answers[status]["accepted"] + answers[status]["rejected"]
         shrunken = is_shrunken(held=was_held - moved, came=came, rows=rows)
-        doubt = _few(status, came, was_held - moved) if shrunken else _unidentified(status, answers[status], rejected)
+        doubt = _unidentified(status, answers[status], rejected)
+        if shrunken:
+            doubt = f"{status}: only {came} of {was_held - moved} circuits came"
         if missing and doubt:
             doubted[status] = missing
             if not log.context["accept_departures"]:
@@ -66,10 +68,6 @@ def is_shrunken(*, held: int, came: int, rows: int) -> bool:
 def is_foreign(*, missing: int, new: int) -> bool:
     """Whether a shrunken answer is another view's or another server's: as many circuits nobody knew as are missing."""
     return 0 < missing <= new
-
-
-def _few(status: str, came: int, held: int) -> str:
-    return f"{status}: only {came} of {held} circuits came"
 
 
 def _unidentified(status: str, answer: AnswerCounts, rejected: Sequence[RejectedRow]) -> str | None:

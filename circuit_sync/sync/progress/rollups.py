@@ -18,10 +18,8 @@ from circuit_sync.sync.session import Session
 WEEKS_SHOWN = 8
 WEEKS_OF_A_SEASON = 52
 
-Read = Callable[[Connection, date, date], Lines]
-
 _WEEKLY = {"regional_daily": "regional_weekly", "planner_daily": "planner_weekly"}
-_READ: Mapping[str, Read] = {
+_READ: Mapping[str, Callable[[Connection, date, date], Lines]] = {
     "regional_daily": progress.regional_days,
     "planner_daily": progress.planner_days,
     "season_daily": progress.season_days,
