@@ -42,8 +42,7 @@ AGGREGATE_COLUMNS = (
 def with_roots(circuits: pd.DataFrame) -> pd.DataFrame:
     """Adds ``root_id``: the main assessment of the work order, or the circuit itself where there is none.
 
-    Of several main assessments it is the first one listed: the store lists the one that the splits hang on first.
-    An excluded one is none.
+    Of several that are not excluded the first one listed: the store lists the one that the splits hang on first.
     """
     mains = circuits[(circuits["extension"] == MAIN_EXTENSION) & ~_flags(circuits, "is_excluded")]
     mains = mains.drop_duplicates("work_order")
@@ -56,8 +55,7 @@ def compute_aggregates(
 ) -> tuple[pd.DataFrame, UnitFaults]:
     """One row per circuit, also without units, and a roll-up on each main assessment that has splits.
 
-    A unit that comes under several extensions counts once: for the split, if ``circuits`` has it, else for the main
-    assessment.
+    A unit under several extensions counts once: for the split, if ``circuits`` has it, else for the main assessment.
 
     ``units``: object_id, work_order, extension, unit, permission, forester, assessed (date), linear_ft (feet), acres,
     trees; values raw. ``circuits``: circuit_id, work_order, extension, root_id: every circuit that is known and has

@@ -1,7 +1,6 @@
-"""Planned units as WorkStudio lists them: each that counts once, for the circuit whose it is, and what could not count.
+"""Planned units as WorkStudio lists them: each that counts once, for its circuit, and what could not count.
 
-Feet and acres are whole ten-thousandths: each unit's measure is rounded to four places first and added exactly later.
-A unit's free text never comes here.
+Feet and acres are whole ten-thousandths. A unit's free text never comes here.
 """
 
 from collections import Counter

@@ -124,8 +124,7 @@ def courses(days: Lines, most: int) -> list[Course]:
 def planner_weeks(weeks: Lines, days: Lines, dates: Sequence[date]) -> list[PlannerWeek]:
     """Each planner's week, who planned most first. ``dates``: Monday to Friday; one without snapshots stays empty.
 
-    A planner is one by ``planner_key``: two of the same name stay two. The name is that of the days, whose latest
-    spelling it is.
+    Two of one name stay two by their ``planner_key``; the name is the latest spelling, that of the days.
     """
     names = {line["planner_key"]: line["planner"] for line in (*weeks, *days)}
     taken = {day["snapshot_date"] for day in days}

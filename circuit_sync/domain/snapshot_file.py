@@ -85,9 +85,7 @@ REQUIRED = ("snapshot_date", "api_status", "total_miles", "miles_planned")
 
 @dataclass(frozen=True)
 class ImportContext:
-    """What lines may refer to. ``before``: imported dates lie before it; circuits by GUID and by work order, regions by
-    folded name.
-    """
+    """What lines may refer to: dates ``before`` one, circuits by GUID and work order, regions by folded name."""
 
     before: date
     guids: Mapping[str, int]

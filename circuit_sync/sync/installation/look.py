@@ -163,8 +163,7 @@ def look_at_installation(
 ) -> Look:
     """Looks at one part after the other. ``faults``: wrong settings by name, for which ``settings`` has the default.
 
-    ``identity``: what the database remembers the WorkStudio by, where its URL does not do. ``say`` gets a line before
-    each part.
+    ``identity``: as in ``Session``. ``say`` gets a line before each part.
     """
     installation = _Installation(settings, faults, identity)
     found = installation.found

@@ -26,9 +26,7 @@ _LOOKED_BACK = timedelta(days=14)
 
 @dataclass(frozen=True)
 class Scope:
-    """What a check is asked of. ``statuses``: those that are synced; ``first_snapshot``: the first date that has one at
-    all; ``dates``: those of the run, none when a check is asked by itself.
-    """
+    """``statuses``: those that are synced; ``dates``: those of the run, none when a check is asked by itself."""
 
     now: datetime
     statuses: Sequence[str]

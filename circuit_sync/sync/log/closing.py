@@ -49,9 +49,9 @@ def closing_on_failure(session: Session, sync_id: int) -> Iterator[None]:
 
 
 def close_as_failed(session: Session, sync_id: int, message: str, *, transient: bool = True) -> bool:
-    """Closes an open sync log as ``failed``, with its event, and gives up what it staged; false if it was closed.
+    """Closes an open sync log as ``failed``, with its event, and discards what it staged; false if it was closed.
 
-    After a passing reason the log says when the sync runs again, for as many times as there are delays.
+    After a transient failure the log says when the sync runs again, for as many times as there are delays.
     """
     now = session.now()
     with session.database.transaction() as connection:

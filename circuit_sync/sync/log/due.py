@@ -1,4 +1,4 @@
-"""What sensors ask: which syncs ended since their last look, what is due, and what is to be tried again."""
+"""What sensors read: which syncs ended since their last evaluation, what is due, and what is to be tried again."""
 
 import json
 from collections.abc import Collection, Mapping
@@ -22,8 +22,8 @@ _IDENTITY = "identity"
 def syncs_ended(session: Session, stored: str | None) -> tuple[list[EndedSync], Cursor]:
     """The syncs that ended since the stored cursor, oldest first, and the cursor behind them.
 
-    Without a cursor, or with one of another database, ahead of the newest event or behind those that were pruned, every
-    sync that ended is told of: a restored or new database silences no sensor.
+    Every sync that ended if there is no cursor, or it is of another database, ahead of the newest event or behind the
+    pruned ones: a restored or new database silences no sensor.
     """
     with session.database.transaction() as connection:
         newest = newest_id(connection)
@@ -47,7 +47,7 @@ def statuses_needing_aggregates(session: Session) -> dict[str, int]:
 
 
 def syncs_with_departed_circuits(session: Session, sync_ids: Collection[int]) -> dict[int, list[str]]:
-    """Those of the syncs of whose departed circuits one was not seen since, with the statuses that they fetched."""
+    """Those of the syncs with a departed circuit that was not seen since, and the statuses that they fetched."""
     with session.database.transaction() as connection:
         return syncs_with_departed(connection, sync_ids)
 

@@ -66,7 +66,7 @@ def verify_accounts(session: Session, keys: SecretKeys, users: Sequence[str] = (
     """Makes a cheap call as each of the ``users`` (default: all who have an account) and marks what came of it.
 
     Returns lines of user, email, result: ``valid``, or why not. A failure that says nothing of the account (the server
-    is down, say) is raised; what was verified before it stays verified.
+    is down, say) is raised; what was verified before stays so.
     """
     with session.database.transaction() as connection:
         check_owner(connection, session)

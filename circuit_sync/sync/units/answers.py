@@ -68,7 +68,7 @@ class UnitAnswers:
     def _ask(self, work_order: str) -> Table:
         """The answer, asked for once more if it has no units for a circuit that had some the last time.
 
-        Runs in a worker's thread, both calls: so no more of them overlap than may.
+        Both calls run in one worker's thread, so that no more of them overlap than may.
         """
         self.asked[work_order] = self._session.now()
         answer = self._own(work_order)
@@ -98,8 +98,8 @@ class UnitAnswers:
 def own_rows(table: Table, work_order: str) -> tuple[Table, int]:
     """The rows of the work order in the answer for it, under the name that we know it by; how many are another's.
 
-    Raises ``PermanentError`` if there are rows, and none of it. A row whose work order cannot be read stays: it is
-    rejected where all are read.
+    Raises ``PermanentError`` if there are rows, and none of it. A row whose work order cannot be read stays, to be
+    rejected later.
     """
     names = table.frame["work_order"].map(_folded)
     is_own = names == _folded(work_order)

@@ -59,7 +59,7 @@ class AggregateRun:
     def fetch_and_store(self) -> None:
         """All work orders. What was fetched whole is stored, also if the run fails or is cancelled meanwhile.
 
-        Raises what ends a run early (``UnitAnswers.of``), and the fate of the failures if every work order failed.
+        Raises what ``UnitAnswers.of`` raises, and if every work order failed, ``TransientError`` or ``PermanentError``.
         """
         work_orders = self._circuits["work_order"].drop_duplicates().tolist()
         if not work_orders:
