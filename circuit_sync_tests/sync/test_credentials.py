@@ -452,7 +452,7 @@ def test_secrets_are_in_no_repr_no_pickle_and_not_in_clear_in_the_database(desk:
     person(desk, "jlarch", right("jlarch"))
     rotation = open_rotation(desk.session, KEYS)
     fetch(desk, rotation)
-    (held,) = rotation._held
+    (held,) = rotation._accounts
 
     shown = f"{KEYS!r} {rotation!r} {held!r} {vars(rotation)!r} {desk.rows('SELECT * FROM user_ws_credentials')}"
 
