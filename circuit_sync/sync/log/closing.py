@@ -148,10 +148,10 @@ def close_left_open(session: Session, run_id: str, interruption: BaseException |
     """
     with session.database.transaction() as connection:
         left = [log.id for log in sync_logs.started_logs(connection) if log.dagster_run_id == run_id]
+    message, transient = f"run {run_id} ended without closing its sync: see the run's log", True
+    if left and interruption is not None:
+        message, transient = fate_of(session, interruption)
     for sync_id in left:
-        message, transient = f"run {run_id} ended without closing its sync: see the run's log", True
-        if interruption is not None:
-            message, transient = fate_of(session, interruption)
         close_as_failed(session, sync_id, message, transient=transient)
 
 
