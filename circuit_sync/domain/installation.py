@@ -21,7 +21,7 @@ _ANY_NUMBER = Decimal("1e30")
 
 
 @dataclass(frozen=True)
-class Line:
+class LookLine:
     """One thing looked at. ``found``: what is so, or what is wrong and the cure. A ``note`` works, and may surprise."""
 
     part: str
@@ -45,15 +45,15 @@ class Column:
 class Look:
     """What was found: a line for each thing, and the columns of both views."""
 
-    lines: list[Line] = field(default_factory=list)
+    lines: list[LookLine] = field(default_factory=list)
     columns: list[Column] = field(default_factory=list)
 
     @property
-    def wrong(self) -> list[Line]:
+    def wrong(self) -> list[LookLine]:
         return [line for line in self.lines if line.result == "wrong"]
 
     def say(self, part: str, check: str, result: Result, found: str) -> None:
-        self.lines.append(Line(part, check, result, found))
+        self.lines.append(LookLine(part, check, result, found))
 
 
 def worse(one: Result, other: Result) -> Result:

@@ -16,7 +16,7 @@ from circuit_sync.database.server.requirements import look_at_database
 from circuit_sync.database.sessions.pooling import keeps_sessions
 from circuit_sync.database.urls import dagster_url, masked
 from circuit_sync.domain.errors import CircuitSyncError, UsageError
-from circuit_sync.domain.installation import Line, Look
+from circuit_sync.domain.installation import Look, LookLine
 from circuit_sync.events.webhooks import Sender, Webhook
 from circuit_sync.settings import Settings
 from circuit_sync.sync.installation.ownership import check_owner
@@ -181,7 +181,7 @@ def look_at_installation(
 
 def without_settings(reason: str) -> Look:
     """What there is to say when the settings cannot be read at all."""
-    look = Look([Line(SETTINGS, "values", "wrong", reason)])
+    look = Look([LookLine(SETTINGS, "values", "wrong", reason)])
     for part, *_ in _PARTS[1:]:
         look.say(part, "all", "not looked at", "it rests on the settings, which cannot be read")
     return look

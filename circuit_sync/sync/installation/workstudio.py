@@ -5,7 +5,7 @@ Nothing is retried, nothing stored, and no value of a row is shown: neither a na
 
 import socket
 from collections import Counter
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, contextmanager
 from dataclasses import replace
 from urllib.parse import urlsplit
@@ -91,12 +91,17 @@ class WorkStudioLook:
             self._signed_in = self._signed_in or isinstance(error, Forbidden | MalformedAnswer)
             self._say(check, "wrong", str(error))
 
-    def _look_at_circuits(self, workstudio: WorkStudio) -> None:
-        for status in self._statuses or STATUS_CODES:
-            table = workstudio.fetch_circuits(status)
+    def _first_with_rows(self, keys: Sequence[str], fetch: Callable[[str], Table]) -> tuple[str, Table]:
+        """The first of the keys that has rows, else the last one."""
+        for key in keys:
+            table = fetch(key)
             self._signed_in = True
             if table.received:
                 break
+        return key, table
+
+    def _look_at_circuits(self, workstudio: WorkStudio) -> None:
+        status, table = self._first_with_rows(self._statuses or STATUS_CODES, workstudio.fetch_circuits)
         fit, said = self._columns(CIRCUITS, self._server.circuits, table)
         result, refused = (fit, "") if fit == "wrong" else self._judge_circuits(table, status)
         self._say(CIRCUITS, worse(fit, result), f"{table.received} rows of {status}; {said}{refused}")
@@ -114,11 +119,7 @@ class WorkStudioLook:
         return _judged(reasons, table.received, f"; {others} are of another status" if others else "")
 
     def _look_at_units(self, workstudio: WorkStudio) -> None:
-        for work_order in self._work_orders or [NO_WORK_ORDER]:
-            table = workstudio.fetch_planned_units(work_order)
-            self._signed_in = True
-            if table.received:
-                break
+        work_order, table = self._first_with_rows(self._work_orders or [NO_WORK_ORDER], workstudio.fetch_planned_units)
         fit, said = self._columns(UNITS, self._server.planned_units, table)
         result, refused = (fit, "") if fit == "wrong" else self._judge_units(table, work_order)
         if self._work_orders:
