@@ -212,7 +212,7 @@ def test_wrong_use_is_one_line_and_exit_status_2(
     ("key", "complaint"),
     [
         ("", "CIRCUIT_SYNC_SECRET_KEY is not set"),
-        ("my key", "CIRCUIT_SYNC_SECRET_KEY: key 1 of 1 is no Fernet key"),
+        ("my key", "CIRCUIT_SYNC_SECRET_KEY: key 1 of 1 is not a Fernet key"),
     ],
 )
 @pytest.mark.parametrize("command", [["set", "Jo"], ["verify"], ["rotate"]])
@@ -289,7 +289,7 @@ def test_targets_of_seasons(circuits: Desk, circuit_sync: Command) -> None:
         (("26", "2026-11-30"), "'26' is not a season"),
         (("twenty", "2026-11-30"), "'twenty' is not a season"),
         (("²²²²", "2026-11-30"), "is not a season"),
-        (("9999", "2026-11-30"), "9999 is no season"),
+        (("9999", "2026-11-30"), "9999 is not a season"),
         (("2026", "30.11.2026"), "'30.11.2026' is not a date"),
         (("2026", ""), "an argument is empty"),
         (("2026", "2025-11-30"), "season 2026 cannot be finished on 2025-11-30"),

@@ -13,7 +13,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from circuit_sync.database.connection import Database
-from circuit_sync.domain.installation import kind_of, names_told
+from circuit_sync.domain.installation import kind_of, listed
 from circuit_sync.domain.printable import is_printable
 from circuit_sync.simulator import Simulator, circuits_table
 from circuit_sync_tests import test_cli
@@ -377,7 +377,7 @@ def test_no_value_has_no_kind(value: Any) -> None:
 
 
 @given(st.lists(st.text()))
-def test_names_told_are_one_bounded_line(names: list[str]) -> None:
-    told = names_told(names)
+def test_listed_names_are_one_bounded_line(names: list[str]) -> None:
+    told = listed(names)
     assert is_printable(told)
     assert len(told) < 3_000

@@ -13,8 +13,8 @@ from hypothesis import strategies as st
 from pydantic import SecretStr
 
 from circuit_sync.database.connection import Database
+from circuit_sync.domain.eastern import monday_of
 from circuit_sync.domain.errors import UsageError
-from circuit_sync.domain.weeks import monday_of
 from circuit_sync.environment import storage_url
 from circuit_sync.events.webhooks import Webhook
 from circuit_sync.settings import Settings, load_settings

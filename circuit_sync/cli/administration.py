@@ -2,6 +2,7 @@
 
 import json
 import signal
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Annotated
 
@@ -42,8 +43,8 @@ def check(
     else:
         with terminal.progress("check") as progress:
             found = look_at_installation(settings, faults, identity=server_name(settings), say=progress.line)
-    lines = [line.as_dict() for line in found.lines]
-    columns = [column.as_dict() for column in found.columns]
+    lines = [vars(line) for line in found.lines]
+    columns = [vars(column) for column in found.columns]
     if as_json:
         terminal.say(json.dumps({"ok": not found.wrong, "checks": lines, "columns": columns}, ensure_ascii=False))
     else:
@@ -80,15 +81,14 @@ def simulator(
 @database_app.command()
 def upgrade() -> None:
     """Migrate to the newest schema, Dagster's storage included, and bring older numbers into order."""
+    from circuit_sync.database.progress.recompute import recompute
     from circuit_sync.environment import database_in_use, prepared_environment
-    from circuit_sync.sync.progress.rollups import recompute_rollups
-    from circuit_sync.sync.session import Session
 
     with prepared_environment(load_settings(), calls_workstudio=False, recomputes=True) as settings:
         from circuit_sync.orchestration.terminal.execution import persistent_instance
 
         with database_in_use(settings) as database:
-            recompute_rollups(Session(database, log=terminal.note))
+            recompute(database, datetime.now(UTC), terminal.note)
         with persistent_instance() as instance:
             instance.upgrade()
     terminal.say("the database is at the newest schema")

@@ -42,8 +42,7 @@ AGGREGATE_COLUMNS = (
 def with_roots(circuits: pd.DataFrame) -> pd.DataFrame:
     """Adds ``root_id``: the main assessment of the work order, or the circuit itself where there is none.
 
-    Of several main assessments it is the first one listed: the store lists the one that the splits hang on first.
-    An excluded one is none.
+    Of several that are not excluded the first one listed: the store lists the one that the splits hang on first.
     """
     mains = circuits[(circuits["extension"] == MAIN_EXTENSION) & ~_flags(circuits, "is_excluded")]
     mains = mains.drop_duplicates("work_order")
@@ -56,8 +55,7 @@ def compute_aggregates(
 ) -> tuple[pd.DataFrame, UnitFaults]:
     """One row per circuit, also without units, and a roll-up on each main assessment that has splits.
 
-    A unit that comes under several extensions counts once: for the split, if ``circuits`` has it, else for the main
-    assessment.
+    A unit under several extensions counts once: for the split, if ``circuits`` has it, else for the main assessment.
 
     ``units``: object_id, work_order, extension, unit, permission, forester, assessed (date), linear_ft (feet), acres,
     trees; values raw. ``circuits``: circuit_id, work_order, extension, root_id: every circuit that is known and has
@@ -131,7 +129,7 @@ class _Breakdown:
         return _added(self.owner[kept], self.sums[measure][kept], owners)
 
     def documents(self, owners: int, values: Iterable[Any], kept: Sequence[bool] | None = None) -> list[str]:
-        """For each owner the JSON text of name → value; ``kept``: for each name, whether it is told."""
+        """For each owner the JSON text of name → value; ``kept``: for each name, whether it is shown."""
         documents: list[dict[str, Any]] = [{} for _ in range(owners)]
         texts = self.name.texts
         for owner, code, value in zip(self.owner.tolist(), self.name.codes.tolist(), values, strict=True):
@@ -142,10 +140,7 @@ class _Breakdown:
 
 @dataclass(frozen=True)
 class _Sums:
-    by_type: _Breakdown
-    by_permission: _Breakdown
-    pending_by_date: _Breakdown
-    by_forester: _Breakdown
+    by: Mapping[str, _Breakdown]
     measurements: Mapping[str, str]
 
     @classmethod
@@ -153,44 +148,37 @@ class _Sums:
         number = {"units": np.ones(len(units.place), dtype=np.int64)}
         pending = units.permission.are(PENDING)
         dates = Coded(units.assessed.codes[pending], units.assessed.texts)
-        return cls(
-            _Breakdown.of(units.place, units.unit, {**number, **units.measures}),
-            _Breakdown.of(units.place, units.permission, number),
-            _Breakdown.of(units.place[pending], dates, {"units": number["units"][pending]}),
-            _Breakdown.of(units.place, units.forester, {**number, **units.measures}),
-            measurements,
-        )
+        by = {
+            "type": _Breakdown.of(units.place, units.unit, {**number, **units.measures}),
+            "permission": _Breakdown.of(units.place, units.permission, number),
+            "date": _Breakdown.of(units.place[pending], dates, {"units": number["units"][pending]}),
+            "forester": _Breakdown.of(units.place, units.forester, {**number, **units.measures}),
+        }
+        return cls(by, measurements)
 
     def given_to(self, owner: Integers) -> "_Sums":
-        return _Sums(
-            self.by_type.given_to(owner),
-            self.by_permission.given_to(owner),
-            self.pending_by_date.given_to(owner),
-            self.by_forester.given_to(owner),
-            self.measurements,
-        )
+        return _Sums({name: breakdown.given_to(owner) for name, breakdown in self.by.items()}, self.measurements)
 
 
 def _rows(ids: Iterable[int], owner: Iterable[int], sums: _Sums, owners: int, *, is_rollup: bool) -> pd.DataFrame:
     """The rows of ``ids``, each from the sums of its ``owner``."""
+    by_type, by_permission, by_date, by_forester = sums.by.values()
     columns: dict[str, Any] = {
-        "total_units": sums.by_forester.totals("units", owners),
-        "total_linear_ft": _decimals(sums.by_forester.totals("linear_ft", owners)),
-        "total_acres": _decimals(sums.by_forester.totals("acres", owners)),
-        "total_trees": sums.by_forester.totals("trees", owners),
+        "total_units": by_forester.totals("units", owners),
+        "total_linear_ft": _decimals(by_forester.totals("linear_ft", owners)),
+        "total_acres": _decimals(by_forester.totals("acres", owners)),
+        "total_trees": by_forester.totals("trees", owners),
     }
     for word, column in _PERMISSIONS.items():
-        columns[column] = sums.by_permission.totals("units", owners, sums.by_permission.name.are(word))
-    columns["unit_counts_by_type"] = sums.by_type.documents(owners, sums.by_type.sums["units"].tolist())
-    kinds = [sums.measurements.get(text) for text in sums.by_type.name.texts]
+        columns[column] = by_permission.totals("units", owners, by_permission.name.are(word))
+    columns["unit_counts_by_type"] = by_type.documents(owners, by_type.sums["units"].tolist())
+    kinds = [sums.measurements.get(text) for text in by_type.name.texts]
     for measure, kind in MEASUREMENTS.items():
-        values = sums.by_type.sums[measure]
-        shown = values if measure == "trees" else values / SCALE
-        told = [of == kind for of in kinds]
-        columns[f"{measure}_by_type"] = sums.by_type.documents(owners, shown.tolist(), told)
-    columns["pending_by_date"] = sums.pending_by_date.documents(owners, sums.pending_by_date.sums["units"].tolist())
-    columns["permission_counts"] = sums.by_permission.documents(owners, sums.by_permission.sums["units"].tolist())
-    columns["planner_distribution"] = sums.by_forester.documents(owners, _distribution(sums.by_forester.sums))
+        values = by_type.sums[measure] if measure == "trees" else by_type.sums[measure] / SCALE
+        columns[f"{measure}_by_type"] = by_type.documents(owners, values.tolist(), [of == kind for of in kinds])
+    columns["pending_by_date"] = by_date.documents(owners, by_date.sums["units"].tolist())
+    columns["permission_counts"] = by_permission.documents(owners, by_permission.sums["units"].tolist())
+    columns["planner_distribution"] = by_forester.documents(owners, _distribution(by_forester.sums))
     computed = pd.DataFrame(columns).iloc[list(owner)].reset_index(drop=True)
     computed.insert(0, "circuit_id", list(ids))
     computed.insert(1, "is_rollup", is_rollup)

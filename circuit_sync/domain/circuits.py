@@ -66,9 +66,9 @@ class RejectedRow:
 class CircuitAnswer:
     """One status' answer, normalised.
 
-    ``circuits`` has a row for each accepted row of the answer and the columns of ``CIRCUIT_COLUMNS``; ``received``
-    counts the answer's rows; ``absent`` names the fields, and the columns of ``api_data``, that the view did not send:
-    nothing is known of them.
+    ``circuits`` has a row for each accepted row, numbered in ``row`` from 1, and the columns of ``CLEANERS``,
+    ``api_data`` and ``content_hash``; ``absent`` names the fields, and the columns of ``api_data``, that the view did
+    not send: nothing is known of them.
     """
 
     status: str
@@ -78,22 +78,17 @@ class CircuitAnswer:
     absent: tuple[str, ...]
 
 
-def _name_of(value: Any) -> str:
-    text = clean_name(value)
-    if text is None:
-        raise BadValue("is empty but required")
-    return text
+def _required(clean: Callable[[Any], str | None]) -> Callable[[Any], str]:
+    def cleaned(value: Any) -> str:
+        text = clean(value)
+        if text is None:
+            raise BadValue("is empty but required")
+        return text
+
+    return cleaned
 
 
-def _guid_of(value: Any) -> str:
-    guid = clean_guid(value)
-    if guid is None:
-        raise BadValue("is empty but required")
-    return guid
-
-
-def _extension_of(value: Any) -> str:
-    return clean_name(value) or MAIN_EXTENSION
+_name_of = _required(clean_name)
 
 
 def _status_of(value: Any) -> str:
@@ -101,11 +96,11 @@ def _status_of(value: Any) -> str:
     try:
         return parse_status(text)
     except UsageError:
-        raise BadValue(f"is none of {', '.join(STATUS_CODES)}") from None
+        raise BadValue(f"is not one of {', '.join(STATUS_CODES)}") from None
 
 
 def planner_of(value: Any) -> str | None:
-    r"""The planner's user name, ``CONTRACTOR\user``; without the backslash it is no planner."""
+    r"""The planner's user name, ``CONTRACTOR\user``; without the backslash it is not a planner."""
     text = clean_name(value)
     return text if text and "\\" in text else None
 
@@ -114,9 +109,9 @@ _miles = partial(clean_number, places=2, low=Decimal("-9999999999.99"), high=Dec
 _percent = partial(clean_number, places=2, low=Decimal(0), high=Decimal(100))
 
 CLEANERS: dict[str, Callable[[Any], Any]] = {
-    "job_guid": _guid_of,
+    "job_guid": _required(clean_guid),
     "work_order": _name_of,
-    "extension": _extension_of,
+    "extension": lambda value: clean_name(value) or MAIN_EXTENSION,
     "region": clean_name,
     "title": clean_text,
     "job_type": clean_text,
@@ -134,7 +129,6 @@ CLEANERS: dict[str, Callable[[Any], Any]] = {
 _TEXTS: frozenset[type] = frozenset({str, type(None)})
 _TEXTS_AND_NUMBERS: frozenset[type] = _TEXTS | {int, float}
 _NUMBERS = (_miles, _percent)
-CIRCUIT_COLUMNS = ("row", *CLEANERS, "api_data", "content_hash")
 FIELDS = tuple(field for field in CLEANERS if field != "job_guid")
 """The fields that an answer sets, by their names in reports and in ``circuits.user_modified_fields``."""
 

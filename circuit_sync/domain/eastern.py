@@ -1,11 +1,14 @@
-"""Dates in Eastern Time, the zone every schedule, snapshot and aggregate is dated in."""
+"""Dates in Eastern Time, the zone every schedule, snapshot and aggregate is dated in, and their weeks.
+
+A week is Monday to Friday, named by the Friday it ends on; a weekend belongs to the week before it.
+"""
 
 from collections.abc import Iterable
 from datetime import date, datetime, time, timedelta
 from zoneinfo import ZoneInfo
 
-EASTERN = ZoneInfo("America/New_York")
 TIME_ZONE = "America/New_York"
+EASTERN = ZoneInfo(TIME_ZONE)
 
 
 def eastern_date(instant: datetime) -> date:
@@ -52,3 +55,18 @@ def weekdays_between(first: date, last: date) -> list[date]:
     """Every weekday from ``first`` to ``last``, both included."""
     days = (first + timedelta(days=n) for n in range((last - first).days + 1))
     return [day for day in days if is_weekday(day)]
+
+
+def monday_of(day: date) -> date:
+    """The day on which the week of ``day`` begins."""
+    return day - timedelta(days=day.weekday())
+
+
+def week_ending(day: date) -> date:
+    """The Friday on which the week of ``day`` ends."""
+    return monday_of(day) + timedelta(days=4)
+
+
+def weeks_of(days: Iterable[date]) -> list[date]:
+    """The Fridays of the weeks that ``days`` lie in, in their order, each once."""
+    return sorted({week_ending(day) for day in days})

@@ -71,9 +71,9 @@ def judge_regions(without: Lines, new: Sequence[str]) -> Finding:
     """Every circuit is in a region that was there before: a new name may be a typing error in WorkStudio."""
     if not without and not new:
         return Finding(True, "every circuit is in a known region")
-    told = [f"{len(without)} circuits without a region"] if without else []
-    told += [f"new in the last week: {', '.join(new)}"] if new else []
-    return Finding(False, "; ".join(told), lines=without)
+    parts = [f"{len(without)} circuits without a region"] if without else []
+    parts += [f"new in the last week: {', '.join(new)}"] if new else []
+    return Finding(False, "; ".join(parts), lines=without)
 
 
 def judge_rejected(answers: Sequence[StatusAnswer]) -> Finding:

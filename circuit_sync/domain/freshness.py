@@ -32,12 +32,14 @@ class StatusAge:
 
 def judge_statuses(ages: Sequence[StatusAge], now: datetime) -> Finding:
     """ACTIV at most half a weekday old, the others 8 days."""
-    seen = _working_time(now)
+    # The clock stops at the end of the working day.
+    seen = min(now, end_of(working_day(now)))
     old = []
     for age in ages:
         since = age.synced_at or age.first_tried_at
         if since is not None and _is_old(age.status, since, seen):
-            old.append({"status": age.status, "last synced": _told(age.synced_at)})
+            synced = f"{age.synced_at.astimezone(EASTERN):%Y-%m-%d %H:%M %Z}" if age.synced_at else "never"
+            old.append({"status": age.status, "last synced": synced})
     message = "; ".join(f"{line['status']}: {line['last synced']}" for line in old)
     return Finding(not old, f"too old: {message}" if old else "every status is as new as its schedule", "error", old)
 
@@ -81,12 +83,3 @@ def working_day(now: datetime) -> date:
     if is_weekday(day) and now < datetime.combine(day, FIRST_SYNC, EASTERN) + ALLOWANCE:
         return previous_weekday(day)
     return latest_weekday(day)
-
-
-def _working_time(now: datetime) -> datetime:
-    """``now``, or the end of the working day if that is over."""
-    return min(now, end_of(working_day(now)))
-
-
-def _told(instant: datetime | None) -> str:
-    return f"{instant.astimezone(EASTERN):%Y-%m-%d %H:%M %Z}" if instant else "never"

@@ -4,34 +4,30 @@ No value itself is in it: a column may hold a landowner's name.
 """
 
 from collections import Counter
-from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import asdict, dataclass
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
 from decimal import Decimal
-from typing import Any, Literal
+from functools import partial
+from typing import Any, Literal, get_args
 
 from circuit_sync.domain.printable import one_line
 from circuit_sync.domain.values import BadValue, clean_instant, clean_number, is_guid
 
-Result = Literal["ok", "note", "wrong", "not looked at"]
-
-_ORDER: tuple[Result, ...] = ("ok", "note", "not looked at", "wrong")
+Result = Literal["ok", "note", "not looked at", "wrong"]
+"""From what nobody needs to see to what a person must see."""
 MOST_NAMES = 40
 LONGEST_NAME = 60
 _ANY_NUMBER = Decimal("1e30")
-_DATE_MARK = "/Date("
 
 
 @dataclass(frozen=True)
-class Line:
+class LookLine:
     """One thing looked at. ``found``: what is so, or what is wrong and the cure. A ``note`` works, and may surprise."""
 
     part: str
     check: str
     result: Result
     found: str
-
-    def as_dict(self) -> dict[str, str]:
-        return asdict(self)
 
 
 @dataclass(frozen=True)
@@ -44,17 +40,29 @@ class Column:
     state: Literal["found", "missing", "missing, required"]
     values: Mapping[str, int]
 
-    def as_dict(self) -> dict[str, object]:
-        return asdict(self)
+
+@dataclass
+class Look:
+    """What was found: a line for each thing, and the columns of both views."""
+
+    lines: list[LookLine] = field(default_factory=list)
+    columns: list[Column] = field(default_factory=list)
+
+    @property
+    def wrong(self) -> list[LookLine]:
+        return [line for line in self.lines if line.result == "wrong"]
+
+    def say(self, part: str, check: str, result: Result, found: str) -> None:
+        self.lines.append(LookLine(part, check, result, found))
 
 
 def worse(one: Result, other: Result) -> Result:
     """The one that a person should see."""
-    return max(one, other, key=_ORDER.index)
+    return max(one, other, key=get_args(Result).index)
 
 
 def kind_of(value: Any) -> str:
-    """What kind of value WorkStudio sent; a text that reads as a number, a date or a GUID is told as such."""
+    """What kind of value WorkStudio sent; a text may read as a number, a date or a GUID."""
     if isinstance(value, bool):
         return "true or false"
     if isinstance(value, int | float):
@@ -68,31 +76,27 @@ def kinds_of(values: Iterable[Any]) -> dict[str, int]:
     return dict(Counter(map(kind_of, values)).most_common())
 
 
-def names_told(names: Sequence[str]) -> str:
+def listed(names: Sequence[str]) -> str:
     """Names that a server chose, on one line: each shortened, the first of many."""
-    told = [name if len(name) <= LONGEST_NAME else f"{name[: LONGEST_NAME - 1]}…" for name in map(one_line, names)]
-    more = len(told) - MOST_NAMES
-    return ", ".join(told[:MOST_NAMES]) + (f" and {more} more" if more > 0 else "")
+    short = [name if len(name) <= LONGEST_NAME else f"{name[: LONGEST_NAME - 1]}…" for name in map(one_line, names)]
+    more = len(short) - MOST_NAMES
+    return ", ".join(short[:MOST_NAMES]) + (f" and {more} more" if more > 0 else "")
 
 
 def _is_number(text: str) -> bool:
+    return _is_clean(partial(clean_number, places=0, low=-_ANY_NUMBER, high=_ANY_NUMBER), text)
+
+
+def _is_date(text: str) -> bool:
+    return _is_clean(clean_instant, text) and (text.startswith("/Date(") or text[:4].isdigit())
+
+
+def _is_clean(clean: Callable[[str], object], text: str) -> bool:
     try:
-        clean_number(text, places=0, low=-_ANY_NUMBER, high=_ANY_NUMBER)
+        clean(text)
     except BadValue:
         return False
     return True
 
 
-def _is_date(text: str) -> bool:
-    try:
-        clean_instant(text)
-    except BadValue:
-        return False
-    return text.startswith(_DATE_MARK) or text[:4].isdigit()
-
-
-def _is_empty(text: str) -> bool:
-    return not text
-
-
-_KINDS = {"empty": _is_empty, "GUID": is_guid, "number as text": _is_number, "date": _is_date}
+_KINDS = {"empty": lambda text: not text, "GUID": is_guid, "number as text": _is_number, "date": _is_date}

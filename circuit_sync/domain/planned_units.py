@@ -1,7 +1,6 @@
-"""Planned units as WorkStudio lists them: each that counts once, for the circuit whose it is, and what could not count.
+"""Planned units as WorkStudio lists them: each that counts once, for its circuit, and what could not count.
 
-Feet and acres are whole ten-thousandths: each unit's measure is rounded to four places first and added exactly later.
-A unit's free text never comes here.
+Feet and acres are whole ten-thousandths. A unit's free text never comes here.
 """
 
 from collections import Counter
@@ -85,7 +84,9 @@ def count_units(
     counts[list(faults)] = False
     place = np.full(len(units), _WITHOUT_CIRCUIT, dtype=np.int64)
     place[counts] = _places(work_order, extension, counts, places)
-    counts &= _once(work_order, object_ids, _claims(extension, place), counts)
+    # How well a row claims its unit for its circuit: 0 a known split, 1 a known main assessment, 2 neither.
+    claims = np.where(place == _WITHOUT_CIRCUIT, 2, extension.are(MAIN_EXTENSION).astype(np.int64))
+    counts &= _once(work_order, object_ids, claims, counts)
     oversized = _oversized(work_order, counts, measures)
     counts &= ~np.isin(work_order.codes, oversized)
     units_without_circuit = int((counts & (place == _WITHOUT_CIRCUIT)).sum())
@@ -115,11 +116,6 @@ def _places(work_order: Coded, extension: Coded, counts: Flags, places: Mapping[
         for first, second in zip(*(part.tolist() for part in np.divmod(pairs, width)), strict=True)
     ]
     return np.array(numbers, dtype=np.int64)[codes]
-
-
-def _claims(extension: Coded, place: Integers) -> Integers:
-    """How well a row claims its unit for its circuit: 0 a known split, 1 a known main assessment, 2 neither."""
-    return np.where(place == _WITHOUT_CIRCUIT, 2, extension.are(MAIN_EXTENSION).astype(np.int64))
 
 
 def _once(work_order: Coded, object_ids: npt.NDArray[np.object_], claims: Integers, counts: Flags) -> Flags:

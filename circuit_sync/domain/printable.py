@@ -1,6 +1,4 @@
-"""What leaves the program: tables for people, and text in which nothing steers a terminal or begins a line of its own
-in a log.
-"""
+"""What leaves the program: tables for people, and text that neither steers a terminal nor begins a line in a log."""
 
 import re
 from collections.abc import Mapping, Sequence

@@ -8,7 +8,6 @@ from typing import Any
 
 from circuit_sync.domain.printable import Line, Lines
 
-PERMISSIONS = ("approved", "pending", "refused")
 UNKNOWN_SEASON = "unknown"
 _ADDED = (
     "circuits",
@@ -92,9 +91,9 @@ def readable(line: Line) -> dict[str, Any]:
     named = {name: line[name] for name in ("season", "planner", "region") if name in line}
     if "season" in named and named["season"] is None:
         named["season"] = UNKNOWN_SEASON
-    told = named | {shown: line[name] for shown, name in _SHOWN.items() if name in line}
+    values = {shown: line[name] for shown, name in _SHOWN.items() if name in line}
     share = percent(line["miles_planned"], line["total_miles"])
-    return told | {"percent": "" if share is None else round(share, 1)}
+    return named | values | {"percent": "" if share is None else round(share, 1)}
 
 
 def courses(days: Lines, most: int) -> list[Course]:
@@ -105,12 +104,10 @@ def courses(days: Lines, most: int) -> list[Course]:
     ranked = sorted(size, key=lambda region: (-size[region], region))
     alone = ranked if len(ranked) <= most else ranked[: most - 1]
     others = f"{len(ranked) - len(alone)} other regions"
-    found: dict[str, dict[date, list[Decimal]]] = {
-        name: {} for name in (alone if alone == ranked else [*alone, others])
-    }
+    found: dict[str, dict[date, list[Decimal]]] = {name: {} for name in alone}
     for day in days:
         name = day["region"] if day["region"] in alone else others
-        sums = found[name].setdefault(day["snapshot_date"], [Decimal(0), Decimal(0)])
+        sums = found.setdefault(name, {}).setdefault(day["snapshot_date"], [Decimal(0), Decimal(0)])
         sums[0] += day["total_miles"]
         sums[1] += day["miles_planned"]
     return [
@@ -127,8 +124,7 @@ def courses(days: Lines, most: int) -> list[Course]:
 def planner_weeks(weeks: Lines, days: Lines, dates: Sequence[date]) -> list[PlannerWeek]:
     """Each planner's week, who planned most first. ``dates``: Monday to Friday; one without snapshots stays empty.
 
-    A planner is one by ``planner_key``: two of the same name stay two. The name is that of the days, whose latest
-    spelling it is.
+    Two of one name stay two by their ``planner_key``; the name is the latest spelling, that of the days.
     """
     names = {line["planner_key"]: line["planner"] for line in (*weeks, *days)}
     taken = {day["snapshot_date"] for day in days}

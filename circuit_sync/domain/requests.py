@@ -25,13 +25,14 @@ class SyncRequest:
 
     @property
     def is_watched(self) -> bool:
-        """Whether a person started the run, and is told there what is wrong with what they asked for."""
+        """Whether a person started the run, and sees there what is wrong with the request."""
         return self.trigger == MANUAL and self.retry_of is None
 
     def asked(self) -> dict[str, Any]:
         """What is asked for, as JSON: what the context of the sync log holds."""
         who = {field.name for field in fields(SyncRequest)}
-        return {field.name: _plain(getattr(self, field.name)) for field in fields(self) if field.name not in who}
+        asked = {field.name: getattr(self, field.name) for field in fields(self) if field.name not in who}
+        return {name: value if isinstance(value, bool) else list(map(str, value)) for name, value in asked.items()}
 
     @classmethod
     def of(cls, asked: Mapping[str, Any], **who: Any) -> Self:
@@ -101,7 +102,3 @@ def stored_request(sync_type: str, asked: Mapping[str, Any], **who: Any) -> Sync
         kind.sync_type: kind for kind in (CircuitSyncRequest, AggregateSyncRequest, SnapshotRequest)
     }
     return kinds[sync_type].of(asked, **who)
-
-
-def _plain(value: Any) -> Any:
-    return value if isinstance(value, bool) else [str(item) for item in value]

@@ -5,9 +5,9 @@ from dataclasses import dataclass
 from datetime import date, timedelta
 from typing import Any
 
+from circuit_sync.domain.eastern import week_ending
 from circuit_sync.domain.printable import Line, Lines
 from circuit_sync.domain.progress import UNKNOWN_SEASON, Course, readable
-from circuit_sync.domain.weeks import week_ending
 
 YEARS = range(2010, 2101)
 """Seasons there can be: WorkStudio's dates before 2010 mean none."""

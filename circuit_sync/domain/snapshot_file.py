@@ -25,7 +25,7 @@ def _day(value: Any) -> date:
     try:
         return date.fromisoformat(str(value).strip())
     except ValueError:
-        raise BadValue("is no date: it looks like 2026-03-31") from None
+        raise BadValue("is not a date: it looks like 2026-03-31") from None
 
 
 def _status(value: Any) -> str:
@@ -34,21 +34,21 @@ def _status(value: Any) -> str:
     except UsageError:
         code = ""
     if code not in _OPEN:
-        raise BadValue(f"is none of {', '.join(_OPEN)} (a snapshot holds circuits that are not closed)")
+        raise BadValue(f"is not one of {', '.join(_OPEN)} (a snapshot holds circuits that are not closed)")
     return code
 
 
 def _stage(value: Any) -> str | None:
     text = clean_name(value)
     if text is not None and text not in WORKFLOW_STAGES:
-        raise BadValue(f"is none of {', '.join(WORKFLOW_STAGES)}")
+        raise BadValue(f"is not one of {', '.join(WORKFLOW_STAGES)}")
     return text
 
 
 def _planner(value: Any) -> str | None:
     text = clean_name(value)
     if text is not None and planner_of(text) is None:
-        raise BadValue("is no planner's name: it looks like CONTRACTOR\\user")
+        raise BadValue("is not a planner's name: it looks like CONTRACTOR\\user")
     return text
 
 
@@ -85,9 +85,7 @@ REQUIRED = ("snapshot_date", "api_status", "total_miles", "miles_planned")
 
 @dataclass(frozen=True)
 class ImportContext:
-    """What lines may refer to. ``before``: imported dates lie before it; circuits by GUID and by work order, regions by
-    folded name.
-    """
+    """What lines may refer to: dates ``before`` one, circuits by GUID and work order, regions by folded name."""
 
     before: date
     guids: Mapping[str, int]
@@ -148,13 +146,13 @@ def _circuit(values: dict[str, Any], context: ImportContext) -> int:
     guid, work_order, extension = values.pop("job_guid"), values.pop("work_order"), values.pop("extension")
     if guid is not None:
         if guid not in context.guids:
-            raise UnknownCircuit(f"job_guid {guid} is no circuit's")
+            raise UnknownCircuit(f"no circuit has job_guid {guid}")
         return context.guids[guid]
     if work_order is None:
         raise BadValue("neither job_guid nor work_order names a circuit")
     found = context.work_orders.get((work_order, extension), [])
     if not found:
-        raise UnknownCircuit(f"work_order {work_order} {extension} is no circuit's")
+        raise UnknownCircuit(f"no circuit has work_order {work_order} {extension}")
     if len(found) > 1:
         raise BadValue(f"work_order {work_order} {extension} is that of {len(found)} circuits: name its job_guid")
     return found[0]

@@ -21,7 +21,7 @@ class AnswerCounts(TypedDict):
 
 
 class CredentialUse(TypedDict):
-    """Calls under a credential, or the service's account, and how many of them were refused."""
+    """Calls with a planner's credential, or ``service``, and how many of them were refused."""
 
     credential_id: int | str
     calls: int
@@ -54,7 +54,7 @@ class UnitsChanged(TypedDict):
 class SyncContext(TypedDict, total=False):
     """``sync_logs.context``."""
 
-    # Asked for: statuses in their order, or dates; one's own work orders only.
+    # What was asked for (``domain.requests``): statuses in their order, or dates.
     statuses: list[str]
     dates: list[str]
     work_orders: list[str]

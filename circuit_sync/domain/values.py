@@ -1,8 +1,7 @@
 """Single values as WorkStudio sends them, made ours (the rules are those of the server's value kinds).
 
 Each function takes one raw JSON value and returns the clean one, or raises ``BadValue`` with a reason that never
-quotes the value:
-it may be a landowner's free text.
+quotes the value: it may be a landowner's free text.
 """
 
 import math
@@ -13,7 +12,7 @@ from typing import Any
 
 EARLIEST_DATE = date(2010, 1, 1)
 LONGEST_NAME = 200
-"""Characters of a text that is looked up by: an index entry holds 2,700 bytes, two such texts at most 1,600."""
+"""Characters of an indexed text: an index entry holds 2,700 bytes, two such texts at most 1,600."""
 _NUMBER = re.compile(r"[+-]?(\d+\.?\d*|\.\d+)([eE][+-]?\d{1,3})?", re.ASCII)
 _WRAPPED_DATE = re.compile(r"/Date\((.*)\)/", re.DOTALL)
 _GUID = re.compile(r"\{?([0-9A-Fa-f]{8}-(?:[0-9A-Fa-f]{4}-){3}[0-9A-Fa-f]{12})\}?")
@@ -33,7 +32,7 @@ def clean_text(value: Any) -> str | None:
         raise BadValue("not a text")
     text = value.replace("\0", "").strip()
     if not (text.isascii() or is_unicode(text)):
-        raise BadValue("holds a lone surrogate, which is no Unicode text")
+        raise BadValue("holds a lone surrogate, which is not Unicode text")
     return text or None
 
 
@@ -116,7 +115,7 @@ def clean_date(value: Any) -> date | None:
 
 
 def clean_json(value: Any) -> Any:
-    """A JSON value fit for ``jsonb``: texts cleaned, NaN and infinity refused, geometry is no business of ours."""
+    """A JSON value fit for ``jsonb``: texts cleaned, NaN, infinity and what exceeds 64 bits refused."""
     if isinstance(value, str):
         return clean_text(value)
     if isinstance(value, float) and not math.isfinite(value):

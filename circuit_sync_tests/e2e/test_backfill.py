@@ -12,8 +12,15 @@ import pytest
 from circuit_sync.database.connection import Database
 from circuit_sync.database.migrate import upgrade
 from circuit_sync.database.server.embedded import embedded_server
-from circuit_sync.domain.eastern import EASTERN, eastern_date, latest_weekday, previous_weekday, weekdays_between
-from circuit_sync.domain.weeks import week_ending, weeks_of
+from circuit_sync.domain.eastern import (
+    EASTERN,
+    eastern_date,
+    latest_weekday,
+    previous_weekday,
+    week_ending,
+    weekdays_between,
+    weeks_of,
+)
 from circuit_sync.environment import first_partition
 from circuit_sync.settings import load_settings
 from circuit_sync.simulator import Simulator, World, environment

@@ -16,8 +16,7 @@ import pytest
 from circuit_sync.database.connection import Database
 from circuit_sync.database.descriptions import columns_of
 from circuit_sync.definitions import defs
-from circuit_sync.domain.eastern import eastern_date, latest_weekday, weekdays_between
-from circuit_sync.domain.weeks import monday_of, week_ending
+from circuit_sync.domain.eastern import eastern_date, latest_weekday, monday_of, week_ending, weekdays_between
 from circuit_sync.orchestration.assets.partitions import partition_tags, weekdays
 from circuit_sync.orchestration.assets.rollups import MOST_BYTES, days_of_the_week, weeks
 from circuit_sync.simulator import Simulator

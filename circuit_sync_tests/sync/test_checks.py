@@ -56,7 +56,7 @@ def test_circuit_checks_name_what_is_wrong(session: Session, simulator: Simulato
     assert _failed(session, "circuits") == {
         "no_unknown_region": "1 circuits without a region",
         "few_rejected_rows": "ACTIV: 33.3%",
-        "planners_are_linked": "1 planners are no user's: circuit-sync planners link NAME USER",
+        "planners_are_linked": "1 planners are not linked to a user: circuit-sync planners link NAME USER",
         "splits_have_their_main_assessment": "1 splits whose main assessment is in no answer",
     }
 

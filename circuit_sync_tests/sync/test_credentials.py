@@ -441,7 +441,7 @@ def test_a_malformed_key_is_told_by_its_place_with_a_way_to_make_one(malformed: 
     with pytest.raises(UsageError) as raised:
         SecretKeys.parse(f"{OLD}, {malformed}")
 
-    assert "CIRCUIT_SYNC_SECRET_KEY: key 2 of 2 is no Fernet key" in str(raised.value)
+    assert "CIRCUIT_SYNC_SECRET_KEY: key 2 of 2 is not a Fernet key" in str(raised.value)
     assert "Fernet.generate_key()" in str(raised.value)
     assert malformed not in str(raised.value)
     assert raised.value.__cause__ is None
@@ -452,7 +452,7 @@ def test_secrets_are_in_no_repr_no_pickle_and_not_in_clear_in_the_database(desk:
     person(desk, "jlarch", right("jlarch"))
     rotation = open_rotation(desk.session, KEYS)
     fetch(desk, rotation)
-    (held,) = rotation._held
+    (held,) = rotation._accounts
 
     shown = f"{KEYS!r} {rotation!r} {held!r} {vars(rotation)!r} {desk.rows('SELECT * FROM user_ws_credentials')}"
 

@@ -5,9 +5,9 @@ from typing import Any
 
 import pytest
 
-from circuit_sync.domain.departures import is_shrunken
 from circuit_sync.domain.errors import PermanentError
 from circuit_sync.simulator import CIRCUIT_HEADING
+from circuit_sync.sync.circuits.departures import is_shrunken
 from circuit_sync.sync.log.closing import close_as_failed
 from circuit_sync_tests.scenery import Desk
 

@@ -180,7 +180,7 @@ REJECTED: list[tuple[str, Any, str]] = [
     ("SS_JOBGUID", "", "is empty but required"),
     ("SS_JOBGUID", "".join(chr(0x4E00 + number) for number in range(3000)), "is longer than 200 characters"),
     ("SS_WO", " \0", "is empty but required"),
-    ("WSREQ_STATUS", "SA", "is none of ACTIV, QC, REWRK, CLOSE"),
+    ("WSREQ_STATUS", "SA", "is not one of ACTIV, QC, REWRK, CLOSE"),
     ("REGION", "".join(chr(0x4E00 + number) for number in range(3000)), "is longer than 200 characters"),
     ("VEGJOB_LENGTH", "junk", "not a number"),
     ("VEGJOB_LENGTH", float("nan"), "not a finite number"),
@@ -191,9 +191,9 @@ REJECTED: list[tuple[str, Any, str]] = [
     ("VEGJOB_PRCENT", -1, "not between 0 and 100"),
     ("SS_EDITDATE", "/Date(2026-13-01)/", "not a date"),
     ("WPStartDate_Assessment_Xrefs_WP_STARTDATE", 20260101, "not a date"),
-    ("SS_TITLE", "A \ud800 line", "holds a lone surrogate, which is no Unicode text"),
+    ("SS_TITLE", "A \ud800 line", "holds a lone surrogate, which is not Unicode text"),
     ("SS_TITLE", True, "not a text"),
-    ("VEGJOB_GF", "\udc00", "holds a lone surrogate, which is no Unicode text"),
+    ("VEGJOB_GF", "\udc00", "holds a lone surrogate, which is not Unicode text"),
     ("WSREQ_VERSION", float("nan"), "not a finite number"),
 ]
 

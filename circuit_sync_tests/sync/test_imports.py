@@ -122,20 +122,20 @@ def test_a_backfill_of_an_imported_date_leaves_it_alone(shelf: Shelf, file: Path
 @pytest.mark.parametrize(
     ("line", "fault"),
     [
-        ("yesterday,wo-1,@,,,ACTIV,1,1,", "snapshot_date: is no date: it looks like 2026-03-31"),
+        ("yesterday,wo-1,@,,,ACTIV,1,1,", "snapshot_date: is not a date: it looks like 2026-03-31"),
         ("2026-02-28,wo-1,@,,,ACTIV,1,1,", "snapshot_date 2026-02-28 is a Saturday: snapshots are of weekdays"),
         (
             "2026-03-02,wo-1,@,,,ACTIV,1,1,",
             "snapshot_date 2026-03-02 is not before 2026-03-02, the first date of our own",
         ),
-        ("2026-02-27,wo-9,@,,,ACTIV,1,1,", "work_order wo-9 @ is no circuit's"),
-        ("2026-02-27,wo-2,,,,ACTIV,1,1,", "work_order wo-2 @ is no circuit's"),
+        ("2026-02-27,wo-9,@,,,ACTIV,1,1,", "no circuit has work_order wo-9 @"),
+        ("2026-02-27,wo-2,,,,ACTIV,1,1,", "no circuit has work_order wo-2 @"),
         ("2026-02-27,,,,,ACTIV,1,1,", "neither job_guid nor work_order names a circuit"),
         ("2026-02-27,wo-1,@,Atlantis,,ACTIV,1,1,", "region 'Atlantis' is unknown"),
-        ("2026-02-27,wo-1,@,,larch,ACTIV,1,1,", "taken_by: is no planner's name: it looks like CONTRACTOR\\user"),
+        ("2026-02-27,wo-1,@,,larch,ACTIV,1,1,", "taken_by: is not a planner's name: it looks like CONTRACTOR\\user"),
         (
             "2026-02-27,wo-1,@,,,CLOSE,1,1,",
-            "api_status: is none of ACTIV, QC, REWRK (a snapshot holds circuits that are not closed)",
+            "api_status: is not one of ACTIV, QC, REWRK (a snapshot holds circuits that are not closed)",
         ),
         ("2026-02-27,wo-1,@,,,ACTIV,many,1,", "total_miles: not a number"),
         ("2026-02-27,wo-1,@,,,ACTIV,,1,", "total_miles: is empty"),
@@ -223,10 +223,10 @@ def test_what_is_no_such_file_is_told_in_one_line(shelf: Shelf, file: Path) -> N
     with pytest.raises(UsageError, match="cannot be read: No such file"):
         import_snapshots(shelf.desk.session, file)
     file.write_bytes(HEAD.encode() + b"\n\xff\xfe")
-    with pytest.raises(UsageError, match="is no UTF-8 text"):
+    with pytest.raises(UsageError, match="is not UTF-8 text"):
         import_snapshots(shelf.desk.session, file)
     file.write_text(f'{HEAD}\n"2026-02-26')
-    with pytest.raises(UsageError, match="is no CSV file"):
+    with pytest.raises(UsageError, match="is not a CSV file"):
         import_snapshots(shelf.desk.session, file)
 
 

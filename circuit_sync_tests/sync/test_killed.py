@@ -73,10 +73,10 @@ def prepared(desk: Desk) -> dict[str, Any]:
 def heal(desk: Desk) -> dict[str, Any]:
     """Closes what was left behind, as the sensor does, and syncs again."""
     abandoned = open_syncs(desk.session)
-    assert [log["is_alive"] for log in abandoned] in ([], [False])
+    assert [log.is_alive for log in abandoned] in ([], [False])
     for log in abandoned:
-        assert close_as_failed(desk.session, log["id"], "its process is gone")
-        assert not close_as_failed(desk.session, log["id"], "its process is gone")
+        assert close_as_failed(desk.session, log.id, "its process is gone")
+        assert not close_as_failed(desk.session, log.id, "its process is gone")
     result = desk.sync("ACTIV", "QC")
     assert result.sync_status == "completed"
     assert desk.one("SELECT count(*) FROM staged_circuits") == 0

@@ -62,7 +62,7 @@ def test_a_user_without_a_workstudio_name_is_not_linked(desk: Desk) -> None:
     [
         (ann(role="boss"), "unknown role 'boss': allowed are planner, general_foreman, admin, sudo_admin"),
         (ann(regions=["Atlantis"]), "unknown region 'Atlantis': known are Lancaster"),
-        (ann(email="ann"), "'ann' is no e-mail address"),
+        (ann(email="ann"), "'ann' is not an e-mail address"),
         (ann(name=" "), "the name is empty"),
         (ann(name="Ann\x1b]0;PWNED\x07"), "the name 'Ann\\x1b]0;PWNED\\x07' holds a control character"),
         (ann(name="Ann\nerror: forged"), "holds a control character"),

@@ -8,9 +8,8 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from circuit_sync.domain.eastern import weekdays_between
+from circuit_sync.domain.eastern import monday_of, week_ending, weekdays_between, weeks_of
 from circuit_sync.domain.errors import UsageError
-from circuit_sync.domain.weeks import monday_of, week_ending, weeks_of
 from circuit_sync.sync.progress.rollups import read_weeks, roll_up
 from circuit_sync_tests.scenery import Desk, examples
 from circuit_sync_tests.sync.snapshot_shelf import PLANNER, Shelf

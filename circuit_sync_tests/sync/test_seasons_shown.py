@@ -203,8 +203,8 @@ def test_a_regions_own_target_is_listed_instead_of_every_regions(shelf: Shelf) -
 @pytest.mark.parametrize(
     ("year", "finish_on", "region", "told"),
     [
-        (26, TARGET, None, "26 is no season"),
-        (2009, TARGET, None, "2009 is no season"),
+        (26, TARGET, None, "26 is not a season"),
+        (2009, TARGET, None, "2009 is not a season"),
         (2026, date(2025, 12, 31), None, "allowed are 2026-01-01 to 2036-12-31"),
         (2026, date(2206, 12, 31), None, "cannot be finished on 2206-12-31"),
         (2026, TARGET, "Lehihg", "unknown region 'Lehihg': known are"),

@@ -13,11 +13,10 @@ from typing import Any
 
 import dagster as dg
 
-from circuit_sync.domain.eastern import TIME_ZONE
+from circuit_sync.domain.eastern import TIME_ZONE, monday_of, week_ending
 from circuit_sync.domain.printable import Lines, markdown
 from circuit_sync.domain.progress import added, readable
 from circuit_sync.domain.seasons import season_line
-from circuit_sync.domain.weeks import monday_of, week_ending
 from circuit_sync.orchestration.assets import metadata
 from circuit_sync.orchestration.assets.partitions import weekdays
 from circuit_sync.orchestration.installation import asset_key, graph_asset

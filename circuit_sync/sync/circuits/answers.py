@@ -1,17 +1,14 @@
 """What WorkStudio answered for the statuses of a circuit sync: fetched, normalised, and staged until it is stored."""
 
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
-
-import pandas as pd
 
 from circuit_sync.database.circuits.staging import STAGED_COLUMNS, analyze_staged, stage_circuits
 from circuit_sync.database.connection import Connection
 from circuit_sync.database.log import sync_logs
 from circuit_sync.domain.circuits import CircuitAnswer, settle_duplicates, transform_collection
-from circuit_sync.domain.sync_log import AnswerCounts, CredentialUse
+from circuit_sync.domain.sync_log import AnswerCounts, ErrorDetails, SyncContext
 from circuit_sync.sync.people.credentials import open_rotation
 from circuit_sync.sync.session import Session
 
@@ -20,17 +17,14 @@ _STAGED_FIELDS = ("row", *STAGED_COLUMNS[4:])
 
 @dataclass(frozen=True)
 class CircuitAnswers:
-    """The answers for all statuses, of a circuit that is in several only the row that wins; and what they took.
+    """The answers for all statuses, of a circuit that is in several only the row that wins; and what the log is to say.
 
-    ``is_another``: another account than that of the person who asked for it was used.
+    In ``context`` ``is_another_account``: another account than that of the person who asked for it was used.
     """
 
     answers: Sequence[CircuitAnswer]
-    duplicates: Sequence[str]
-    calls: Mapping[str, float]
-    credentials: Sequence[CredentialUse]
-    seconds: float
-    is_another: bool
+    context: SyncContext
+    details: ErrorDetails
 
 
 def fetch_answers(session: Session, statuses: Sequence[str], person: int | None) -> CircuitAnswers:
@@ -54,38 +48,30 @@ def fetch_answers(session: Session, statuses: Sequence[str], person: int | None)
         calls = workstudio.statistics.rounded()
     rotation.record_uses()
     settled, duplicates = settle_duplicates(answers)
-    is_another = person is not None and not rotation.served(person)
-    return CircuitAnswers(settled, duplicates, calls, rotation.used(), time.monotonic() - begun, is_another)
-
-
-def stage_answers(connection: Connection, sync_id: int, fetched: CircuitAnswers) -> None:
-    """Stages the accepted rows; what else the store needs to know of the answers goes to the sync log."""
-    for answer in fetched.answers:
-        stage_circuits(connection, sync_id, answer.status, _staged_values(answer.circuits))
-    analyze_staged(connection)
-    rejected = [vars(row) for answer in fetched.answers for row in answer.rejected]
-    answers: dict[str, AnswerCounts] = {
+    counts: dict[str, AnswerCounts] = {
         answer.status: {
             "received": answer.received,
             "accepted": len(answer.circuits),
             "rejected": len(answer.rejected),
             "absent": list(answer.absent),
         }
-        for answer in fetched.answers
+        for answer in settled
     }
-    sync_logs.remember(
-        connection,
-        sync_id,
-        {
-            "answers": answers,
-            "calls": fetched.calls,
-            "credentials": fetched.credentials,
-            "seconds_fetching": round(fetched.seconds, 3),
-            "is_another_account": fetched.is_another,
-        },
-        {"rejected": rejected, "duplicates": list(fetched.duplicates)},
-    )
+    context: SyncContext = {
+        "answers": counts,
+        "calls": calls,
+        "credentials": rotation.used(),
+        "seconds_fetching": round(time.monotonic() - begun, 3),
+        "is_another_account": person is not None and not rotation.served(person),
+    }
+    rejected = [vars(row) for answer in settled for row in answer.rejected]
+    return CircuitAnswers(settled, context, {"rejected": rejected, "duplicates": duplicates})
 
 
-def _staged_values(circuits: pd.DataFrame) -> list[list[Any]]:
-    return [circuits[name].tolist() for name in _STAGED_FIELDS]
+def stage_answers(connection: Connection, sync_id: int, fetched: CircuitAnswers) -> None:
+    """Stages the accepted rows; what else the store needs to know of the answers goes to the sync log."""
+    for answer in fetched.answers:
+        columns = [answer.circuits[name].tolist() for name in _STAGED_FIELDS]
+        stage_circuits(connection, sync_id, answer.status, columns)
+    analyze_staged(connection)
+    sync_logs.remember(connection, sync_id, fetched.context, fetched.details)

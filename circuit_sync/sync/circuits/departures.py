@@ -8,11 +8,11 @@ from circuit_sync.database.circuits import departures as store
 from circuit_sync.database.connection import Connection
 from circuit_sync.database.log.sync_logs import SyncLog, shrunken_before
 from circuit_sync.domain.circuits import RejectedRow
-from circuit_sync.domain.departures import is_foreign, is_shrunken
 from circuit_sync.domain.errors import PermanentError
 from circuit_sync.domain.sync_log import AnswerCounts
 
 ANSWERS_THAT_AGREE = 3
+FEWEST_TO_JUDGE = 10
 
 
 @dataclass(frozen=True)
@@ -40,7 +40,9 @@ def settle_departures(connection: Connection, log: SyncLog, now: datetime) -> De
         came = was_held - moved - len(missing)
         rows = answers[status]["accepted"] + answers[status]["rejected"]
         shrunken = is_shrunken(held=was_held - moved, came=came, rows=rows)
-        doubt = _few(status, came, was_held - moved) if shrunken else _unidentified(status, answers[status], rejected)
+        doubt = _unidentified(status, answers[status], rejected)
+        if shrunken:
+            doubt = f"{status}: only {came} of {was_held - moved} circuits came"
         if missing and doubt:
             doubted[status] = missing
             if not log.context["accept_departures"]:
@@ -53,8 +55,19 @@ def settle_departures(connection: Connection, log: SyncLog, now: datetime) -> De
     return Departures(doubted, warnings)
 
 
-def _few(status: str, came: int, held: int) -> str:
-    return f"{status}: only {came} of {held} circuits came"
+def is_shrunken(*, held: int, came: int, rows: int) -> bool:
+    """Whether an answer of ``rows`` rows that names ``came`` of the ``held`` circuits of its status is doubtful.
+
+    Fewer than half of ten or more; and no row at all where there was anything.
+    """
+    if held == 0:
+        return False
+    return rows == 0 or (held >= FEWEST_TO_JUDGE and came * 2 < held)
+
+
+def is_foreign(*, missing: int, new: int) -> bool:
+    """Whether a shrunken answer is another view's or another server's: as many circuits nobody knew as are missing."""
+    return 0 < missing <= new
 
 
 def _unidentified(status: str, answer: AnswerCounts, rejected: Sequence[RejectedRow]) -> str | None:

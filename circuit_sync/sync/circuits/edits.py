@@ -104,7 +104,8 @@ def edit_circuit(
                 wanted[name] = _parsed(name, mark["api_value"])
         columns = dict(wanted)
         if "region" in wanted:
-            wanted["region"], columns["region_id"] = _region(connection, columns.pop("region"))
+            name = columns.pop("region")
+            wanted["region"], columns["region_id"] = (None, None) if name is None else find_region(connection, name)
         edits.write_edit(connection, circuit.id, columns, marks, now)
         new = {name: value for name, value in wanted.items() if circuit.values[name] != value}
         return _settle(connection, circuit, new, now)
@@ -125,14 +126,13 @@ def set_stage(session: Session, work_order: str, extension: str | None, stage: s
         edits.write_stage(connection, circuit.id, wanted, email, now)
         record_history(connection, now)
         old = circuit.values["workflow_stage"]
-        if old == wanted:
-            return EditedCircuit(circuit.work_order, circuit.extension)
-        emit(connection, [CircuitWorkflowChanged(circuit.id, None, old, wanted, email)], now)
-    return EditedCircuit(circuit.work_order, circuit.extension, stage=(old, wanted))
+        if old != wanted:
+            emit(connection, [CircuitWorkflowChanged(circuit.id, None, old, wanted, email)], now)
+    return EditedCircuit(circuit.work_order, circuit.extension, stage=None if old == wanted else (old, wanted))
 
 
 def show_circuit(session: Session, work_order: str, extension: str | None = None) -> CircuitInFull:
-    """Everything about one circuit that is no free text."""
+    """Everything about one circuit but free text."""
     with session.database.transaction() as connection:
         found = _find(connection, work_order, extension)
         circuit = edits.read_circuit(connection, found.id)
@@ -188,7 +188,7 @@ def _meant(name: str, text: str) -> Any:
 
 
 def _parsed(name: str, value: Any) -> Any:
-    """The value as a sync would store it; what the cleaners of an answer drop silently is told to a person."""
+    """The value as a sync would store it; ``UsageError`` for what the cleaners of an answer drop silently."""
     _check_editable(name)
     try:
         clean = _PARSERS[name](value)
@@ -205,10 +205,6 @@ def _check_editable(name: str) -> None:
         raise UsageError(f"{name} is WorkStudio's alone: a person may set {', '.join(EDITABLE_FIELDS)}")
     if name not in _PARSERS:
         raise UsageError(f"unknown field {name!r}: a person may set {', '.join(EDITABLE_FIELDS)}")
-
-
-def _region(connection: Connection, name: str | None) -> tuple[str | None, int | None]:
-    return (None, None) if name is None else find_region(connection, name)
 
 
 def _marks(circuit: StoredCircuit) -> dict[str, Edit]:

@@ -39,8 +39,7 @@ class CircuitSyncResult:
 
     ``counts``: processed, created, updated, unchanged, rows_received, rows_rejected, rows_duplicate, departed,
     returned, withheld; ``per_status``: the first seven for each status; ``changes``: lines of work_order, extension,
-    what, field, old, new; ``rejected``: lines of status, row, column, reason and the circuit as far as it could be
-    read.
+    what, field, old, new; ``rejected``: each a ``RejectedRow``.
     """
 
     sync_id: int

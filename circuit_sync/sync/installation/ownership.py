@@ -1,7 +1,7 @@
 """One database, one server: circuits of two WorkStudios are never mixed.
 
-Whoever begins looks whose the database is; whoever first stores what WorkStudio sent makes it that WorkStudio's, in the
-same transaction. So a try that stores nothing, such as with a mistyped URL, ties it to nobody.
+Each sync begins with ``check_owner``; the first that stores what WorkStudio sent claims the database for it in the same
+transaction. So an attempt that stores nothing, such as with a mistyped URL, ties it to nothing.
 """
 
 from circuit_sync.database.connection import Connection

@@ -1,11 +1,11 @@
 """What a look at WorkStudio finds: name, TLS, sign-in, and how the two views' columns and rows suit us.
 
-Nothing is retried, nothing stored, and no value of a row is told: neither a name nor a free text.
+Nothing is retried, nothing stored, and no value of a row is shown: neither a name nor a free text.
 """
 
 import socket
 from collections import Counter
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, contextmanager
 from dataclasses import replace
 from urllib.parse import urlsplit
@@ -13,7 +13,7 @@ from urllib.parse import urlsplit
 from circuit_sync.database.migrate import read_unit_types
 from circuit_sync.domain.circuits import transform_collection
 from circuit_sync.domain.errors import CircuitSyncError
-from circuit_sync.domain.installation import Column, Line, Result, kinds_of, names_told, worse
+from circuit_sync.domain.installation import Column, Look, Result, kinds_of, listed, worse
 from circuit_sync.domain.planned_units import count_units
 from circuit_sync.domain.statuses import STATUS_CODES
 from circuit_sync.sync.people.accounts import NO_WORK_ORDER
@@ -28,8 +28,7 @@ PART = "WorkStudio"
 NAME, CONNECTION, SIGN_IN = "name", "connection and TLS", "sign-in"
 CIRCUITS, UNITS = "circuits view", "planned-units view"
 CHECKS = (NAME, CONNECTION, SIGN_IN, CIRCUITS, UNITS)
-MOST_WORK_ORDERS = 3
-"""Whose units are asked for until one has some."""
+MOST_WORK_ORDERS = 3  # whose units are asked for until one has some
 MOST_REASONS = 5
 
 
@@ -40,11 +39,10 @@ def undemanding(server: Server) -> Server:
 
 
 class WorkStudioLook:
-    """One look; ``lines`` and ``columns`` fill as it goes on. ``client`` opens a client of ``undemanding(server)``."""
+    """One look; ``found`` fills as it goes on."""
 
     def __init__(self, server: Server, credential: Credential, statuses: Sequence[str]) -> None:
-        self.lines: list[Line] = []
-        self.columns: list[Column] = []
+        self.found = Look()
         self._server = server
         self._credential = credential
         self._statuses = statuses
@@ -75,11 +73,11 @@ class WorkStudioLook:
         try:
             found = socket.getaddrinfo(url.hostname, url.port, type=socket.SOCK_STREAM)
         except (OSError, UnicodeError) as error:
-            said = getattr(error, "strerror", None) or "it is no name"
+            said = getattr(error, "strerror", None) or "it is not a host name"
             self._say(NAME, "wrong", f"{url.hostname} cannot be looked up ({said}): check WORKSTUDIO_BASE_URL, or DNS")
             return False
         addresses = sorted({str(address[0]) for *_, address in found})
-        self._say(NAME, "ok", f"{url.hostname} is {names_told(addresses)}")
+        self._say(NAME, "ok", f"{url.hostname} is {listed(addresses)}")
         return True
 
     @contextmanager
@@ -93,15 +91,20 @@ class WorkStudioLook:
             self._signed_in = self._signed_in or isinstance(error, Forbidden | MalformedAnswer)
             self._say(check, "wrong", str(error))
 
-    def _look_at_circuits(self, workstudio: WorkStudio) -> None:
-        for status in self._statuses or STATUS_CODES:
-            table = workstudio.fetch_circuits(status)
+    def _first_with_rows(self, keys: Sequence[str], fetch: Callable[[str], Table]) -> tuple[str, Table]:
+        """The first of the keys that has rows, else the last one."""
+        for key in keys:
+            table = fetch(key)
             self._signed_in = True
             if table.received:
                 break
-        fit, told = self._columns(CIRCUITS, self._server.circuits, table)
+        return key, table
+
+    def _look_at_circuits(self, workstudio: WorkStudio) -> None:
+        status, table = self._first_with_rows(self._statuses or STATUS_CODES, workstudio.fetch_circuits)
+        fit, said = self._columns(CIRCUITS, self._server.circuits, table)
         result, refused = (fit, "") if fit == "wrong" else self._judge_circuits(table, status)
-        self._say(CIRCUITS, worse(fit, result), f"{table.received} rows of {status}; {told}{refused}")
+        self._say(CIRCUITS, worse(fit, result), f"{table.received} rows of {status}; {said}{refused}")
 
     def _judge_circuits(self, table: Table, status: str) -> tuple[Result, str]:
         headings = {field: heading for heading, field in self._server.circuits.fields.items()}
@@ -113,22 +116,17 @@ class WorkStudioLook:
         reasons = Counter(f"{row.column}: {row.reason}".removeprefix(": ") for row in answer.rejected)
         if others and others == len(answer.circuits):
             return "wrong", f"; none is of {status}: check WORKSTUDIO_CIRCUITS_FILTER and the view's GUID"
-        told = f"; {others} are of another status" if others else ""
-        return _judged(reasons, table.received, told)
+        return _judged(reasons, table.received, f"; {others} are of another status" if others else "")
 
     def _look_at_units(self, workstudio: WorkStudio) -> None:
-        for work_order in self._work_orders or [NO_WORK_ORDER]:
-            table = workstudio.fetch_planned_units(work_order)
-            self._signed_in = True
-            if table.received:
-                break
-        fit, told = self._columns(UNITS, self._server.planned_units, table)
+        work_order, table = self._first_with_rows(self._work_orders or [NO_WORK_ORDER], workstudio.fetch_planned_units)
+        fit, said = self._columns(UNITS, self._server.planned_units, table)
         result, refused = (fit, "") if fit == "wrong" else self._judge_units(table, work_order)
         if self._work_orders:
-            self._say(UNITS, worse(fit, result), f"{table.received} rows of one work order; {told}{refused}")
+            self._say(UNITS, worse(fit, result), f"{table.received} rows of one work order; {said}{refused}")
         else:
-            said = "no work order is known to ask for"
-            self._say(UNITS, worse(worse(fit, result), "note"), f"{said}; {told}{refused}")
+            found = f"no work order is known to ask for; {said}{refused}"
+            self._say(UNITS, worse(worse(fit, result), "note"), found)
 
     def _judge_units(self, table: Table, work_order: str) -> tuple[Result, str]:
         table, others = own_rows(table, work_order)
@@ -148,24 +146,24 @@ class WorkStudioLook:
         missing = [heading for heading, field in view.fields.items() if field in table.absent]
         required = [heading for heading in missing if heading in view.required]
         optional = [heading for heading in missing if heading not in view.required]
-        self.columns += [_column(name, view, heading, table) for heading in view.fields]
-        told = [f"{len(view.fields) - len(missing)} of {len(view.fields)} columns found"]
+        self.found.columns += [_column(name, view, heading, table) for heading in view.fields]
+        parts = [f"{len(view.fields) - len(missing)} of {len(view.fields)} columns found"]
         if required:
-            told.append(
-                f"missing and required: {names_told(required)}: add them to the view in WorkStudio, or say in "
+            parts.append(
+                f"missing and required: {listed(required)}: add them to the view in WorkStudio, or say in "
                 f"WORKSTUDIO_{'CIRCUITS' if name == CIRCUITS else 'PLANNED_UNITS'}_COLUMNS what they are called there"
             )
         if optional:
-            told.append(f"missing: {names_told(optional)}")
+            parts.append(f"missing: {listed(optional)}")
         if table.unwanted:
-            told.append(f"unknown, not read: {names_told(table.unwanted)}")
-        return "wrong" if required else "note" if optional else "ok", "; ".join(told)
+            parts.append(f"unknown, not read: {listed(table.unwanted)}")
+        return "wrong" if required else "note" if optional else "ok", "; ".join(parts)
 
     def _has(self, check: str) -> bool:
-        return any(line.check == check for line in self.lines)
+        return any(line.check == check for line in self.found.lines)
 
     def _say(self, check: str, result: Result, found: str) -> None:
-        self.lines.append(Line(PART, check, result, found))
+        self.found.say(PART, check, result, found)
 
 
 def _column(name: str, view: View, heading: str, table: Table) -> Column:
@@ -181,11 +179,11 @@ def _protection(server: Server) -> tuple[Result, str]:
     return "note", f"{server.base_url} answers without TLS: the password can be read on its way. Use https:// if it can"
 
 
-def _judged(reasons: Mapping[str, int], received: int, told: str) -> tuple[Result, str]:
+def _judged(reasons: Mapping[str, int], received: int, said: str) -> tuple[Result, str]:
     rejected = sum(reasons.values())
     if rejected:
         named = "; ".join(f"{number} of {reason}" for reason, number in Counter(reasons).most_common(MOST_REASONS))
-        told += f"; {rejected} would be rejected: {named}"
+        said += f"; {rejected} would be rejected: {named}"
     if rejected and rejected >= received:
-        return "wrong", told
-    return ("note" if told else "ok"), told
+        return "wrong", said
+    return ("note" if said else "ok"), said

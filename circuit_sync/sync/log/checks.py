@@ -26,9 +26,7 @@ _LOOKED_BACK = timedelta(days=14)
 
 @dataclass(frozen=True)
 class Scope:
-    """What a check is asked of. ``statuses``: those that are synced; ``first_snapshot``: the first date that has one at
-    all; ``dates``: those of the run, none when a check is asked by itself.
-    """
+    """``statuses``: those that are synced; ``dates``: those of the run, none when a check is asked by itself."""
 
     now: datetime
     statuses: Sequence[str]
@@ -105,7 +103,9 @@ _CHECKS = (
         "circuits",
         "Is every planner who holds circuits a user?",
         facts.unlinked_planners,
-        none_listed("{} planners are no user's: circuit-sync planners link NAME USER", "every planner is a user"),
+        none_listed(
+            "{} planners are not linked to a user: circuit-sync planners link NAME USER", "every planner is a user"
+        ),
     ),
     Check(
         "splits_have_their_main_assessment",

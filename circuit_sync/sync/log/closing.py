@@ -1,9 +1,9 @@
 """However a use case or its run ends, the sync log ends too: as ``failed``, with its event, if nobody completed it."""
 
-from collections.abc import Collection, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
-from datetime import datetime, timedelta
+from datetime import datetime
 from typing import Any
 
 from circuit_sync.database.circuits.staging import discard_staged
@@ -31,7 +31,12 @@ def closing_on_failure(session: Session, sync_id: int) -> Iterator[None]:
     Raises ``PermanentError`` at once if it is closed already: a step of a sync that has ended was started again.
     """
     try:
-        _expect_open(session, sync_id)
+        with session.database.transaction() as connection:
+            status = sync_logs.read(connection, sync_id).sync_status
+        if status != "started":
+            raise PermanentError(
+                f"sync {sync_id} has ended already ({status}): start a new run, not a step of the old one"
+            )
         yield
     except BaseException as error:
         session.leave_store()
@@ -44,13 +49,14 @@ def closing_on_failure(session: Session, sync_id: int) -> Iterator[None]:
 
 
 def close_as_failed(session: Session, sync_id: int, message: str, *, transient: bool = True) -> bool:
-    """Closes an open sync log as ``failed``, with its event, and gives up what it staged; false if it was closed.
+    """Closes an open sync log as ``failed``, with its event, and discards what it staged; false if it was closed.
 
-    After a passing reason the log says when the sync runs again, unless it was the last attempt.
+    After a transient failure the log says when the sync runs again, for as many times as there are delays.
     """
     now = session.now()
     with session.database.transaction() as connection:
-        retry_at = _next_attempt(connection, sync_id, now, session.retry_delays) if transient else None
+        delays = session.retry_delays[attempts_before(connection, sync_id) :] if transient else ()
+        retry_at = now + delays[0] if delays else None
         log = sync_logs.read(connection, sync_id)
         details = {
             "passing": transient,
@@ -142,10 +148,10 @@ def close_left_open(session: Session, run_id: str, interruption: BaseException |
     """
     with session.database.transaction() as connection:
         left = [log.id for log in sync_logs.started_logs(connection) if log.dagster_run_id == run_id]
+    message, transient = f"run {run_id} ended without closing its sync: see the run's log", True
+    if left and interruption is not None:
+        message, transient = fate_of(session, interruption)
     for sync_id in left:
-        message, transient = f"run {run_id} ended without closing its sync: see the run's log", True
-        if interruption is not None:
-            message, transient = fate_of(session, interruption)
         close_as_failed(session, sync_id, message, transient=transient)
 
 
@@ -179,16 +185,3 @@ def fail_unopened(session: Session, request: SyncRequest, reason: str, *, transi
         log = open_log(connection, request, now)
     close_as_failed(session, log.id, reason, transient=transient)
     return log.id
-
-
-def _expect_open(session: Session, sync_id: int) -> None:
-    with session.database.transaction() as connection:
-        status = sync_logs.read(connection, sync_id).sync_status
-    if status != "started":
-        raise PermanentError(f"sync {sync_id} has ended already ({status}): start a new run, not a step of the old one")
-
-
-def _next_attempt(connection: Connection, sync_id: int, now: datetime, delays: Sequence[timedelta]) -> datetime | None:
-    """When a sync that fails now for a passing reason runs again; never, after as many attempts as there are delays."""
-    attempts = attempts_before(connection, sync_id)
-    return now + delays[attempts] if attempts < len(delays) else None

@@ -1,4 +1,4 @@
-"""What sensors ask: which syncs ended since their last look, what is due, and what is to be tried again."""
+"""What sensors read: which syncs ended since their last evaluation, what is due, and what is to be tried again."""
 
 import json
 from collections.abc import Collection, Mapping
@@ -47,7 +47,7 @@ def statuses_needing_aggregates(session: Session) -> dict[str, int]:
 
 
 def syncs_with_departed_circuits(session: Session, sync_ids: Collection[int]) -> dict[int, list[str]]:
-    """Those of the syncs of whose departed circuits one was not seen since, with the statuses that they fetched."""
+    """Those of the syncs with a departed circuit that was not seen since, and the statuses that they fetched."""
     with session.database.transaction() as connection:
         return syncs_with_departed(connection, sync_ids)
 

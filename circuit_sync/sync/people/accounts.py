@@ -66,7 +66,7 @@ def verify_accounts(session: Session, keys: SecretKeys, users: Sequence[str] = (
     """Makes a cheap call as each of the ``users`` (default: all who have an account) and marks what came of it.
 
     Returns lines of user, email, result: ``valid``, or why not. A failure that says nothing of the account (the server
-    is down, say) is raised; what was verified before it stays verified.
+    is down, say) is raised; what was verified before stays so.
     """
     with session.database.transaction() as connection:
         check_owner(connection, session)
@@ -74,12 +74,7 @@ def verify_accounts(session: Session, keys: SecretKeys, users: Sequence[str] = (
     with session.workstudio() as workstudio:
         workstudio.check_health()
         return [
-            {
-                "user": credential.name,
-                "email": credential.email,
-                "result": _verify(session, workstudio, keys, credential),
-            }
-            for credential in stored
+            {"user": one.name, "email": one.email, "result": _verify(session, workstudio, keys, one)} for one in stored
         ]
 
 
@@ -109,10 +104,7 @@ def rotate_accounts(session: Session, keys: SecretKeys) -> int:
         stored = store.lock_stored_credentials(connection)
         for credential in stored:
             try:
-                username, secret = (
-                    keys.rotate(credential.encrypted_username),
-                    keys.rotate(credential.encrypted_password),
-                )
+                username, secret = map(keys.rotate, (credential.encrypted_username, credential.encrypted_password))
             except CannotDecrypt as error:
                 raise CannotDecrypt(f"the account of {credential.email}: {error}; nothing was changed") from None
             store.reencrypt(connection, credential.id, username, secret)

@@ -11,7 +11,6 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 
-from circuit_sync.database.connection import Database
 from circuit_sync.database.people import credentials as store
 from circuit_sync.database.people.credentials import StoredCredential
 from circuit_sync.domain.errors import UsageError
@@ -30,12 +29,16 @@ _Refusals = list[Unauthorized | Forbidden]
 
 
 @dataclass(eq=False)
-class _Held:
-    """A planner's working credential, decrypted for one run."""
+class _Account:
+    """A planner's working account, decrypted for one run; without ``stored`` the service account."""
 
-    stored: StoredCredential
-    account: Credential = field(repr=False)
-    refusals: int
+    stored: StoredCredential | None
+    credential: Credential = field(repr=False)
+    refusals: int = 0
+
+    @property
+    def key(self) -> int | str:
+        return self.stored.id if self.stored else SERVICE
 
 
 class CredentialRotation:
@@ -45,21 +48,13 @@ class CredentialRotation:
     """
 
     def __init__(
-        self,
-        database: Database,
-        service: Credential,
-        held: Sequence[tuple[StoredCredential, Credential]],
-        *,
-        now: Callable[[], datetime],
-        log: Callable[[str], object],
+        self, session: Session, service: Credential, working: Sequence[tuple[StoredCredential, Credential]]
     ) -> None:
-        """``held``: working credentials, the least recently used first."""
-        self._database = database
-        self._service = service
-        self._held = [_Held(stored, account, stored.fail_count) for stored, account in held]
-        self._credential_of = {stored.user_id: stored.id for stored, _ in held}
-        self._now = now
-        self._log = log
+        """``working``: planners' accounts, the least recently used first."""
+        self._session = session
+        self._service = _Account(None, service)
+        self._accounts = [_Account(stored, credential, stored.fail_count) for stored, credential in working]
+        self._credential_of = {stored.user_id: stored.id for stored, _ in working}
         self._mutex = threading.Lock()
         self._calls: Counter[int | str] = Counter()
         self._refused: Counter[int | str] = Counter()
@@ -71,8 +66,8 @@ class CredentialRotation:
         If none is answered, raises ``Unauthorized`` if the server knows none of them, else ``Forbidden``.
         """
         return self._ask(
-            lambda refusals: self._for_units(planner_user_ids, refusals),
-            lambda account: workstudio.fetch_planned_units(work_order, account),
+            lambda refusals: self._candidates(planner_user_ids, refusals, service_last=True),
+            lambda credential: workstudio.fetch_planned_units(work_order, credential),
         )
 
     def fetch_circuits(self, workstudio: WorkStudio, status: str, person: int | None = None) -> Table:
@@ -81,8 +76,8 @@ class CredentialRotation:
         A planner's rights may filter the list, so theirs come last. Raises as ``fetch_planned_units``.
         """
         return self._ask(
-            lambda refusals: self._for_circuits(person, refusals),
-            lambda account: workstudio.fetch_circuits(status, account),
+            lambda refusals: self._candidates([] if person is None else [person], refusals, service_last=False),
+            lambda credential: workstudio.fetch_circuits(status, credential),
         )
 
     def used(self) -> list[CredentialUse]:
@@ -104,93 +99,80 @@ class CredentialRotation:
         with self._mutex:
             uses, self._unwritten = self._unwritten, {}
         if uses:
-            with self._database.transaction() as connection:
+            with self._session.database.transaction() as connection:
                 store.record_uses(connection, uses)
 
-    def _ask(self, candidates: Callable[[_Refusals], Iterator[_Held | None]], fetch: _Fetch) -> Table:
+    def _ask(self, candidates: Callable[[_Refusals], Iterator[_Account]], fetch: _Fetch) -> Table:
         refusals: _Refusals = []
         asked = []
-        for held in candidates(refusals):
-            asked.append(held.stored.email if held else "the service account")
+        for account in candidates(refusals):
+            asked.append(account.stored.email if account.stored else "the service account")
             try:
-                table = fetch(held.account if held else self._service)
+                table = fetch(account.credential)
             except (Unauthorized, Forbidden) as error:
                 refusals.append(error)
-                self._note_refused(held)
-                if isinstance(error, Unauthorized):
-                    self._blame(held)
+                self._note_refused(account, is_blamed=isinstance(error, Unauthorized))
             else:
-                self._accept(held)
+                self._note_answered(account)
                 return table
         refusal = next((error for error in refusals if isinstance(error, Forbidden)), refusals[-1])
         raise type(refusal)(f"{refusal} (asked as {', '.join(asked)})")
 
-    def _for_units(self, planners: Sequence[int], refusals: _Refusals) -> Iterator[_Held | None]:
-        """Candidates are chosen as they are needed; ``None`` is the service account."""
-        tried: list[_Held] = []
-        for user in planners:
-            if held := self._take(_account_of(user)):
-                tried.append(held)
-                yield held
-        yield from self._in_turn(tried, refusals)
-        yield None
-
-    def _for_circuits(self, person: int | None, refusals: _Refusals) -> Iterator[_Held | None]:
-        tried: list[_Held] = []
-        if person is not None and (held := self._take(_account_of(person))):
-            tried.append(held)
-            yield held
-        yield None
-        yield from self._in_turn(tried, refusals)
-
-    def _in_turn(self, tried: list[_Held], refusals: _Refusals) -> Iterator[_Held]:
-        """The least recently used one, and the next while the server knows none: what one may not see, few may."""
-        while held := self._take(lambda one: one not in tried):
-            tried.append(held)
-            yield held
+    def _candidates(self, users: Sequence[int], refusals: _Refusals, *, service_last: bool) -> Iterator[_Account]:
+        """The accounts of ``users``, then the others in turn and the service account; each chosen when it is needed."""
+        tried: list[_Account] = []
+        for user in users:
+            if account := self._take(_is_of(user)):
+                tried.append(account)
+                yield account
+        if not service_last:
+            yield self._service
+        # After the least recently used one the next only while the server knows none: what one may not see, few may.
+        while account := self._take(lambda one: one not in tried):
+            tried.append(account)
+            yield account
             if isinstance(refusals[-1], Forbidden):
-                return
+                break
+        if service_last:
+            yield self._service
 
-    def _take(self, wanted: Callable[[_Held], bool]) -> _Held | None:
+    def _take(self, wanted: Callable[[_Account], bool]) -> _Account | None:
         """The least recently used one that is wanted; it becomes the most recently used."""
         with self._mutex:
-            found = next(filter(wanted, self._held), None)
+            found = next(filter(wanted, self._accounts), None)
             if found is not None:
-                self._held.remove(found)
-                self._held.append(found)
+                self._accounts.remove(found)
+                self._accounts.append(found)
             return found
 
-    def _accept(self, held: _Held | None) -> None:
+    def _note_answered(self, account: _Account) -> None:
         with self._mutex:
-            self._calls[held.stored.id if held else SERVICE] += 1
-            if held is None:
+            self._calls[account.key] += 1
+            if account.stored is None:
                 return
-            self._unwritten[held.stored.id] = self._now()
-            had_refusals, held.refusals = held.refusals > 0, 0
+            self._unwritten[account.stored.id] = self._session.now()
+            had_refusals, account.refusals = account.refusals > 0, 0
         if had_refusals:
             self.record_uses()
 
-    def _note_refused(self, held: _Held | None) -> None:
-        key = held.stored.id if held else SERVICE
+    def _note_refused(self, account: _Account, *, is_blamed: bool) -> None:
         with self._mutex:
-            self._calls[key] += 1
-            self._refused[key] += 1
-
-    def _blame(self, held: _Held | None) -> None:
-        if held is None:
+            self._calls[account.key] += 1
+            self._refused[account.key] += 1
+        if account.stored is None or not is_blamed:
             return
         self.record_uses()
-        with self._database.transaction() as connection:
-            refusals = store.count_refusal(connection, held.stored, self._now())
+        with self._session.database.transaction() as connection:
+            refusals = store.count_refusal(connection, account.stored, self._session.now())
         if refusals is not None:
-            held.refusals = refusals
+            account.refusals = refusals
             return
         with self._mutex:
-            if held not in self._held:
+            if account not in self._accounts:
                 return
-            self._held.remove(held)
-        self._log(
-            f"the WorkStudio account of {held.stored.email} was refused and is not used any more: "
+            self._accounts.remove(account)
+        self._session.log(
+            f"the WorkStudio account of {account.stored.email} was refused and is not used any more: "
             "`circuit-sync credentials list` tells more, `credentials set` stores a new password"
         )
 
@@ -207,15 +189,15 @@ def open_rotation(session: Session, keys: SecretKeys) -> CredentialRotation:
     if stored and not keys:
         session.log(f"warning: {SETTING} is not set: the {len(stored)} stored credentials cannot be used")
         stored = []
-    held = []
+    working = []
     for credential in stored:
         if not credential.is_valid:
             continue
         try:
-            held.append((credential, decrypted(credential, keys)))
+            working.append((credential, decrypted(credential, keys)))
         except CannotDecrypt as error:
             session.log(f"warning: the credential of {credential.email} cannot be used: {error}")
-    return CredentialRotation(session.database, session.service_credential, held, now=session.now, log=session.log)
+    return CredentialRotation(session, session.service_credential, working)
 
 
 def decrypted(credential: StoredCredential, keys: SecretKeys) -> Credential:
@@ -223,5 +205,5 @@ def decrypted(credential: StoredCredential, keys: SecretKeys) -> Credential:
     return Credential(keys.decrypt(credential.encrypted_username), keys.decrypt(credential.encrypted_password))
 
 
-def _account_of(user_id: int) -> Callable[[_Held], bool]:
-    return lambda held: held.stored.user_id == user_id
+def _is_of(user_id: int) -> Callable[[_Account], bool]:
+    return lambda account: account.stored is not None and account.stored.user_id == user_id

@@ -1,5 +1,6 @@
 """The keys that planners' passwords are encrypted with at rest (ADR 6)."""
 
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import NoReturn, Self
 
@@ -23,7 +24,7 @@ class SecretKeys:
 
     @classmethod
     def parse(cls, text: str | None) -> Self:
-        """The keys of a comma-separated list; ``UsageError`` says which one is none and how to make one."""
+        """The keys of a comma-separated list; ``UsageError`` says which one is malformed and how to make one."""
         keys = [key.strip() for key in (text or "").split(",") if key.strip()]
         fernets = []
         for place, key in enumerate(keys, start=1):
@@ -31,7 +32,7 @@ class SecretKeys:
                 fernets.append(Fernet(key))
             except ValueError:
                 raise UsageError(
-                    f"{SETTING}: key {place} of {len(keys)} is no Fernet key; make one with: {MAKE_A_KEY}"
+                    f"{SETTING}: key {place} of {len(keys)} is not a Fernet key; make one with: {MAKE_A_KEY}"
                 ) from None
         return cls(tuple(fernets))
 
@@ -48,26 +49,23 @@ class SecretKeys:
 
     def decrypt(self, token: str) -> str:
         """Raises ``CannotDecrypt``."""
-        try:
-            return self._all().decrypt(token).decode()
-        except InvalidToken:
-            raise self._misfit() from None
+        return self._decrypted(self._all().decrypt, token)
 
     def rotate(self, token: str) -> str:
         """The same secret, encrypted with the first key. Raises ``CannotDecrypt``."""
-        try:
-            return self._all().rotate(token).decode()
-        except InvalidToken:
-            raise self._misfit() from None
+        return self._decrypted(self._all().rotate, token)
 
     def _all(self) -> MultiFernet:
         return MultiFernet(self.required()._fernets)
 
-    def _misfit(self) -> CannotDecrypt:
-        return CannotDecrypt(
-            f"no key of {SETTING} ({len(self._fernets)} set) fits: add the one it was encrypted with behind them, "
-            "or store the password anew (circuit-sync credentials set)"
-        )
+    def _decrypted(self, decrypt: Callable[[str], bytes], token: str) -> str:
+        try:
+            return decrypt(token).decode()
+        except InvalidToken:
+            raise CannotDecrypt(
+                f"no key of {SETTING} ({len(self._fernets)} set) fits: add the one it was encrypted with behind them, "
+                "or store the password anew (circuit-sync credentials set)"
+            ) from None
 
     def __bool__(self) -> bool:
         return bool(self._fernets)

@@ -33,7 +33,7 @@ def add_user(session: Session, new: NewUser) -> int:
     """
     name, email = _text("name", new.name), _text("e-mail", new.email)
     if "@" not in email.strip("@"):
-        raise UsageError(f"{email!r} is no e-mail address: it looks like name@example.com")
+        raise UsageError(f"{email!r} is not an e-mail address: it looks like name@example.com")
     if new.role not in people.ROLES:
         raise UsageError(f"unknown role {new.role!r}: allowed are {', '.join(people.ROLES)}")
     planner = None if new.ws_username is None else planner_name(new.ws_username)
@@ -58,7 +58,7 @@ def users(session: Session) -> Lines:
 
 
 def planners(session: Session, *, everyone: bool = False) -> Lines:
-    """The planners who are no user's, those linked since too with ``everyone``; see ``database.people.planners``."""
+    """The planners who are not linked to a user; with ``everyone`` also those linked since."""
     with session.database.transaction() as connection:
         return people.planners(connection, everyone=everyone)
 
@@ -82,13 +82,13 @@ def link_to_user(session: Session, ws_username: str, user: str) -> int:
 
 
 def planner_name(text: str) -> str:
-    r"""A planner's name as circuits write it; ``UsageError`` if it is none."""
+    r"""A planner's name as circuits write it; ``UsageError`` if it is not one."""
     try:
         planner = planner_of(text)
     except BadValue:
         planner = None
     if planner is None or not is_printable(planner):
-        raise UsageError(f"'{text}' is no WorkStudio user name: it looks like CONTRACTOR\\user")
+        raise UsageError(f"'{text}' is not a WorkStudio user name: it looks like CONTRACTOR\\user")
     return planner
 
 

@@ -27,9 +27,9 @@ class FileRefused(UsageError):
     """The file holds lines that cannot be imported; ``faults`` has one line for each, nothing was stored."""
 
     def __init__(self, path: Path, faults: Sequence[str], *, are_all: bool) -> None:
-        told = "1 fault" if len(faults) == 1 else f"{len(faults)} faults"
+        number = "1 fault" if len(faults) == 1 else f"{len(faults)} faults"
         rest = "" if are_all else f" and more: it was read up to {faults[-1].split(':')[0]}"
-        super().__init__(f"nothing was imported: {path.name} has {told}{rest}")
+        super().__init__(f"nothing was imported: {path.name} has {number}{rest}")
         self.faults = tuple(faults)
 
 
@@ -47,8 +47,7 @@ class Imported:
 def import_snapshots(session: Session, path: Path, *, skip_unknown: bool = False) -> Imported:
     """Stores a file of snapshots of dates before history begins, all or nothing, and rolls its dates up.
 
-    A date in the file replaces what was imported of it before. Raises ``FileRefused``, or ``UsageError`` for what is
-    no such file.
+    A date in the file replaces what was imported of it before. Raises ``FileRefused`` or another ``UsageError``.
     """
     try:
         with path.open(encoding="utf-8-sig", newline="") as file, session.database.transaction() as connection:
@@ -56,9 +55,9 @@ def import_snapshots(session: Session, path: Path, *, skip_unknown: bool = False
     except OSError as error:
         raise UsageError(f"{path} cannot be read: {error.strerror}") from None
     except UnicodeDecodeError:
-        raise UsageError(f"{path} is no UTF-8 text: save it as CSV in UTF-8") from None
+        raise UsageError(f"{path} is not UTF-8 text: save it as CSV in UTF-8") from None
     except csv.Error as error:
-        raise UsageError(f"{path} is no CSV file: {error}") from None
+        raise UsageError(f"{path} is not a CSV file: {error}") from None
 
 
 def take_manual_snapshots(session: Session, work_orders: Sequence[str] = ()) -> int:

@@ -8,12 +8,11 @@ from importlib import resources
 from string import Template
 
 from circuit_sync.database.progress import reading as rows
-from circuit_sync.domain.eastern import EASTERN, eastern_date, weekdays_between
+from circuit_sync.domain.eastern import EASTERN, eastern_date, monday_of, week_ending, weekdays_between
 from circuit_sync.domain.errors import UsageError
 from circuit_sync.domain.printable import Line, Lines
 from circuit_sync.domain.progress import PlannerWeek, added, oldest_pending, percent, planner_weeks
 from circuit_sync.domain.seasons import season_name, verdict
-from circuit_sync.domain.weeks import monday_of, week_ending
 from circuit_sync.sync.progress import report_cells as cells
 from circuit_sync.sync.progress.pictures import burn_up_figure, inline, permissions_figure, progress_figure
 from circuit_sync.sync.progress.rollups import WEEKS_OF_A_SEASON, WEEKS_SHOWN

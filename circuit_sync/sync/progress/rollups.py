@@ -6,24 +6,20 @@ from datetime import date, datetime, timedelta
 
 from circuit_sync.database.connection import Connection
 from circuit_sync.database.progress import reading as progress
-from circuit_sync.database.progress.recompute import recompute
 from circuit_sync.database.progress.rollups import one_at_a_time, replace_rollups
 from circuit_sync.database.progress.seasons import replace_season_daily
 from circuit_sync.database.progress.snapshots import history_begins
 from circuit_sync.database.progress.states import dated_states
-from circuit_sync.domain.eastern import eastern_date, last_instants, weekdays_between
+from circuit_sync.domain.eastern import eastern_date, last_instants, monday_of, weekdays_between, weeks_of
 from circuit_sync.domain.errors import UsageError
 from circuit_sync.domain.printable import Line, Lines
-from circuit_sync.domain.weeks import monday_of, weeks_of
 from circuit_sync.sync.session import Session
 
 WEEKS_SHOWN = 8
 WEEKS_OF_A_SEASON = 52
 
-Read = Callable[[Connection, date, date], Lines]
-
 _WEEKLY = {"regional_daily": "regional_weekly", "planner_daily": "planner_weekly"}
-_READ: Mapping[str, Read] = {
+_READ: Mapping[str, Callable[[Connection, date, date], Lines]] = {
     "regional_daily": progress.regional_days,
     "planner_daily": progress.planner_days,
     "season_daily": progress.season_days,
@@ -54,10 +50,10 @@ class RollUp:
 def roll_up_days(
     connection: Connection, dates: Sequence[date], now: datetime, tables: Sequence[str] = DAILY
 ) -> dict[str, RollUp]:
-    """Computes the daily roll-ups of ``dates`` anew, in the caller's transaction, and tells what each says then.
+    """Computes the daily roll-ups of ``dates`` anew, in the caller's transaction; returns what each says then.
 
-    Told are the dates, later ones whose differences refer to them and were corrected, and the weeks of all these, by
-    the name of the table or view. For ``season_daily`` the caller has ``dated_states`` of the dates.
+    Of the dates, later ones whose differences refer to them and were corrected, and the weeks of all these. For
+    ``season_daily`` the caller has ``dated_states`` of the dates.
     """
     replaced: dict[str, list[date]] = {}
     if of_snapshots := [table for table in tables if table in OF_SNAPSHOTS]:
@@ -65,12 +61,12 @@ def roll_up_days(
     if "season_daily" in tables:
         replace_season_daily(connection, last_instants(dates), now)
         replaced["season_daily"] = list(dates)
-    since, told = history_begins(connection), {}
+    since, rolled_up = history_begins(connection), {}
     for table, days in replaced.items():
-        told[table] = _read(connection, table, days, max(dates), since)
+        rolled_up[table] = _read(connection, table, days, max(dates), since)
         if weekly := _WEEKLY.get(table):
-            told[weekly] = _read(connection, weekly, weeks_of(days), max(weeks_of(dates)), since)
-    return told
+            rolled_up[weekly] = _read(connection, weekly, weeks_of(days), max(weeks_of(dates)), since)
+    return rolled_up
 
 
 def roll_up(session: Session, dates: Sequence[date], *tables: str) -> dict[str, RollUp]:
@@ -81,11 +77,6 @@ def roll_up(session: Session, dates: Sequence[date], *tables: str) -> dict[str, 
         one_at_a_time(connection)
         with dated_states(connection, last_instants(dates)):
             return roll_up_days(connection, dates, session.now(), tables or DAILY)
-
-
-def recompute_rollups(session: Session) -> None:
-    """Brings snapshots and roll-ups of before own values into order, all dates that are not yet."""
-    recompute(session.database, session.now(), session.log)
 
 
 def read_weeks(session: Session, view: str, fridays: Sequence[date]) -> RollUp:

@@ -57,9 +57,7 @@ def open_snapshots(session: Session, request: SnapshotRequest) -> int:
 
 
 def take_snapshots(session: Session, sync_id: int) -> SnapshotResult:
-    """Replaces each date's snapshots by the state at its end (now, if it is today), rolls them up and completes the
-    log: all of it in one transaction, or nothing.
-    """
+    """In one transaction: each date's snapshots (today's as of now) replaced and rolled up, and the log completed."""
     with closing_on_failure(session, sync_id), session.database.transaction() as connection:
         result = _take(connection, session, sync_id)
     session.log(f"sync {sync_id}: {result.counts['snapshots']} snapshots of {result.counts['dates']} dates, rolled up")

@@ -18,7 +18,7 @@ _LONGEST = 10
 def set_target(session: Session, season: int, finish_on: date, region: str | None = None) -> str:
     """Sets or moves the target of a season in ``region``, or in every region that has none of its own; tells whose.
 
-    Raises ``UsageError`` for a year or date that can be no season's, and for an unknown region.
+    Raises ``UsageError`` for a year or date that no season can have, and for an unknown region.
     """
     _check_season(season)
     if not season <= finish_on.year <= season + _LONGEST:
@@ -48,7 +48,7 @@ def targets(session: Session) -> Lines:
 
 def _check_season(season: int) -> None:
     if season not in YEARS:
-        raise UsageError(f"{season} is no season: it is a year, {YEARS[0]} to {YEARS[-1]}, such as 2026")
+        raise UsageError(f"{season} is not a season: it is a year, {YEARS[0]} to {YEARS[-1]}, such as 2026")
 
 
 def _readable(line: Line) -> Line:

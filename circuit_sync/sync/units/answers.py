@@ -5,7 +5,7 @@ An answer is cut down to the work order that was asked for.
 
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from contextlib import closing
-from dataclasses import replace
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 
 from circuit_sync.domain.circuits import MAIN_EXTENSION
@@ -21,6 +21,7 @@ _UNREADABLE = " "  # no clean text is this
 _KEPT = "what was stored stays, the rest is still due"
 
 
+@dataclass
 class UnitAnswers:
     """What WorkStudio answers for each work order of a run.
 
@@ -29,20 +30,13 @@ class UnitAnswers:
     first asked for; ``of_others``: how many of its rows were another work order's.
     """
 
-    def __init__(
-        self,
-        session: Session,
-        workstudio: WorkStudio,
-        fetch: Callable[[str], Table],
-        had_units: Mapping[str, Collection[str]],
-    ) -> None:
-        self.asked: dict[str, datetime] = {}
-        self.of_others: dict[str, int] = {}
-        self.now_empty: dict[str, list[str]] = {}
-        self._session = session
-        self._workstudio = workstudio
-        self._fetch = fetch
-        self._had_units = had_units
+    session: Session
+    workstudio: WorkStudio
+    fetch: Callable[[str], Table]
+    had_units: Mapping[str, Collection[str]]
+    now_empty: dict[str, list[str]] = field(default_factory=dict)
+    asked: dict[str, datetime] = field(default_factory=dict)
+    of_others: dict[str, int] = field(default_factory=dict)
 
     def of(self, work_orders: Sequence[str]) -> Iterator[tuple[str, Table | CircuitSyncError]]:
         """Work order and answer, or why there is none, as the calls end.
@@ -51,7 +45,7 @@ class UnitAnswers:
         ``Unauthorized`` at once if the server knows none of our credentials.
         """
         failed_in_a_row = 0
-        with closing(self._workstudio.fetch_many(work_orders, self._ask)) as answers:
+        with closing(self.workstudio.fetch_many(work_orders, self._ask)) as answers:
             for done, (work_order, answer) in enumerate(answers, start=1):
                 if isinstance(answer, Unauthorized):
                     raise Unauthorized(f"{answer}; {_KEPT}")
@@ -63,19 +57,19 @@ class UnitAnswers:
                         f"{FAILURES_IN_A_ROW} work orders failed one after another, the last: {answer}; {_KEPT}"
                     )
                 # Whoever cancels here finds the answer handed on: it is finished work.
-                self._session.progress(done, len(work_orders))
+                self.session.progress(done, len(work_orders))
 
     def _ask(self, work_order: str) -> Table:
         """The answer, asked for once more if it has no units for a circuit that had some the last time.
 
-        Runs in a worker's thread, both calls: so no more of them overlap than may.
+        Both calls run in one worker's thread, so that no more of them overlap than may.
         """
-        self.asked[work_order] = self._session.now()
+        self.asked[work_order] = self.session.now()
         answer = self._own(work_order)
         lost = self._lost(work_order, answer)
         if not lost:
             return answer
-        self._session.log(f"work order {work_order}: no units where there were some; asking once more")
+        self.session.log(f"work order {work_order}: no units where there were some; asking once more")
         again = self._own(work_order)
         lost_again = self._lost(work_order, again)
         if lost_again - lost:
@@ -87,19 +81,19 @@ class UnitAnswers:
         return again
 
     def _own(self, work_order: str) -> Table:
-        table, self.of_others[work_order] = own_rows(self._fetch(work_order), work_order)
+        table, self.of_others[work_order] = own_rows(self.fetch(work_order), work_order)
         return table
 
     def _lost(self, work_order: str, table: Table) -> set[str]:
         """Extensions of the work order that had units and are not in ``table``."""
-        return set(self._had_units.get(work_order, ())) - set(map(_extension, table.frame["extension"].unique()))
+        return set(self.had_units.get(work_order, ())) - set(map(_extension, table.frame["extension"].unique()))
 
 
 def own_rows(table: Table, work_order: str) -> tuple[Table, int]:
     """The rows of the work order in the answer for it, under the name that we know it by; how many are another's.
 
-    Raises ``PermanentError`` if there are rows, and none of it. A row whose work order cannot be read stays: it is
-    rejected where all are read.
+    Raises ``PermanentError`` if there are rows, and none of it. A row whose work order cannot be read stays, to be
+    rejected later.
     """
     names = table.frame["work_order"].map(_folded)
     is_own = names == _folded(work_order)

@@ -59,7 +59,7 @@ class AggregateRun:
     def fetch_and_store(self) -> None:
         """All work orders. What was fetched whole is stored, also if the run fails or is cancelled meanwhile.
 
-        Raises what ends a run early (``UnitAnswers.of``), and the fate of the failures if every work order failed.
+        Raises what ``UnitAnswers.of`` raises, and if every work order failed, ``TransientError`` or ``PermanentError``.
         """
         work_orders = self._circuits["work_order"].drop_duplicates().tolist()
         if not work_orders:
@@ -69,12 +69,14 @@ class AggregateRun:
         rotation = open_rotation(self._session, self._session.secret_keys)
         with self._session.database.transaction() as connection:
             planners = planners_by_work_order(connection, work_orders)
+        with_units = self._circuits[self._circuits["last_units"] > 0]
+        had_units = {str(name): list(group) for name, group in with_units.groupby("work_order")["extension"]}
         with self._session.workstudio() as workstudio:
             answers = UnitAnswers(
                 self._session,
                 workstudio,
                 lambda work_order: rotation.fetch_planned_units(workstudio, work_order, planners.get(work_order, ())),
-                self._had_units(),
+                had_units,
             )
             try:
                 for work_order, answer in answers.of(work_orders):
@@ -104,10 +106,6 @@ class AggregateRun:
         self.context |= {"counts": self.counts, "changes": self.changes, "seconds": seconds}
         with self._session.database.transaction() as connection:
             sync_logs.remember(connection, self._sync_id, self.context, self.details)
-
-    def _had_units(self) -> dict[str, list[str]]:
-        with_units = self._circuits[self._circuits["last_units"] > 0]
-        return {str(name): list(group) for name, group in with_units.groupby("work_order")["extension"]}
 
     def _note_failure(self, work_order: str, error: CircuitSyncError) -> None:
         self.counts["failed"] += 1
@@ -151,7 +149,13 @@ class AggregateRun:
             counts = {name: number + added.get(name, 0) for name, number in self.counts.items()}
             # Should the process be killed, its log tells what is stored.
             sync_logs.remember(connection, self._sync_id, {"counts": counts})
-            emit(connection, [_event(row, self._sync_id) for row in own], now)
+            events = [
+                PlannedUnitsSynced(
+                    row.circuit_id, self._sync_id, row.work_order, row.totals, row.permission_counts, row.previous
+                )
+                for row in own
+            ]
+            emit(connection, events, now)
         self.counts = counts
         self.changes += [_units_changed(row) for row in own[: LINES_LISTED - len(self.changes)]]
         for work_order in faults.oversized:
@@ -182,7 +186,3 @@ def _units_changed(row: WrittenAggregate) -> UnitsChanged:
         "units": int(row.totals["total_units"]),
         "previous_units": None if row.previous is None else int(row.previous["total_units"]),
     }
-
-
-def _event(row: WrittenAggregate, sync_id: int) -> PlannedUnitsSynced:
-    return PlannedUnitsSynced(row.circuit_id, sync_id, row.work_order, row.totals, row.permission_counts, row.previous)

@@ -24,9 +24,7 @@ from circuit_sync.sync.units.batches import AggregateRun
 
 @dataclass(frozen=True)
 class AggregateSyncResult:
-    """``counts``: work_orders, circuits, stored, unchanged, failed, units; ``reasons``: circuits per reason for being
-    chosen.
-    """
+    """``counts``: work_orders, circuits, stored, unchanged, failed, units; ``reasons``: circuits per reason."""
 
     sync_id: int
     sync_status: str
@@ -72,9 +70,8 @@ def open_aggregate_sync(session: Session, request: AggregateSyncRequest) -> int:
 def fetch_and_store_aggregates(session: Session, sync_id: int) -> dict[str, int]:
     """Fetches the units of each chosen work order and stores the aggregates batch by batch; returns the counts.
 
-    What a batch stored stays, whatever happens later. Raises ``TransientError`` when three work orders failed one after
-    another for a passing reason or a crash of the database lost what was chosen, ``Unauthorized`` when the server
-    knows none of our credentials, and the fate of the failures when every work order failed.
+    What a batch stored stays, whatever happens later. Raises ``TransientError`` when a crash of the database lost what
+    was chosen, and what ``AggregateRun.fetch_and_store`` raises.
     """
     with closing_on_failure(session, sync_id):
         with session.database.transaction() as connection:
