@@ -1,6 +1,7 @@
 """The tables, as SQLAlchemy Core definitions: the single truth that the migrations are compared with.
 
-Times are ``timestamptz`` in UTC. The two ``staged_…`` tables are unlogged: what lies in them belongs to a sync under way and goes when the sync ends.
+Times are ``timestamptz`` in UTC. The two ``staged_…`` tables are unlogged: what lies in them belongs to a sync under
+way and goes when the sync ends.
 """
 
 from typing import Any
