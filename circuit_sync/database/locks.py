@@ -1,6 +1,18 @@
-"""Advisory locks: one pace, one writer of circuits, and a run's sign of life.
+"""Advisory locks, all of them, each named by a text that is hashed to its key.
 
-All are held by a connection's session, so they go with the process that held them, however it ends.
+| lock | who holds it | for how long | who waits |
+| --- | --- | --- | --- |
+| ``RUN`` and the run's id | the process of a Dagster run | as long as the run lives | nobody: sensors ask for it |
+| ``STORE`` | a circuit sync | from before it fetches until it stored | the next, ``STORE_WAIT_SECONDS`` |
+| ``PACE`` | whoever calls WorkStudio | a burst of calls and the pause after it | the next burst of any run |
+| ``WEBHOOKS`` | the process that delivers events | until it delivered what was due | nobody: others leave it to it |
+| ``MIGRATE`` | ``migrate.upgrade``, so any command | its transaction | other commands that begin |
+| ``DAGSTER_STORAGE`` | who prepares the schema of Dagster's tables | its transaction | others that do |
+| ``HISTORY`` | whoever stores circuits, edits or snapshots | to the end of its transaction | others that do |
+| ``ROLL_UPS`` | whoever computes roll-ups, after ``HISTORY`` | to the end of its transaction | others that do |
+| the one in ``events.outbox`` | whoever writes events, last of all | to the end of its transaction | others that do |
+
+The first four are held by a connection's session, so they go with the process that held them, however it ends.
 """
 
 from collections.abc import Callable, Iterator
@@ -12,12 +24,19 @@ from sqlalchemy.exc import DBAPIError
 from circuit_sync.database.connection import Database
 from circuit_sync.domain.errors import TransientError
 
-PACE = "circuit_sync pace"
+RUN = "circuit_sync run"
 STORE = "circuit_sync store circuits"
+PACE = "circuit_sync pace"
+WEBHOOKS = "circuit_sync webhooks"
+MIGRATE = "circuit_sync migrate"
+DAGSTER_STORAGE = "circuit_sync dagster storage"
+HISTORY = "circuit_sync history"
+ROLL_UPS = "circuit_sync roll-ups"
 STORE_WAIT_SECONDS = 600
 
-_TRY = text("SELECT pg_try_advisory_lock(hashtextextended(:name, 0))")
+TRY = text("SELECT pg_try_advisory_lock(hashtextextended(:name, 0))")
 _TAKE = text("SELECT pg_advisory_lock(hashtextextended(:name, 0))")
+_TAKE_UNTIL_END = text("SELECT pg_advisory_xact_lock(hashtextextended(:name, 0))")
 _CONFIRM = text("SELECT 1")
 _LEAVE = text("SELECT pg_advisory_unlock(hashtextextended(:name, 0))")
 _IS_HELD = text("""
@@ -29,22 +48,23 @@ _IS_HELD = text("""
 """)
 
 
-def run_lock_name(run_id: str) -> str:
-    return f"circuit_sync run {run_id}"
+def take_until_end(connection: Connection, name: str) -> None:
+    """Waits for the lock, and holds it until the connection's transaction ends."""
+    connection.execute(_TAKE_UNTIL_END, {"name": name})
 
 
 @contextmanager
 def run_lock(database: Database, run_id: str) -> Iterator[None]:
     """Held as long as the run lives: its sign of life for others."""
     with database.lock_connection() as connection:
-        connection.execute(_TAKE, {"name": run_lock_name(run_id)})
+        connection.execute(_TAKE, {"name": f"{RUN} {run_id}"})
         yield
 
 
 def is_run_alive(database: Database, run_id: str) -> bool:
     """Whether some process holds the run's lock."""
     with database.transaction() as connection:
-        return bool(connection.scalar(_IS_HELD, {"name": run_lock_name(run_id)}))
+        return bool(connection.scalar(_IS_HELD, {"name": f"{RUN} {run_id}"}))
 
 
 @contextmanager
@@ -57,7 +77,7 @@ def store_lock(
     the wait is over.
     """
     with database.lock_connection() as connection:
-        if not connection.scalar(_TRY, {"name": STORE}):
+        if not connection.scalar(TRY, {"name": STORE}):
             say(f"waiting for another circuit sync to finish (at most {wait_seconds / 60:g} minutes)")
             _wait(connection, wait_seconds)
 

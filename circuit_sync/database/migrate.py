@@ -15,14 +15,13 @@ from sqlalchemy.dialects.postgresql import insert
 
 from circuit_sync.database.connection import Database
 from circuit_sync.database.descriptions import describe
+from circuit_sync.database.locks import MIGRATE, take_until_end
 from circuit_sync.database.progress.recompute import FEW, dates_to_recompute, recompute
 from circuit_sync.database.server.replica_identity import identify_rows
 from circuit_sync.database.server.requirements import check_database
 from circuit_sync.database.settings import read_setting, write_setting
 from circuit_sync.database.tables import unit_types
 from circuit_sync.database.urls import DAGSTER_SCHEMA
-
-_ONE_AT_A_TIME = text("SELECT pg_advisory_xact_lock(hashtextextended('circuit_sync migrate', 0))")
 
 
 def upgrade(database: Database, *, mains_contain_splits: str | None = None) -> str | None:
@@ -34,7 +33,7 @@ def upgrade(database: Database, *, mains_contain_splits: str | None = None) -> s
     Raises ``PermanentError``, before it stores anything, for what cannot work: see ``database.requirements``.
     """
     with database.transaction() as connection:
-        connection.execute(_ONE_AT_A_TIME)
+        take_until_end(connection, MIGRATE)
         config = migration_config()
         check_database(connection, revisions(config))
         config.attributes["connection"] = connection

@@ -4,11 +4,11 @@ from sqlalchemy import text
 
 from circuit_sync.database.connection import Database
 from circuit_sync.database.dagster.sessions import OURS
+from circuit_sync.database.locks import DAGSTER_STORAGE, take_until_end
 from circuit_sync.database.server.replica_identity import identify_rows
 from circuit_sync.database.urls import DAGSTER_SCHEMA, check_dagster_url, dagster_schema, own_settings, parse_url
 from circuit_sync.domain.errors import UsageError
 
-_ONE_AT_A_TIME = text("SELECT pg_advisory_xact_lock(hashtextextended('circuit_sync dagster storage', 0))")
 _HAS_SCHEMA = text("SELECT current_schema() IS NOT NULL")
 _SCHEMA = text("SELECT quote_ident(current_schema())")
 _MAKE_SCHEMA = text(f"CREATE SCHEMA IF NOT EXISTS {DAGSTER_SCHEMA}")
@@ -23,7 +23,7 @@ def prepare_dagster_storage(url: str) -> None:
     check_dagster_url(url)
     schema = dagster_schema(own_settings(parse_url(url)))
     with Database(url, schema) as database, database.transaction() as connection:
-        connection.execute(_ONE_AT_A_TIME)
+        take_until_end(connection, DAGSTER_STORAGE)
         if schema == DAGSTER_SCHEMA and not connection.scalar(_HAS_SCHEMA):
             connection.execute(_MAKE_SCHEMA)
         if not connection.scalar(_HAS_SCHEMA):

@@ -9,8 +9,8 @@ from typing import Any
 from sqlalchemy import Connection, text
 
 from circuit_sync.database.connection import Database
+from circuit_sync.database.locks import TRY, WEBHOOKS
 
-_LOCK = text("SELECT pg_try_advisory_lock(hashtextextended('circuit_sync webhooks', 0))")
 _UNLOCK = text("SELECT pg_advisory_unlock_all()")
 
 # A new webhook gets the events since an instant, not the whole past.
@@ -68,7 +68,7 @@ class State:
 def delivering(database: Database) -> Iterator[bool]:
     """Whether this process alone delivers, for as long as the context lasts: so that no event is sent twice."""
     with database.lock_connection() as connection:
-        yield bool(connection.scalar(_LOCK))
+        yield bool(connection.scalar(TRY, {"name": WEBHOOKS}))
         connection.execute(_UNLOCK)
 
 

@@ -5,6 +5,7 @@ from datetime import datetime
 from sqlalchemy import Connection, text
 
 from circuit_sync.database.circuits.staging import nested_loops
+from circuit_sync.database.locks import HISTORY, take_until_end
 
 _STATE_COLUMNS = (
     "api_status",
@@ -24,8 +25,6 @@ _STATE_COLUMNS = (
 _STATE = ", ".join(f"u.{column}" if column == "workflow_stage" else f"c.{column}" for column in _STATE_COLUMNS)
 _RECORDED = ", ".join(f"h.{column}" for column in _STATE_COLUMNS)
 _NAMES = ", ".join(_STATE_COLUMNS)
-
-_ONE_AT_A_TIME = text("SELECT pg_advisory_xact_lock(hashtextextended('circuit_sync history', 0))")
 
 _NAMED = "({0}.work_order, {0}.extension, {0}.start_date)"
 _WAS = ", ".join(f"h.{column} AS was_{column}" for column in ("valid_from", "work_order", "extension", "start_date"))
@@ -72,7 +71,7 @@ def record_history(connection: Connection, now: datetime) -> None:
     It compares all circuits, so that a change made by another program is dated by the next sync or snapshot at the
     latest. One transaction at a time does so, up to its end; what one dated later than ``now`` stays in its order.
     """
-    connection.execute(_ONE_AT_A_TIME)
+    take_until_end(connection, HISTORY)
     with nested_loops(connection, allowed=True):
         connection.execute(_LIST_MOVED, {"now": now})
         if connection.scalar(_ANY_RENAMED):

@@ -9,6 +9,7 @@ from datetime import date, datetime
 from sqlalchemy import Connection, text
 
 from circuit_sync.database.circuits.staging import nested_loops
+from circuit_sync.database.locks import ROLL_UPS, take_until_end
 from circuit_sync.database.progress.differences import CHANGING, dated_snapshots, dates_that_refer
 from circuit_sync.domain.eastern import weekdays_between
 
@@ -36,8 +37,6 @@ _MEASURES = (
     | {f"{name}_change": f"sum({name}_change)" for name in CHANGING}
 )
 _NAMES, _SUMS = ", ".join(_MEASURES), ", ".join(_MEASURES.values())
-
-_ONE_AT_A_TIME = text("SELECT pg_advisory_xact_lock(hashtextextended('circuit_sync roll-ups', 0))")
 
 _DROP_REGIONS = text("DELETE FROM regional_daily WHERE snapshot_date = ANY(:dates)")
 _ADD_REGIONS = text(f"""
@@ -74,11 +73,6 @@ _DATES_HELD = text("SELECT DISTINCT snapshot_date FROM dated_snapshots")
 _ROLLUPS = {"regional_daily": (_DROP_REGIONS, _ADD_REGIONS), "planner_daily": (_DROP_PLANNERS, _ADD_PLANNERS)}
 
 
-def one_at_a_time(connection: Connection) -> None:
-    """Whatever computes roll-ups takes turns, up to the end of its transaction."""
-    connection.execute(_ONE_AT_A_TIME)
-
-
 def replace_rollups(
     connection: Connection, dates: Sequence[date], now: datetime, names: Sequence[str] = tuple(_ROLLUPS)
 ) -> list[date]:
@@ -86,7 +80,7 @@ def replace_rollups(
     whose differences refer to these. Returns ``dates`` and the others that have snapshots, in their order. A planner is
     one, in whatever case the name is written.
     """
-    one_at_a_time(connection)
+    take_until_end(connection, ROLL_UPS)
     replaced = sorted({*weekdays_between(min(dates), max(dates)), *dates_that_refer(connection, max(dates))})
     with dated_snapshots(connection, replaced), nested_loops(connection, allowed=False):
         for name in names:

@@ -5,8 +5,9 @@ from dataclasses import dataclass
 from datetime import date, datetime, timedelta
 
 from circuit_sync.database.connection import Connection
+from circuit_sync.database.locks import ROLL_UPS, take_until_end
 from circuit_sync.database.progress import reading as progress
-from circuit_sync.database.progress.rollups import one_at_a_time, replace_rollups
+from circuit_sync.database.progress.rollups import replace_rollups
 from circuit_sync.database.progress.seasons import replace_season_daily
 from circuit_sync.database.progress.snapshots import history_begins
 from circuit_sync.database.progress.states import dated_states
@@ -74,7 +75,7 @@ def roll_up(session: Session, dates: Sequence[date], *tables: str) -> dict[str, 
     if not dates:
         raise UsageError("no date to roll up: name at least one weekday")
     with session.database.transaction() as connection:
-        one_at_a_time(connection)
+        take_until_end(connection, ROLL_UPS)
         with dated_states(connection, last_instants(dates)):
             return roll_up_days(connection, dates, session.now(), tables or DAILY)
 
