@@ -35,7 +35,7 @@ def syncs_ended(session: Session, stored: str | None) -> tuple[list[EndedSync], 
 
 
 def database_identity(session: Session) -> str:
-    """What tells this database from every other, and from itself before an older state of it was restored."""
+    """Identifies this database; it changes when a restore of an older state is noticed."""
     with session.database.transaction() as connection:
         return _identity(connection)
 
@@ -59,14 +59,14 @@ def pending_retries(session: Session) -> list[PendingRetry]:
 
 
 def cancel_retries(session: Session, reasons: Mapping[int, str]) -> None:
-    """Takes back retries; the logs of their syncs tell why."""
+    """Cancels retries; ``reasons`` by the sync, for its log."""
     with session.database.transaction() as connection:
         for sync_id, why in reasons.items():
             retries.cancel_retry(connection, sync_id, why)
 
 
 def _position(connection: Connection, stored: dict[str, Any], newest: int) -> Cursor | None:
-    """From where to go on, unless nothing tells."""
+    """The cursor to go on from, if the stored one can be used."""
     if "seen" in stored:  # of version 0.1, which read the sync log by its ids
         after = ended_syncs.position_of_log(connection, stored["after"], stored["seen"], newest)
         return after if after is None else Cursor(_identity(connection), after, stored["waiting"])
