@@ -126,6 +126,7 @@ CLEANERS: dict[str, Callable[[Any], Any]] = {
     "api_status": _status_of,
     "api_modified_at": clean_instant,
 }
+CIRCUIT_COLUMNS = ("row", *CLEANERS, "api_data", "content_hash")
 FIELDS = tuple(field for field in CLEANERS if field != "job_guid")
 """The fields that an answer sets, by their names in reports and in ``circuits.user_modified_fields``."""
 
@@ -218,7 +219,7 @@ def _clean_column(
     values = []
     for position, value in enumerate(raw):
         try:
-            # 1, 1.0 and True are equal and not alike: the type is part of the key. A list or a dict cannot be in one.
+            # Equal numbers of different types clean alike, so one cache serves all; a list or a dict is never clean.
             if isinstance(value, list | dict):
                 raise BadValue("not a plain value")
             key = (type(value), value)
@@ -232,7 +233,6 @@ def _clean_column(
 
 
 def _clean_api_data(frame: pd.DataFrame, kept: list[str], faults: dict[int, tuple[str, str]]) -> list[str]:
-    """JSON with sorted keys, so that equal documents are equal texts."""
     columns = [frame[name].tolist() for name in kept]
     documents = []
     for position, values in enumerate(zip(*columns, strict=True) if columns else [()] * len(frame)):
@@ -241,11 +241,16 @@ def _clean_api_data(frame: pd.DataFrame, kept: list[str], faults: dict[int, tupl
             document = {}
             for name, value in zip(kept, values, strict=True):
                 document[name] = clean_json(value)
-            documents.append(orjson.dumps(document, option=orjson.OPT_SORT_KEYS).decode())
+            documents.append(_canonical(document))
         except BadValue as bad:
             faults.setdefault(position, (name, str(bad)))
             documents.append("{}")
     return documents
+
+
+def _canonical(document: dict[str, Any]) -> str:
+    """JSON with sorted keys, so that equal documents are equal texts."""
+    return orjson.dumps(document, option=orjson.OPT_SORT_KEYS).decode()
 
 
 def _content_hashes(circuits: pd.DataFrame) -> list[str]:

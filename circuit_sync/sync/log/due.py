@@ -22,8 +22,8 @@ _IDENTITY = "identity"
 def syncs_ended(session: Session, stored: str | None) -> tuple[list[EndedSync], Cursor]:
     """The syncs that ended since the stored cursor, oldest first, and the cursor behind them.
 
-    Every sync that ended if there is no cursor, or it is of another database, ahead of the newest event or behind the
-    pruned ones: a restored or new database silences no sensor.
+    Without a cursor, or with one of another database, ahead of the newest event or behind those that were pruned, every
+    sync that ended is told of: a restored or new database silences no sensor.
     """
     with session.database.transaction() as connection:
         newest = newest_id(connection)
@@ -66,7 +66,7 @@ def cancel_retries(session: Session, reasons: Mapping[int, str]) -> None:
 
 
 def _position(connection: Connection, stored: dict[str, Any], newest: int) -> Cursor | None:
-    """The cursor to go on from, if the stored one can be used."""
+    """From where to go on, unless nothing tells."""
     if "seen" in stored:  # of version 0.1, which read the sync log by its ids
         after = ended_syncs.position_of_log(connection, stored["after"], stored["seen"], newest)
         return after if after is None else Cursor(_identity(connection), after, stored["waiting"])
