@@ -1,4 +1,4 @@
-"""Failures by their fate: a transient one may be tried again, a permanent one needs a person."""
+"""Failures by what follows: a transient one may be tried again, a permanent one needs a person."""
 
 from circuit_sync.domain.printable import one_line
 

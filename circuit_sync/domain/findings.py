@@ -131,7 +131,7 @@ def judge_empty(reasons: Mapping[date, str]) -> Finding:
 
 
 def judge_rolled_up(held: Sequence[DateHeld], differing: Sequence[date]) -> Finding:
-    """Each date's snapshots and its roll-ups; ``differing``: dates whose sums are others."""
+    """Each date's snapshots and its roll-ups; ``differing``: dates whose sums differ."""
     wrong = {line.day: f"missing: {', '.join(line.missing)}" for line in held if line.missing}
     wrong |= {day: "the sums differ" for day in differing if day not in wrong}
     lines = [{"date": day.isoformat(), "found": found} for day, found in sorted(wrong.items())]

@@ -14,7 +14,7 @@ from circuit_sync.domain.printable import one_line
 from circuit_sync.domain.values import BadValue, clean_instant, clean_number, is_guid
 
 Result = Literal["ok", "note", "not looked at", "wrong"]
-"""From what nobody needs to see to what a person must see."""
+"""In ascending order of what a person must see."""
 MOST_NAMES = 40
 LONGEST_NAME = 60
 _ANY_NUMBER = Decimal("1e30")

@@ -17,7 +17,7 @@ from circuit_sync.domain.sync_log import RejectedUnits
 from circuit_sync.domain.unit_columns import LARGEST_COUNT, LARGEST_MEASURE, SCALE, Coded, Flags, Integers
 
 EXCLUDED = -1
-"""The place of units whose circuit is known and counts for nobody."""
+"""The place of units whose circuit is known and excluded."""
 _WITHOUT_CIRCUIT = -2
 PENDING = "Pending"
 UNKNOWN = "Unknown"

@@ -11,7 +11,7 @@ Lines = Sequence[Line]
 _STEERING = re.compile(
     "[\x00-\x1f\x7f-\x9f"  # controls: line breaks, escape sequences
     "\u061c\u200b\u200e\u200f\u2028-\u202e\u2060-\u206f\ufeff\ufff9-\ufffb"  # line separators, other ways of writing
-    "\ud800-\udfff\U000e0000-\U000e007f]"  # what is no text, what nobody sees
+    "\ud800-\udfff\U000e0000-\U000e007f]"  # surrogates and invisible tags
 )
 _MARKDOWN = re.compile(r"[\\`*_\[\]<>#~|&!]|:(?=//)|(?<=www)\.", re.IGNORECASE)
 

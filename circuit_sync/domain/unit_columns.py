@@ -112,7 +112,7 @@ def object_ids(column: pd.Series, faults: dict[int, str]) -> npt.NDArray[np.obje
 
 
 def _are_clean(values: Sequence[Any]) -> bool:
-    """Whether all are GUIDs as we write them, told at one glance: upper case, each in braces, without blanks."""
+    """Whether all are GUIDs as we write them, checked at once: upper case, each in braces, without blanks."""
     if not values or set(map(type, values)) != {str}:
         return False
     line = " ".join(values)

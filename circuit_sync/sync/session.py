@@ -25,7 +25,7 @@ class Session:
 
     ``server`` and ``service_credential`` are absent where WorkStudio is not asked (snapshots, overviews).
     ``identity`` names the WorkStudio that fills the database, where its URL does not. ``secret_keys`` decrypt planners'
-    passwords. ``retry_delays``: after which a sync that failed for a passing reason runs again. ``was_cancelled``:
+    passwords. ``retry_delays``: after which a sync that failed for a transient reason runs again. ``was_cancelled``:
     whether a person ended the run that is being interrupted. ``log`` takes lines for people, ``progress`` how many of
     how many calls are done.
     """

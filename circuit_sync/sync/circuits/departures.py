@@ -17,7 +17,7 @@ FEWEST_TO_JUDGE = 10
 
 @dataclass(frozen=True)
 class Departures:
-    """``shrunken``: for each status whose answer is doubted the ids of the circuits it lacks; ``warnings``: why."""
+    """``shrunken``: for each doubtful status the ids of the circuits that its answer lacks; ``warnings``: why."""
 
     shrunken: Mapping[str, list[int]]
     warnings: Sequence[str]
@@ -26,7 +26,7 @@ class Departures:
 def settle_departures(connection: Connection, log: SyncLog, now: datetime) -> Departures:
     """Marks the circuits that left their status; of a doubtful answer only those that three answers in a row lack.
 
-    An answer is doubtful that has shrunken, or has a row of which nobody can tell whose it was. Raises
+    An answer is doubtful if it has shrunken, or has a row that cannot be matched to a circuit. Raises
     ``PermanentError`` for one that is another view's or another server's, unless departures are accepted.
     """
     answers = log.context["answers"]
@@ -66,7 +66,7 @@ def is_shrunken(*, held: int, came: int, rows: int) -> bool:
 
 
 def is_foreign(*, missing: int, new: int) -> bool:
-    """Whether a shrunken answer is another view's or another server's: as many circuits nobody knew as are missing."""
+    """Whether a shrunken answer is another view's or server's: it has as many unknown circuits as are missing."""
     return 0 < missing <= new
 
 

@@ -142,7 +142,7 @@ class WorkStudioLook:
     def _columns(self, name: str, view: View, table: Table) -> tuple[Result, str]:
         """Whether the view's columns are those that we read, and what is to be said of them."""
         if not table.received and not table.unwanted and len(table.absent) == len(view.fields):
-            return "note", "without rows its columns cannot be told"
+            return "note", "without rows its columns are unknown"
         missing = [heading for heading, field in view.fields.items() if field in table.absent]
         required = [heading for heading in missing if heading in view.required]
         optional = [heading for heading in missing if heading not in view.required]

@@ -94,7 +94,7 @@ def complete_log(
 
 
 def fate_of(session: Session, error: BaseException) -> tuple[str, bool]:
-    """One line without secrets, and whether the same sync may succeed later.
+    """One line without secrets on why a sync failed, and whether the same sync may succeed later.
 
     Of errors that are not ours only the kind is named. A sync that a person ended is not tried again by itself; one
     whose process was ended, as at a shutdown or by Dagster's limit of time, is.

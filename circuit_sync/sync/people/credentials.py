@@ -1,8 +1,8 @@
 """Whose WorkStudio account a call is made with: planners' own, and the service account behind them.
 
-A 401 counts against a planner's credential and the next one is tried; three in a row disable it. After a 403 nobody is
-blamed, the account is good and may only not see this: the circuit's other planners, one account more and the service
-account are tried, not all there are. The service account is never disabled.
+A 401 counts against a planner's credential and the next one is tried; three in a row disable it. A 403 counts against
+none, as the account only may not see this: the circuit's other planners, one account more and the service account are
+tried, not all there are. The service account is never disabled.
 """
 
 import threading
@@ -173,7 +173,7 @@ class CredentialRotation:
             self._accounts.remove(account)
         self._session.log(
             f"the WorkStudio account of {account.stored.email} was refused and is not used any more: "
-            "`circuit-sync credentials list` tells more, `credentials set` stores a new password"
+            "`circuit-sync credentials list` shows more, `credentials set` stores a new password"
         )
 
 

@@ -16,7 +16,7 @@ _LONGEST = 10
 
 
 def set_target(session: Session, season: int, finish_on: date, region: str | None = None) -> str:
-    """Sets or moves the target of a season in ``region``, or in every region that has none of its own; tells whose.
+    """Sets or moves the target of a season in ``region``, or in every region without one of its own; returns whose.
 
     Raises ``UsageError`` for a year or date that no season can have, and for an unknown region.
     """
@@ -31,7 +31,7 @@ def set_target(session: Session, season: int, finish_on: date, region: str | Non
 
 
 def remove_target(session: Session, season: int, region: str | None = None) -> str:
-    """Removes the target of a season; tells whose it was. Raises ``UsageError`` if there is none."""
+    """Removes the target of a season; returns whose it was. Raises ``UsageError`` if there is none."""
     _check_season(season)
     with session.database.transaction() as connection:
         name, region_id = (EVERY_REGION, None) if region is None else find_region(connection, region)

@@ -41,7 +41,7 @@ class UnitAnswers:
     def of(self, work_orders: Sequence[str]) -> Iterator[tuple[str, Table | CircuitSyncError]]:
         """Work order and answer, or why there is none, as the calls end.
 
-        Raises ``TransientError`` when ``FAILURES_IN_A_ROW`` calls, one after another, failed for a passing reason, and
+        Raises ``TransientError`` when ``FAILURES_IN_A_ROW`` calls in a row failed for a transient reason, and
         ``Unauthorized`` at once if the server knows none of our credentials.
         """
         failed_in_a_row = 0

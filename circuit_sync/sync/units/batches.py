@@ -147,7 +147,7 @@ class AggregateRun:
                 "units": len(units),
             }
             counts = {name: number + added.get(name, 0) for name, number in self.counts.items()}
-            # Should the process be killed, its log tells what is stored.
+            # Should the process be killed, its log says what is stored.
             sync_logs.remember(connection, self._sync_id, {"counts": counts})
             events = [
                 PlannedUnitsSynced(
