@@ -3,6 +3,7 @@
 import os
 import signal
 from collections.abc import Callable
+from contextlib import ExitStack
 
 import dagster as dg
 import psycopg
@@ -15,7 +16,7 @@ from circuit_sync.database.locks import is_run_alive
 from circuit_sync.definitions import defs
 from circuit_sync.orchestration.assets.partitions import partition_tags
 from circuit_sync.orchestration.dagster_internals import InMemoryJob, capture_interrupts, execute_run_iterator
-from circuit_sync.orchestration.runs.resources import run_context
+from circuit_sync.orchestration.runs.resources import RunContext, run_context
 from circuit_sync.simulator import Simulator
 from circuit_sync_tests.scenery import Clock, Desk, session_for
 
@@ -71,6 +72,18 @@ def test_a_run_holds_its_lock_before_it_migrates_which_may_take_longer_than_a_de
     finally:
         event.remove(Engine, "before_cursor_execute", executed)
     assert alive == [True]
+
+
+def test_a_step_that_cannot_open_its_session_leaves_the_runs_lock_to_the_next(
+    database: Database, configured: Simulator, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("CIRCUIT_SYNC_SECRET_KEY", "not a key")
+    run = dg.DagsterRun("a_job")
+    with ExitStack() as stack:
+        context = RunContext(None, run, stack)
+        with pytest.raises(dg.Failure, match="CIRCUIT_SYNC_SECRET_KEY"), context.session(str):
+            pass
+        assert not is_run_alive(database, run.run_id)
 
 
 def interrupt(_instance: dg.DagsterInstance, _run: dg.DagsterRun) -> None:

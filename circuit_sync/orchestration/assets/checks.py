@@ -39,9 +39,8 @@ def freshness(context: dg.SensorEvaluationContext) -> dg.SensorResult:
     with sensor_session() as session:
         answers = [evaluate(check.name, session) for check in _FRESHNESS]
     failing = [f"{answer.check_name}: {answer.description}" for answer in answers if not answer.passed]
-    return dg.SensorResult(
-        asset_events=_not_shown(context.instance, answers), skip_reason="; ".join(failing) or "nothing is too old"
-    )
+    new = [answer for answer in answers if not _is_shown(context.instance, answer)]
+    return dg.SensorResult(asset_events=new, skip_reason="; ".join(failing) or "nothing is too old")
 
 
 def evaluate(name: str, session: Session) -> dg.AssetCheckEvaluation:
@@ -70,17 +69,12 @@ def _answer(check: Check, session: Session, dates: Sequence[date] = ()) -> dg.As
     )
 
 
-def _not_shown(
-    instance: dg.DagsterInstance, answers: Sequence[dg.AssetCheckEvaluation]
-) -> list[dg.AssetCheckEvaluation]:
-    """Those of the answers that differ from the latest of their check."""
-    keys = [answer.asset_check_key for answer in answers]
-    shown = {}
-    for key, record in instance.event_log_storage.get_asset_check_summary_records(keys).items():
-        latest = record.last_completed_check_execution_record
-        if latest is not None and latest.evaluation is not None:
-            shown[key] = (latest.evaluation.passed, latest.evaluation.description)
-    return [answer for answer in answers if shown.get(answer.asset_check_key) != (answer.passed, answer.description)]
+def _is_shown(instance: dg.DagsterInstance, answer: dg.AssetCheckEvaluation) -> bool:
+    key = answer.asset_check_key
+    summary = instance.event_log_storage.get_asset_check_summary_records([key]).get(key)
+    latest = summary.last_completed_check_execution_record if summary else None
+    shown = latest.evaluation if latest else None
+    return shown is not None and (shown.passed, shown.description) == (answer.passed, answer.description)
 
 
 def _asset_check(check: Check) -> dg.AssetChecksDefinition:

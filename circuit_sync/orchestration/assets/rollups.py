@@ -7,7 +7,7 @@ an asset here is run by itself only to repair it, or to show it anew.
 
 import warnings
 from base64 import b64encode
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from datetime import date, timedelta
 from typing import Any
 
@@ -65,8 +65,14 @@ def materialisations(rolled_up: Mapping[str, RollUp]) -> Iterator[dg.AssetMateri
             yield dg.AssetMaterialization(asset, partition=key, metadata=rollup_metadata(found, period, key))
 
 
-def _yielded(context: dg.AssetExecutionContext, rolled_up: Mapping[str, RollUp]) -> Events:
+def _compute(context: dg.AssetExecutionContext, run_context: RunContext, name: str) -> Events:
     """The run's own partitions, as its output, then the others: later dates that were corrected, and weeks."""
+    dates = [date.fromisoformat(key) for key in context.partition_keys]
+    with run_context.session(context.log.info, calls_workstudio=False) as session:
+        if name in WEEKLY:
+            rolled_up = {name: use_case.read_weeks(session, name, [week_ending(monday) for monday in dates])}
+        else:
+            rolled_up = use_case.roll_up(session, dates, name)
     others = []
     for event in materialisations(rolled_up):
         if event.asset_key == context.asset_key and event.partition in context.partition_keys:
@@ -77,56 +83,34 @@ def _yielded(context: dg.AssetExecutionContext, rolled_up: Mapping[str, RollUp])
     yield from others
 
 
-def _repair(context: dg.AssetExecutionContext, run_context: RunContext, table: str) -> Events:
-    dates = [date.fromisoformat(key) for key in context.partition_keys]
-    with run_context.session(context.log.info, calls_workstudio=False) as session:
-        rolled_up = use_case.roll_up(session, dates, table)
-    yield from _yielded(context, rolled_up)
-
-
-def _show(context: dg.AssetExecutionContext, run_context: RunContext, view: str) -> Events:
-    fridays = [week_ending(date.fromisoformat(key)) for key in context.partition_keys]
-    with run_context.session(context.log.info, calls_workstudio=False) as session:
-        weeks_shown = use_case.read_weeks(session, view, fridays)
-    yield from _yielded(context, {view: weeks_shown})
-
-
-def _roll_up(
-    name: str, op_name: str, compute: Callable[..., Events], does: str, source: str, description: str, **options: Any
-) -> dg.AssetsDefinition:
+def _roll_up(name: str, op_name: str, description: str, source: str = "daily_snapshots") -> dg.AssetsDefinition:
     """A graph asset, as the others are, of one op."""
+    is_weekly = name in WEEKLY
+    does = f"Shows what the view {name} says" if is_weekly else f"Replaces the dates of {name}"
+    mapping = days_of_the_week if is_weekly else None
+    if is_weekly:
+        description += (
+            ", Monday to Friday; a partition is named by its Monday. Levels are those of the week's last snapshot, "
+            f"differences those of its days. A view: in step with {source} at any time."
+        )
 
     @dg.op(name=op_name, description=does, ins={"source": dg.In(dg.Nothing)}, out=dg.Out(dg.Nothing))
     def run(context: dg.AssetExecutionContext, run_context: RunResource) -> Any:
-        yield from compute(context, run_context, name)
+        yield from _compute(context, run_context, name)
 
     @graph_asset(
         name=name,
-        ins={"source": dg.AssetIn(source, dagster_type=dg.Nothing, partition_mapping=options.pop("mapping", None))},
+        ins={"source": dg.AssetIn(source, dagster_type=dg.Nothing, partition_mapping=mapping)},
+        partitions_def=weeks if is_weekly else weekdays,
         group_name="progress",
         kinds={"postgres", "matplotlib"},
         metadata=metadata.column_schema(name),
         description=description,
-        **options,
     )
     def asset(source: None) -> Any:
         return run(source)
 
     return asset
-
-
-def _daily(name: str, op_name: str, description: str) -> dg.AssetsDefinition:
-    does = f"Replaces the dates of {name}"
-    return _roll_up(name, op_name, _repair, does, "daily_snapshots", description, partitions_def=weekdays)
-
-
-def _weekly(name: str, op_name: str, source: str, description: str) -> dg.AssetsDefinition:
-    does = f"Shows what the view {name} says"
-    description += (
-        "Monday to Friday; a partition is named by its Monday. Levels are those of the week's last snapshot, "
-        f"differences those of its days. A view: in step with {source} at any time."
-    )
-    return _roll_up(name, op_name, _show, does, source, description, partitions_def=weeks, mapping=days_of_the_week)
 
 
 def rollup_metadata(found: RollUp, period: date, key: str) -> metadata.Metadata:
@@ -174,26 +158,25 @@ def _number(value: Any) -> int | float:
     return value if isinstance(value, int) else float(value)
 
 
-regional_daily = _daily(
-    "regional_daily",
-    "roll_up_regions",
-    "Each region at the end of each weekday: circuits by status and stage, miles in all, planned and remaining, "
-    "units and permissions; and what changed since each circuit's snapshot before.",
-)
-planner_daily = _daily(
-    "planner_daily",
-    "roll_up_planners",
-    "Each planner in each region at the end of each weekday: circuits held, miles planned that day (the difference "
-    "to each circuit's snapshot before; a correction counts as negative), units and permissions.",
-)
-season_daily = _daily(
-    "season_daily",
-    "roll_up_seasons",
-    "Each region's season (the year its circuits begin in) at the end of each weekday, finished work included: "
-    "circuits, closed and departed ones, miles in all, planned and remaining. From history, not from snapshots.",
-)
-regional_weekly = _weekly("regional_weekly", "show_regional_weeks", "regional_daily", "Each region's week, ")
-planner_weekly = _weekly(
-    "planner_weekly", "show_planner_weeks", "planner_daily", "Each planner's week in each region, "
-)
-roll_ups = [regional_daily, planner_daily, regional_weekly, planner_weekly, season_daily]
+roll_ups = [
+    _roll_up(
+        "regional_daily",
+        "roll_up_regions",
+        "Each region at the end of each weekday: circuits by status and stage, miles in all, planned and remaining, "
+        "units and permissions; and what changed since each circuit's snapshot before.",
+    ),
+    _roll_up(
+        "planner_daily",
+        "roll_up_planners",
+        "Each planner in each region at the end of each weekday: circuits held, miles planned that day (the difference "
+        "to each circuit's snapshot before; a correction counts as negative), units and permissions.",
+    ),
+    _roll_up("regional_weekly", "show_regional_weeks", "Each region's week", "regional_daily"),
+    _roll_up("planner_weekly", "show_planner_weeks", "Each planner's week in each region", "planner_daily"),
+    _roll_up(
+        "season_daily",
+        "roll_up_seasons",
+        "Each region's season (the year its circuits begin in) at the end of each weekday, finished work included: "
+        "circuits, closed and departed ones, miles in all, planned and remaining. From history, not from snapshots.",
+    ),
+]

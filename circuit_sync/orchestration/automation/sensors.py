@@ -57,11 +57,8 @@ def snapshots_after_sync(context: dg.SensorEvaluationContext) -> dg.SensorResult
     def busy(day: date) -> str | None:
         return next((run.run_id for run in runs if day in dates_of(run.tags)), None)
 
-    def snapshot_of(keys: tuple[str, ...]) -> SnapshotRequest:
-        return SnapshotRequest([date.fromisoformat(key) for key in keys], trigger=WORKFLOW_EVENT)
-
     first = load_settings().circuit_sync_first_snapshot
-    return _result("snapshots_after_sync", snapshot_to_start(ended, cursor, clock.now(), first, busy), snapshot_of)
+    return _result("snapshots_after_sync", snapshot_to_start(ended, cursor, clock.now(), first, busy), _snapshots)
 
 
 @_sensor(
@@ -76,6 +73,10 @@ def departed_circuits(context: dg.SensorEvaluationContext) -> dg.SensorResult:
         missing = partial(syncs_with_departed_circuits, session)
         decision = departed_to_start(ended, cursor, missing, enabled, _busy(context, "circuits"), clock.now())
     return _result("departed_circuits", decision, partial(CircuitSyncRequest, trigger=WORKFLOW_EVENT))
+
+
+def _snapshots(keys: tuple[str, ...]) -> SnapshotRequest:
+    return SnapshotRequest.of({"dates": keys}, trigger=WORKFLOW_EVENT)
 
 
 def _busy(context: dg.SensorEvaluationContext, asset: str) -> dict[str, str]:

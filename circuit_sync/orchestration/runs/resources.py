@@ -66,23 +66,26 @@ class RunContext:
         return session
 
     def _open(self, settings: Settings) -> Session:
-        database = self._stack.enter_context(Database(database_url(settings)))
-        if self._run is not None:  # before a migration that takes long: without the lock the run is taken for dead
-            self._stack.enter_context(run_lock(database, self._run.run_id))
-        if line := upgrade(database, mains_contain_splits=settings.workstudio_mains_contain_splits):
-            self._say(line)
-        key = settings.circuit_sync_secret_key
-        session = Session(
-            database,
-            identity=server_name(settings),
-            secret_keys=SecretKeys.parse(key.get_secret_value() if key else None),
-            retry_delays=retry_delays(settings),
-            was_cancelled=self._was_cancelled,
-            log=self._say,
-            progress=report_progress,
-        )
-        self._stack.callback(self._close_left_open, session)
-        self._stack.callback(session.leave_store)
+        """What fails here leaves nothing open: the next step tries again, and takes the lock anew."""
+        with ExitStack() as opened:
+            database = opened.enter_context(Database(database_url(settings)))
+            if self._run is not None:  # before a migration that takes long: without the lock the run is taken for dead
+                opened.enter_context(run_lock(database, self._run.run_id))
+            if line := upgrade(database, mains_contain_splits=settings.workstudio_mains_contain_splits):
+                self._say(line)
+            key = settings.circuit_sync_secret_key
+            session = Session(
+                database,
+                identity=server_name(settings),
+                secret_keys=SecretKeys.parse(key.get_secret_value() if key else None),
+                retry_delays=retry_delays(settings),
+                was_cancelled=self._was_cancelled,
+                log=self._say,
+                progress=report_progress,
+            )
+            opened.callback(self._close_left_open, session)
+            opened.callback(session.leave_store)
+            self._stack.enter_context(opened.pop_all())
         return session
 
     def _close_left_open(self, session: Session) -> None:
