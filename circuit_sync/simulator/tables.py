@@ -115,7 +115,8 @@ CIRCUIT_HEADING, UNIT_HEADING = tuple(_CIRCUIT), tuple(_UNIT)
 
 def guid_of(*parts: object) -> str:
     """A GUID as WorkStudio writes it, always the same for the same parts."""
-    return "{" + str(uuid.uuid5(_NAMESPACE, "/".join(map(str, parts)))).upper() + "}"
+    name = "/".join(map(str, parts)).encode(errors="backslashreplace").decode()
+    return "{" + str(uuid.uuid5(_NAMESPACE, name)).upper() + "}"
 
 
 def circuits_table(rows: Iterable[Mapping[str, Any]], heading: Sequence[str] | None = None) -> dict[str, Any]:
