@@ -25,10 +25,6 @@ def sync(number: int, statuses: str = "ACTIV", **told: Any) -> EndedSync:
     return EndedSync(number, statuses=statuses.split(","), **facts | told)  # type: ignore[arg-type]
 
 
-def nobody(_day: date) -> str | None:
-    return None
-
-
 def test_a_cursor_is_read_as_it_was_written() -> None:
     cursor = Cursor("here", 7, {"QC": 9})
     assert Cursor(**json.loads(cursor.text())) == cursor
@@ -63,32 +59,32 @@ def test_an_aggregate_sync_starts_no_aggregates() -> None:
 
 
 def test_a_change_refreshes_todays_snapshot() -> None:
-    decision = snapshot_to_start([sync(3, has_changes=True)], START, MONDAY, FIRST, nobody)
+    decision = snapshot_to_start([sync(3, has_changes=True)], START, MONDAY, FIRST, {})
     assert decision == Decision((Start(("2026-03-09",), 3),), START, ())
 
 
 def test_late_in_the_evening_today_is_still_the_eastern_date() -> None:
     late = datetime(2026, 3, 10, 3, 30, tzinfo=UTC)
-    decision = snapshot_to_start([sync(3, has_changes=True)], START, late, FIRST, nobody)
+    decision = snapshot_to_start([sync(3, has_changes=True)], START, late, FIRST, {})
     assert decision.starts == (Start(("2026-03-09",), 3),)
 
 
 def test_without_a_change_no_snapshot_is_taken() -> None:
-    decision = snapshot_to_start([sync(3)], START, MONDAY, FIRST, nobody)
+    decision = snapshot_to_start([sync(3)], START, MONDAY, FIRST, {})
     assert decision == Decision((), START, ("no circuit and no aggregate changed since the last look",))
 
 
 def test_on_a_weekend_a_change_takes_no_snapshot_and_says_why() -> None:
-    decision = snapshot_to_start([sync(3, has_changes=True)], START, SATURDAY, FIRST, nobody)
+    decision = snapshot_to_start([sync(3, has_changes=True)], START, SATURDAY, FIRST, {})
     assert decision.starts == ()
     assert "weekdays" in decision.reasons[0]
 
 
 def test_a_change_during_a_snapshot_run_is_not_forgotten() -> None:
-    first = snapshot_to_start([sync(3, has_changes=True)], START, MONDAY, FIRST, lambda _day: "run-1")
+    first = snapshot_to_start([sync(3, has_changes=True)], START, MONDAY, FIRST, {date(2026, 3, 9): "run-1"})
     assert first.starts == ()
     assert first.reasons == ("2026-03-09: run run-1 works on it",)
-    second = snapshot_to_start([], first.cursor, MONDAY, FIRST, nobody)
+    second = snapshot_to_start([], first.cursor, MONDAY, FIRST, {})
     assert second.starts == (Start(("2026-03-09",), 3),)
 
 

@@ -23,8 +23,6 @@ _ASSETS: dict[Asset, dg.AssetsDefinition] = {
     "daily_snapshots": daily_snapshots,
 }
 
-_FRESHNESS = [check for check in CHECKS.values() if check.ages]
-
 
 @dg.sensor(
     minimum_interval_seconds=600,
@@ -37,19 +35,17 @@ def freshness(context: dg.SensorEvaluationContext) -> dg.SensorResult:
     Writes an evaluation to the event log only where the UI shows another answer, whoever gave it.
     """
     with sensor_session() as session:
-        answers = [evaluate(check.name, session) for check in _FRESHNESS]
+        answers = [_evaluation(check, session) for check in CHECKS.values() if check.ages]
     failing = [f"{answer.check_name}: {answer.description}" for answer in answers if not answer.passed]
     new = [answer for answer in answers if not _is_shown(context.instance, answer)]
     return dg.SensorResult(asset_events=new, skip_reason="; ".join(failing) or "nothing is too old")
 
 
-def evaluate(name: str, session: Session) -> dg.AssetCheckEvaluation:
-    """The answer to a check's question now, for the event log; it belongs to no run."""
-    check = CHECKS[name]
+def _evaluation(check: Check, session: Session) -> dg.AssetCheckEvaluation:
     result = _answer(check, session)
     return dg.AssetCheckEvaluation(
         asset_key=_ASSETS[check.asset].key,
-        check_name=name,
+        check_name=check.name,
         passed=result.passed,
         severity=result.severity,
         description=result.description,

@@ -50,11 +50,11 @@ def aggregates_to_start(
 
 
 def snapshot_to_start(
-    ended: Iterable[EndedSync], cursor: Cursor, now: datetime, first: date, busy: Callable[[date], str | None]
+    ended: Iterable[EndedSync], cursor: Cursor, now: datetime, first: date, busy: Mapping[date, str]
 ) -> Decision:
     """Today's snapshot, if circuits or aggregates changed and today is a weekday in Eastern Time from ``first`` on.
 
-    ``busy`` names an unfinished run that works on the snapshot of a date; the change then waits for the next look.
+    ``busy``: dates that an unfinished snapshot run works on, and which run; the change then waits for the next look.
     """
     changes = [*cursor.waiting.values(), *(sync.sync_id for sync in ended if sync.has_changes)]
     done = replace(cursor, waiting={})
@@ -66,7 +66,7 @@ def snapshot_to_start(
         return Decision((), done, (reason,))
     if today < first:
         return Decision((), done, (f"{today} lies before CIRCUIT_SYNC_FIRST_SNAPSHOT",))
-    if run_id := busy(today):
+    if run_id := busy.get(today):
         return Decision((), replace(cursor, waiting={"snapshot": latest}), (f"{today}: run {run_id} works on it",))
     return Decision((Start((today.isoformat(),), latest),), done, ())
 

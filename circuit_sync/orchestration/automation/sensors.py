@@ -1,8 +1,9 @@
 """The sensors that go on from what a sync found: each looks, a pure function decides. Every skip explains itself."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Mapping
 from datetime import date
 from functools import partial
+from typing import TypeVar
 
 import dagster as dg
 
@@ -28,6 +29,7 @@ from circuit_sync.orchestration.runs.runs import our_runs
 from circuit_sync.settings import load_settings
 from circuit_sync.sync.log.due import statuses_needing_aggregates, syncs_ended, syncs_with_departed_circuits
 
+P = TypeVar("P", str, date)
 _sensor = partial(dg.sensor, minimum_interval_seconds=30, default_status=dg.DefaultSensorStatus.RUNNING)
 
 
@@ -40,8 +42,8 @@ def aggregates_after_circuits(context: dg.SensorEvaluationContext) -> dg.SensorR
     with sensor_session() as session:
         ended, cursor = syncs_ended(session, context.cursor)
         due = statuses_needing_aggregates(session)
-    decision = aggregates_to_start(ended, cursor, due, _busy(context, "circuit_aggregates"))
-    return _result("aggregates_after_circuits", decision, partial(AggregateSyncRequest, trigger=WORKFLOW_EVENT))
+    decision = aggregates_to_start(ended, cursor, due, _busy(context, "circuit_aggregates", statuses_of))
+    return _result("aggregates_after_circuits", decision, AggregateSyncRequest)
 
 
 @_sensor(
@@ -52,13 +54,9 @@ def snapshots_after_sync(context: dg.SensorEvaluationContext) -> dg.SensorResult
     """Refreshes today's snapshot."""
     with sensor_session() as session:
         ended, cursor = syncs_ended(session, context.cursor)
-    runs = unfinished_of_asset(context.instance, "daily_snapshots", our_runs(context))
-
-    def busy(day: date) -> str | None:
-        return next((run.run_id for run in runs if day in dates_of(run.tags)), None)
-
     first = load_settings().circuit_sync_first_snapshot
-    return _result("snapshots_after_sync", snapshot_to_start(ended, cursor, clock.now(), first, busy), _snapshots)
+    decision = snapshot_to_start(ended, cursor, clock.now(), first, _busy(context, "daily_snapshots", dates_of))
+    return _result("snapshots_after_sync", decision, SnapshotRequest)
 
 
 @_sensor(
@@ -71,26 +69,25 @@ def departed_circuits(context: dg.SensorEvaluationContext) -> dg.SensorResult:
     with sensor_session() as session:
         ended, cursor = syncs_ended(session, context.cursor)
         missing = partial(syncs_with_departed_circuits, session)
-        decision = departed_to_start(ended, cursor, missing, enabled, _busy(context, "circuits"), clock.now())
-    return _result("departed_circuits", decision, partial(CircuitSyncRequest, trigger=WORKFLOW_EVENT))
+        busy = _busy(context, "circuits", statuses_of)
+        decision = departed_to_start(ended, cursor, missing, enabled, busy, clock.now())
+    return _result("departed_circuits", decision, CircuitSyncRequest)
 
 
-def _snapshots(keys: tuple[str, ...]) -> SnapshotRequest:
-    return SnapshotRequest.of({"dates": keys}, trigger=WORKFLOW_EVENT)
-
-
-def _busy(context: dg.SensorEvaluationContext, asset: str) -> dict[str, str]:
-    """The statuses that an unfinished run over the asset works on, and which run."""
+def _busy(
+    context: dg.SensorEvaluationContext, asset: str, parts_of: Callable[[Mapping[str, str]], Iterable[P]]
+) -> dict[P, str]:
+    """The statuses or dates that an unfinished run over the asset works on, and which run."""
     runs = unfinished_of_asset(context.instance, asset, our_runs(context))
-    return {status: run.run_id for run in runs for status in statuses_of(run.tags)}
+    return {part: run.run_id for run in runs for part in parts_of(run.tags)}
 
 
-def _result(sensor: str, decision: Decision, asks: Callable[[tuple[str, ...]], SyncRequest]) -> dg.SensorResult:
+def _result(sensor: str, decision: Decision, kind: type[SyncRequest]) -> dg.SensorResult:
     """The run key is the same for the same cause, so that a run starts once also if the cursor was lost."""
     requests = [
         run.run_request(f"{sensor}:{decision.cursor.database}:{start.sync_id}")
         for start in decision.starts
-        for run in runs_of(asks(start.keys))
+        for run in runs_of(kind.of({"statuses": start.keys, "dates": start.keys}, trigger=WORKFLOW_EVENT))
     ]
     skip = None if requests else "; ".join(decision.reasons)
     return dg.SensorResult(run_requests=requests, cursor=decision.cursor.text(), skip_reason=skip)

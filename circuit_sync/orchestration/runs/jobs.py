@@ -5,12 +5,7 @@ from pydantic import Field
 
 from circuit_sync.domain.requests import AggregateSyncRequest, CircuitSyncRequest
 from circuit_sync.domain.statuses import STATUS_CODES
-from circuit_sync.orchestration.assets import aggregates as aggregate_assets
-from circuit_sync.orchestration.assets import circuits as circuit_assets
-from circuit_sync.orchestration.assets import metadata
-from circuit_sync.orchestration.assets.aggregates import circuit_aggregates
-from circuit_sync.orchestration.assets.circuits import circuits
-from circuit_sync.orchestration.assets.snapshots import daily_snapshots
+from circuit_sync.orchestration.assets import aggregates, circuits, metadata, snapshots
 from circuit_sync.orchestration.runs.requests import WorkOrdersConfig, requested
 from circuit_sync.orchestration.runs.resources import RunResource
 from circuit_sync.orchestration.runs.runs import tag_run_with_sync
@@ -18,16 +13,16 @@ from circuit_sync.sync.circuits import sync as circuit_use_case
 from circuit_sync.sync.units import sync as aggregate_use_case
 
 sync_circuits = dg.define_asset_job(
-    "sync_circuits", selection=[circuits], description="Brings the circuits of the chosen statuses up to date"
+    "sync_circuits", selection=[circuits.circuits], description="Brings the circuits of the chosen statuses up to date"
 )
 sync_circuit_aggregates = dg.define_asset_job(
     "sync_circuit_aggregates",
-    selection=[circuit_aggregates],
+    selection=[aggregates.circuit_aggregates],
     description="Fetches the planned units of the circuits that need them and stores their totals",
 )
 create_daily_snapshots = dg.define_asset_job(
     "create_daily_snapshots",
-    selection=[daily_snapshots],
+    selection=[snapshots.daily_snapshots],
     description="Takes the snapshots of the chosen dates anew, and rolls them up by region and planner",
 )
 
@@ -52,7 +47,7 @@ def compare_circuits(context: dg.OpExecutionContext, config: PreviewConfig, run_
         result = circuit_use_case.preview_circuits(session, request)
     per_status = [{"status": code} | dict(counts) for code, counts in result.per_status.items()]
     tables = {"changes": metadata.table(result.changes, most=MOST_CHANGES), "per_status": metadata.table(per_status)}
-    context.add_output_metadata(circuit_assets.shared_metadata(result) | tables)
+    context.add_output_metadata(circuits.shared_metadata(result) | tables)
 
 
 @dg.job(description="Shows what a circuit sync would do; stores nothing")
@@ -73,7 +68,7 @@ def store_work_orders(context: dg.OpExecutionContext, run_context: RunResource, 
     with run_context.session(context.log.info) as session:
         aggregate_use_case.fetch_and_store_aggregates(session, sync_id)
         result = aggregate_use_case.complete_aggregate_sync(session, sync_id)
-    context.add_output_metadata(aggregate_assets.shared_metadata(result))
+    context.add_output_metadata(aggregates.shared_metadata(result))
 
 
 @dg.job(description="Fetches the planned units of single work orders; turns no partition green")
