@@ -15,7 +15,7 @@ from pathlib import Path
 
 from circuit_sync.database.connection import Database
 from circuit_sync.database.dagster.storage import prepare_dagster_storage
-from circuit_sync.database.migrate import upgrade
+from circuit_sync.database.migrate import ensure_upgraded, upgrade
 from circuit_sync.database.server.embedded import embedded_server
 from circuit_sync.database.urls import dagster_url
 from circuit_sync.domain.errors import PermanentError, UsageError
@@ -89,7 +89,8 @@ def _configured_storage(settings: Settings) -> str | None:
 
 
 def _upgrade(database: Database, settings: Settings, *, recomputes: bool = False) -> None:
-    warning = upgrade(database, mains_contain_splits=settings.workstudio_mains_contain_splits)
+    bring_up = upgrade if recomputes else ensure_upgraded
+    warning = bring_up(database, mains_contain_splits=settings.workstudio_mains_contain_splits)
     if warning and not recomputes:
         logging.getLogger(__name__).warning(warning)
 

@@ -1,6 +1,8 @@
 """The files beside the code keep step with it."""
 
 import re
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -50,3 +52,11 @@ def test_every_decision_is_in_the_index_and_in_one_style():
 
     assert [path.name for path in decisions if f"({path.name})" not in index] == []
     assert [path.name for path in decisions if "\n## Decision\n" not in path.read_text()] == []
+
+
+@pytest.mark.parametrize("module", ["cli.overview", "sync.people.users", "sync.circuits.edits", "environment"])
+def test_what_stores_nothing_of_an_answer_and_migrates_nothing_starts_without_pandas_and_alembic(module):
+    script = f"import sys, circuit_sync.{module}; print({{'pandas', 'alembic'}} & sys.modules.keys())"
+    said = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=True).stdout
+
+    assert said == "set()\n"

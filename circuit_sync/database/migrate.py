@@ -2,14 +2,12 @@
 
 import csv
 from datetime import UTC, datetime
+from functools import cache
+from hashlib import sha256
 from importlib import resources
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from alembic import command
-from alembic.config import Config
-from alembic.runtime.migration import MigrationContext
-from alembic.script import ScriptDirectory
 from sqlalchemy import Connection, text
 from sqlalchemy.dialects.postgresql import insert
 
@@ -23,6 +21,28 @@ from circuit_sync.database.settings import read_setting, write_setting
 from circuit_sync.database.tables import unit_types
 from circuit_sync.database.urls import DAGSTER_SCHEMA
 
+if TYPE_CHECKING:
+    from alembic.config import Config
+
+_MIGRATIONS = Path(__file__).parent / "migrations"
+_UNIT_TYPES = resources.files("circuit_sync.domain") / "unit_types.csv"
+_UPGRADED = "upgraded_to"
+"""The row of ``database_settings`` that says what the last upgrade left nothing to do of."""
+_IS_THERE = text(
+    f"SELECT to_regclass('database_settings') IS NOT NULL AND to_regnamespace('{DAGSTER_SCHEMA}') IS NOT NULL"
+)
+
+
+def ensure_upgraded(database: Database, *, mains_contain_splits: str | None = None) -> str | None:
+    """Like ``upgrade``, which is not done again where the last one left nothing to do for this program."""
+    with database.transaction() as connection:
+        is_upgraded = (
+            connection.scalar(_IS_THERE)
+            and read_setting(connection, _UPGRADED) == _upgraded_to()
+            and mains_contain_splits in {None, read_setting(connection, "mains_contain_splits")}
+        )
+    return None if is_upgraded else upgrade(database, mains_contain_splits=mains_contain_splits)
+
 
 def upgrade(database: Database, *, mains_contain_splits: str | None = None) -> str | None:
     """Migrates, fills the unit types and makes the schema of Dagster's storage; nothing to do when all is there.
@@ -32,6 +52,9 @@ def upgrade(database: Database, *, mains_contain_splits: str | None = None) -> s
 
     Raises ``PermanentError``, before it stores anything, for what cannot work: see ``database.requirements``.
     """
+    from alembic import command  # noqa: PLC0415  takes a third of a second, and most commands find nothing to do
+    from alembic.runtime.migration import MigrationContext  # noqa: PLC0415
+
     with database.transaction() as connection:
         take_until_end(connection, MIGRATE)
         config = migration_config()
@@ -47,6 +70,8 @@ def upgrade(database: Database, *, mains_contain_splits: str | None = None) -> s
         if mains_contain_splits not in {None, read_setting(connection, "mains_contain_splits")}:
             write_setting(connection, "mains_contain_splits", str(mains_contain_splits))
         pending = len(dates_to_recompute(connection, FEW + 1))
+        if not pending:
+            write_setting(connection, _UPGRADED, _upgraded_to())
     if pending > FEW:
         return (
             f"the roll-ups of more than {FEW} dates are of before splits were told from their main assessments: they "
@@ -57,21 +82,32 @@ def upgrade(database: Database, *, mains_contain_splits: str | None = None) -> s
     return None
 
 
-def migration_config() -> Config:
+@cache
+def _upgraded_to() -> str:
+    """The newest revision, and what unit types are filled from."""
+    newest = max(path.name.split("_")[0] for path in _MIGRATIONS.glob("versions/0*.py"))
+    return f"{newest} {sha256(_UNIT_TYPES.read_bytes()).hexdigest()[:16]}"
+
+
+def migration_config() -> "Config":
     """Alembic's configuration; there is no ini file to go missing."""
+    from alembic.config import Config  # noqa: PLC0415
+
     config = Config()
-    config.set_main_option("script_location", str(Path(__file__).parent / "migrations"))
+    config.set_main_option("script_location", str(_MIGRATIONS))
     return config
 
 
-def revisions(config: Config) -> list[str]:
+def revisions(config: "Config") -> list[str]:
     """The revisions that this program knows, oldest first."""
+    from alembic.script import ScriptDirectory  # noqa: PLC0415
+
     return [script.revision for script in ScriptDirectory.from_config(config).walk_revisions()][::-1]
 
 
 def read_unit_types() -> list[dict[str, Any]]:
     """The unit types shipped with the package, an empty cell as ``None``."""
-    with (resources.files("circuit_sync.domain") / "unit_types.csv").open(encoding="utf-8") as file:
+    with _UNIT_TYPES.open(encoding="utf-8") as file:
         return [{name: value or None for name, value in row.items()} for row in csv.DictReader(file)]
 
 

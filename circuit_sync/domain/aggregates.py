@@ -13,7 +13,7 @@ import numpy as np
 import orjson
 import pandas as pd
 
-from circuit_sync.domain.circuits import MAIN_EXTENSION
+from circuit_sync.domain.circuit_fields import MAIN_EXTENSION
 from circuit_sync.domain.planned_units import EXCLUDED, MEASUREMENTS, PENDING, CountedUnits, UnitFaults, count_units
 from circuit_sync.domain.unit_columns import PLACES, SCALE, Coded, Flags, Integers
 

@@ -12,7 +12,7 @@ import numpy.typing as npt
 import pandas as pd
 
 from circuit_sync.domain import unit_columns
-from circuit_sync.domain.circuits import MAIN_EXTENSION
+from circuit_sync.domain.circuit_fields import MAIN_EXTENSION
 from circuit_sync.domain.sync_log import RejectedUnits
 from circuit_sync.domain.unit_columns import LARGEST_COUNT, LARGEST_MEASURE, SCALE, Coded, Flags, Integers
 

@@ -7,8 +7,8 @@ from decimal import Decimal
 from functools import partial
 from typing import Any
 
-from circuit_sync.domain.circuits import CLEANERS as CIRCUIT
-from circuit_sync.domain.circuits import planner_of
+from circuit_sync.domain.circuit_fields import CLEANERS as CIRCUIT
+from circuit_sync.domain.circuit_fields import planner_of
 from circuit_sync.domain.eastern import is_weekday
 from circuit_sync.domain.errors import UsageError
 from circuit_sync.domain.folding import fold

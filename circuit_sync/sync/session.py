@@ -4,15 +4,18 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
+from typing import TYPE_CHECKING
 
 from circuit_sync.database.connection import Database
 from circuit_sync.database.locks import pace_lock, store_lock
 from circuit_sync.domain.errors import UsageError
 from circuit_sync.domain.printable import printable
 from circuit_sync.sync.people.secrets import SecretKeys
-from circuit_sync.workstudio.client import WorkStudio
 from circuit_sync.workstudio.pace import Pace
 from circuit_sync.workstudio.server import Credential, Server
+
+if TYPE_CHECKING:
+    from circuit_sync.workstudio.client import WorkStudio
 
 
 def silent(_line: str) -> None:
@@ -49,8 +52,10 @@ class Session:
         object.__setattr__(self, "log", lambda line: log(printable(line)))
 
     @contextmanager
-    def workstudio(self) -> Iterator[WorkStudio]:
+    def workstudio(self) -> "Iterator[WorkStudio]":
         """A client of the configured WorkStudio, in one pace with every other run on this database."""
+        from circuit_sync.workstudio.client import WorkStudio  # noqa: PLC0415  needs pandas, which few commands do
+
         if self.server is None or self.service_credential is None:
             raise UsageError(
                 "WorkStudio is not configured: set WORKSTUDIO_BASE_URL and the service account (see .env.example)"

@@ -9,7 +9,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from typing import Self
 
-from circuit_sync.domain.circuits import API_DATA_COLUMNS
+from circuit_sync.domain.circuit_fields import API_DATA_COLUMNS
 from circuit_sync.domain.errors import UsageError
 from circuit_sync.domain.statuses import API_STATUSES
 from circuit_sync.workstudio.errors import one_line

@@ -13,7 +13,7 @@ from psycopg import sql
 
 from circuit_sync.database.connection import Database
 from circuit_sync.database.log.checks import unreconciled_aggregates
-from circuit_sync.database.migrate import migration_config, upgrade
+from circuit_sync.database.migrate import ensure_upgraded, migration_config, upgrade
 from circuit_sync.domain.errors import PermanentError
 
 REVISIONS = [script.revision for script in ScriptDirectory.from_config(migration_config()).walk_revisions()][::-1]
@@ -165,3 +165,48 @@ def test_a_migration_that_fails_leaves_the_database_as_it_was(empty: Database) -
 def test_migrations_are_numbered_in_their_order() -> None:
     assert [f"{number:04}" for number in range(1, len(REVISIONS) + 1)] == REVISIONS
     assert all(Path(migration_config().get_main_option("script_location") or "").glob("versions/0001_*.py"))
+
+
+def test_a_database_that_is_upgraded_is_left_alone_until_there_is_something_to_do(empty: Database) -> None:
+    def said() -> list[object]:
+        with empty.transaction() as connection:
+            return list(
+                connection.exec_driver_sql("SELECT ctid, xmin, name, value FROM database_settings ORDER BY name")
+            )
+
+    ensure_upgraded(empty, mains_contain_splits="auto")
+    before = said()
+    ensure_upgraded(empty, mains_contain_splits="auto")
+    assert said() == before
+    ensure_upgraded(empty, mains_contain_splits="no")
+    assert said() != before
+
+
+@pytest.mark.parametrize(
+    "undone",
+    [
+        "DROP SCHEMA dagster",
+        "UPDATE database_settings SET value = '0000' WHERE name = 'upgraded_to'",
+        "UPDATE database_settings SET value = '0000' WHERE name = 'upgraded_to'; DELETE FROM unit_types",
+    ],
+)
+def test_what_is_not_as_the_last_upgrade_left_it_is_upgraded_again(empty: Database, undone: str) -> None:
+    upgrade(empty)
+    with empty.transaction() as connection:
+        connection.exec_driver_sql(undone)
+
+    ensure_upgraded(empty)
+
+    with empty.transaction() as connection:
+        assert connection.exec_driver_sql("SELECT count(*) FROM unit_types").scalar_one() > 0
+        assert connection.exec_driver_sql("SELECT to_regnamespace('dagster') IS NOT NULL").scalar_one()
+
+
+def test_a_database_of_a_newer_program_is_refused_each_time(empty: Database) -> None:
+    upgrade(empty)
+    with empty.transaction() as connection:
+        connection.exec_driver_sql("UPDATE alembic_version SET version_num = '9999'")
+        connection.exec_driver_sql("UPDATE database_settings SET value = '9999 x' WHERE name = 'upgraded_to'")
+
+    with pytest.raises(PermanentError, match="is newer than this program"):
+        ensure_upgraded(empty)

@@ -8,7 +8,8 @@ import pandas as pd
 from hypothesis import given
 from hypothesis import strategies as st
 
-from circuit_sync.domain.circuits import API_DATA_COLUMNS, CLEANERS, RejectedRow, transform_collection
+from circuit_sync.domain.circuit_fields import API_DATA_COLUMNS, CLEANERS, RejectedRow
+from circuit_sync.domain.circuits import transform_collection
 from circuit_sync.domain.values import BadValue, clean_json
 
 COLUMNS = (*CLEANERS, *API_DATA_COLUMNS)

@@ -2,7 +2,7 @@ from typing import Any
 
 import pytest
 
-from circuit_sync.domain.circuits import API_DATA_COLUMNS
+from circuit_sync.domain.circuit_fields import API_DATA_COLUMNS
 from circuit_sync.workstudio.answers import decode
 from circuit_sync.workstudio.ddotable import Table, read_table
 from circuit_sync.workstudio.errors import MalformedAnswer

@@ -8,7 +8,7 @@ import psycopg
 from psycopg import sql
 from sqlalchemy import Connection, text
 
-from circuit_sync.domain.circuits import FIELDS
+from circuit_sync.domain.circuit_fields import FIELDS
 from circuit_sync.domain.statuses import STATUS_CODES
 
 STAGED_COLUMNS = (

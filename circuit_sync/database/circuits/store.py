@@ -11,7 +11,7 @@ from sqlalchemy import Connection, text
 
 from circuit_sync.database.circuits.stages import add_ui_states, move_stages
 from circuit_sync.database.circuits.temporary import changes, created, differing, make_temporary_tables, withheld
-from circuit_sync.domain.circuits import API_DATA_COLUMNS, FIELDS, FREE_TEXT_COLUMNS
+from circuit_sync.domain.circuit_fields import API_DATA_COLUMNS, FIELDS, FREE_TEXT_COLUMNS
 
 _COLUMNS = (*("region_id" if field == "region" else field for field in FIELDS), "api_data")
 _STORED = ", ".join(f"c.{column}" for column in _COLUMNS)

@@ -6,7 +6,7 @@ from typing import Any
 
 from sqlalchemy import Connection, text
 
-from circuit_sync.database.units.store import NEEDS_SYNC
+from circuit_sync.database.units.due import NEEDS_SYNC
 from circuit_sync.domain.printable import Lines
 
 _LATEST = text("""

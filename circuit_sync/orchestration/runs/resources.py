@@ -14,7 +14,7 @@ import dagster as dg
 
 from circuit_sync.database.connection import Database
 from circuit_sync.database.locks import run_lock
-from circuit_sync.database.migrate import upgrade
+from circuit_sync.database.migrate import ensure_upgraded
 from circuit_sync.domain.errors import CircuitSyncError, UsageError
 from circuit_sync.environment import server_name
 from circuit_sync.orchestration import clock
@@ -71,7 +71,7 @@ class RunContext:
             database = opened.enter_context(Database(database_url(settings)))
             if self._run is not None:  # before a migration that takes long: without the lock the run is taken for dead
                 opened.enter_context(run_lock(database, self._run.run_id))
-            if line := upgrade(database, mains_contain_splits=settings.workstudio_mains_contain_splits):
+            if line := ensure_upgraded(database, mains_contain_splits=settings.workstudio_mains_contain_splits):
                 self._say(line)
             key = settings.circuit_sync_secret_key
             session = Session(
@@ -155,7 +155,7 @@ def sensor_session(log: Callable[[str], None] = silent) -> Iterator[Session]:
     """A session for a sensor: the database only."""
     settings = load_settings()
     with Database(database_url(settings)) as database:
-        upgrade(database, mains_contain_splits=settings.workstudio_mains_contain_splits)
+        ensure_upgraded(database, mains_contain_splits=settings.workstudio_mains_contain_splits)
         yield Session(database, retry_delays=retry_delays(settings), now=clock.now, log=log)
 
 

@@ -7,7 +7,7 @@ from datetime import datetime
 from circuit_sync.database.circuits import departures as store
 from circuit_sync.database.connection import Connection
 from circuit_sync.database.log.sync_logs import SyncLog, shrunken_before
-from circuit_sync.domain.circuits import RejectedRow
+from circuit_sync.domain.circuit_fields import RejectedRow
 from circuit_sync.domain.errors import PermanentError
 from circuit_sync.domain.sync_log import AnswerCounts
 

@@ -17,7 +17,7 @@ from circuit_sync.database.log.sync_logs import resolve_user
 from circuit_sync.database.people.planners import link_planners
 from circuit_sync.database.people.users import users_by_id
 from circuit_sync.database.progress.history import record_history
-from circuit_sync.domain.circuits import CLEANERS, FREE_TEXT_COLUMNS, MAIN_EXTENSION
+from circuit_sync.domain.circuit_fields import CLEANERS, FREE_TEXT_COLUMNS, MAIN_EXTENSION
 from circuit_sync.domain.errors import UsageError
 from circuit_sync.domain.printable import Lines
 from circuit_sync.domain.statuses import WORKFLOW_STAGES

@@ -13,7 +13,7 @@ from circuit_sync.database.log import sync_logs
 from circuit_sync.database.people.planners import link_planners
 from circuit_sync.database.progress.history import record_history
 from circuit_sync.database.progress.snapshots import snapshot_status_changes
-from circuit_sync.domain.circuits import RejectedRow
+from circuit_sync.domain.circuit_fields import RejectedRow
 from circuit_sync.domain.eastern import eastern_date
 from circuit_sync.domain.errors import TransientError, UsageError
 from circuit_sync.domain.printable import Lines

@@ -10,7 +10,7 @@ from circuit_sync.database.connection import Connection
 from circuit_sync.database.log import ended_syncs, retries
 from circuit_sync.database.log.retries import PendingRetry
 from circuit_sync.database.settings import read_setting, write_setting
-from circuit_sync.database.units.store import count_due
+from circuit_sync.database.units.due import count_due
 from circuit_sync.domain.eastern import eastern_date, midnight
 from circuit_sync.domain.ended_syncs import Cursor, EndedSync
 from circuit_sync.events.outbox import newest_id, pruned_up_to

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from circuit_sync.database.connection import Connection
 from circuit_sync.database.log.sync_logs import resolve_user
 from circuit_sync.database.people import users as people
-from circuit_sync.domain.circuits import planner_of
+from circuit_sync.domain.circuit_fields import planner_of
 from circuit_sync.domain.errors import UsageError
 from circuit_sync.domain.folding import fold
 from circuit_sync.domain.printable import Lines, is_printable

@@ -12,7 +12,7 @@ from circuit_sync.database.connection import Connection
 from circuit_sync.database.progress import imports as store
 from circuit_sync.database.progress.history import record_history
 from circuit_sync.database.progress.snapshots import history_begins, take_now
-from circuit_sync.database.units.store import unknown_work_orders
+from circuit_sync.database.units.due import unknown_work_orders
 from circuit_sync.domain.eastern import TIME_ZONE, eastern_date
 from circuit_sync.domain.errors import UsageError
 from circuit_sync.domain.snapshot_file import ImportContext, UnknownCircuit, check_heading, read_line

@@ -8,7 +8,7 @@ from contextlib import closing
 from dataclasses import dataclass, field, replace
 from datetime import datetime
 
-from circuit_sync.domain.circuits import MAIN_EXTENSION
+from circuit_sync.domain.circuit_fields import MAIN_EXTENSION
 from circuit_sync.domain.errors import CircuitSyncError, PermanentError, TransientError
 from circuit_sync.domain.values import BadValue, clean_text
 from circuit_sync.sync.session import Session

@@ -31,7 +31,7 @@ _MISSHAPEN = "shorter or longer than the heading"
 
 
 class AggregateRun:
-    """``circuits``: those of the chosen work orders, as ``aggregate_store.chosen`` lists them, with their roots.
+    """``circuits``: those of the chosen work orders, as ``database.units.due.chosen`` lists them, with their roots.
 
     ``context`` and ``details``: what the sync log is to remember of the run so far.
     """

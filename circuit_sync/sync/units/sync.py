@@ -7,6 +7,7 @@ import pandas as pd
 
 from circuit_sync.database.circuits.staging import discard_orphans, discard_staged
 from circuit_sync.database.log import sync_logs
+from circuit_sync.database.units import due
 from circuit_sync.database.units import store as aggregate_store
 from circuit_sync.domain.aggregates import with_roots
 from circuit_sync.domain.eastern import eastern_date, midnight
@@ -44,12 +45,12 @@ def open_aggregate_sync(session: Session, request: AggregateSyncRequest) -> int:
     with session.database.transaction() as connection:
         discard_orphans(connection)
         check_owner(connection, session)
-        if unknown := aggregate_store.unknown_work_orders(connection, request.work_orders):
+        if unknown := due.unknown_work_orders(connection, request.work_orders):
             raise UsageError(
                 f"no circuit has the work order {', '.join(unknown)}: sync its circuits first, or look at its number"
             )
         log = open_log(connection, replace(request, statuses=statuses), now)
-        reasons = aggregate_store.choose(
+        reasons = due.choose(
             connection,
             log.id,
             statuses,
@@ -57,7 +58,7 @@ def open_aggregate_sync(session: Session, request: AggregateSyncRequest) -> int:
             work_orders=request.work_orders,
             force=request.force,
         )
-        left_out = aggregate_store.left_out(connection, log.id, request.work_orders)
+        left_out = due.left_out(connection, log.id, request.work_orders)
         sync_logs.remember(connection, log.id, {"reasons": reasons, "left_out": left_out})
     session.log(f"sync {log.id}: {sum(reasons.values())} circuits need units: {_listed(reasons) or 'none'}")
     if reasons:
@@ -76,9 +77,9 @@ def fetch_and_store_aggregates(session: Session, sync_id: int) -> dict[str, int]
     with closing_on_failure(session, sync_id):
         with session.database.transaction() as connection:
             reasons = sync_logs.read(connection, sync_id).context["reasons"]
-            if aggregate_store.count_chosen(connection, sync_id) != sum(reasons.values()):
+            if due.count_chosen(connection, sync_id) != sum(reasons.values()):
                 raise TransientError(f"what sync {sync_id} chose is gone, as after a crash of the database: sync again")
-            circuits = pd.DataFrame(aggregate_store.chosen(connection, sync_id), columns=aggregate_store.CHOSEN_COLUMNS)
+            circuits = pd.DataFrame(due.chosen(connection, sync_id), columns=due.CHOSEN_COLUMNS)
             measurements = aggregate_store.measurements(connection)
         run = AggregateRun(session, sync_id, with_roots(circuits), measurements)
         try:
