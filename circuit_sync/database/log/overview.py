@@ -1,6 +1,6 @@
 """What an operator asks: the latest syncs, where circuits stand, what is due."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from datetime import datetime
 from typing import Any
 
@@ -9,7 +9,14 @@ from sqlalchemy import Connection, text
 from circuit_sync.database.units.due import NEEDS_SYNC
 from circuit_sync.domain.printable import Lines
 
-_LATEST = text("""
+
+def _at_most(query: str) -> Callable[[Connection, int], Lines]:
+    """The first rows of ``query``, as many as are asked for."""
+    statement = text(query)
+    return lambda connection, most: _rows(connection, statement, most=most)
+
+
+latest_syncs = _at_most("""
     SELECT l.id, l.sync_type, l.api_status_filter AS statuses, l.sync_status, l.sync_trigger AS trigger, l.started_at,
            l.duration_seconds AS seconds, l.circuits_processed AS processed, l.circuits_created AS created,
            l.circuits_updated AS updated, l.circuits_unchanged AS unchanged, l.rows_rejected AS rejected,
@@ -19,6 +26,7 @@ _LATEST = text("""
     FROM sync_logs AS l LEFT JOIN users AS u ON u.id = l.triggered_by
     ORDER BY l.id DESC LIMIT :most
 """)
+"""The newest sync logs, newest first. ``work_orders``: of how many; 0 if of its statuses as a whole."""
 
 _LAST_GOOD = text("""
     SELECT s.status, good.completed_at AS last_good, nullif(good.sync_status, 'completed') AS result,
@@ -69,7 +77,7 @@ _DUE = text(f"""
     ORDER BY array_position(CAST(:statuses AS text[]), api_status), reason
 """)
 
-_REJECTED = text("""
+rejected_rows = _at_most("""
     SELECT l.id AS sync_id, r.value ->> 'status' AS status, r.value ->> 'row' AS row, r.value ->> 'column' AS column,
            r.value ->> 'reason' AS reason, r.value ->> 'work_order' AS work_order
     FROM (SELECT id, error_details FROM syncs
@@ -77,21 +85,19 @@ _REJECTED = text("""
     CROSS JOIN LATERAL jsonb_array_elements(coalesce(l.error_details -> 'rejected', '[]')) AS r
     ORDER BY l.id DESC, status, (r.value ->> 'row')::int LIMIT :most
 """)
+"""The rows that the latest circuit syncs rejected, and why."""
 
-_DEPARTED = text("""
+departed_circuits = _at_most("""
     SELECT work_order, extension, title, api_status AS status, departed_at FROM circuits
     WHERE departed_at IS NOT NULL ORDER BY departed_at DESC, work_order, extension LIMIT :most
 """)
+"""Circuits that left their status' answer and were not seen since."""
 
-_UNLINKED = text("""
+unlinked_planners = _at_most("""
     SELECT ws_username, occurrence_count AS circuits, first_seen_at, last_seen_at FROM unlinked_planners
     WHERE linked_user_id IS NULL AND occurrence_count > 0 ORDER BY occurrence_count DESC, ws_username LIMIT :most
 """)
-
-
-def latest_syncs(connection: Connection, most: int) -> Lines:
-    """The newest sync logs, newest first. ``work_orders``: of how many; 0 if of its statuses as a whole."""
-    return _rows(connection, _LATEST, most=most)
+"""Planners who hold circuits and are no user's."""
 
 
 def last_good_syncs(connection: Connection, statuses: Sequence[str]) -> Lines:
@@ -114,21 +120,6 @@ def units_by_region(connection: Connection) -> Lines:
 def due_circuits(connection: Connection, statuses: Sequence[str], midnight: datetime) -> Lines:
     """How many circuits of each status need units, by reason."""
     return _rows(connection, _DUE, statuses=list(statuses), midnight=midnight)
-
-
-def rejected_rows(connection: Connection, most: int) -> Lines:
-    """The rows that the latest circuit syncs rejected, and why."""
-    return _rows(connection, _REJECTED, most=most)
-
-
-def departed_circuits(connection: Connection, most: int) -> Lines:
-    """Circuits that left their status' answer and were not seen since."""
-    return _rows(connection, _DEPARTED, most=most)
-
-
-def unlinked_planners(connection: Connection, most: int) -> Lines:
-    """Planners who hold circuits and are no user's."""
-    return _rows(connection, _UNLINKED, most=most)
 
 
 def _rows(connection: Connection, statement: Any, **parameters: Any) -> list[dict[str, Any]]:

@@ -12,17 +12,17 @@ from datetime import date
 from sqlalchemy import Connection, text
 
 from circuit_sync.database.circuits.staging import nested_loops
+from circuit_sync.database.progress.states import DATES
 
 CHANGING = ("miles_planned", "total_units", "total_trees", "units_approved", "units_refused", "units_pending")
 UNITS = CHANGING[1:]
 
-_DATES = "CAST(:dates AS date[])"
 
 _BEFORE = text(f"""
     CREATE TEMPORARY TABLE snapshots_before ON COMMIT DROP AS
     SELECT p.* FROM circuits AS c CROSS JOIN LATERAL (
         SELECT circuit_id, snapshot_date, splits_contained, {", ".join(CHANGING)} FROM circuit_snapshots
-        WHERE circuit_id = c.id AND snapshot_type = 'daily' AND snapshot_date < ({_DATES})[1]
+        WHERE circuit_id = c.id AND snapshot_type = 'daily' AND snapshot_date < ({DATES})[1]
         ORDER BY snapshot_date DESC LIMIT 1) AS p
 """)
 
@@ -42,9 +42,9 @@ _DIFFERENCES = text(f"""
                coalesce(lag(s.snapshot_date) OVER dated, b.snapshot_date) AS day_before
         FROM circuit_snapshots AS s LEFT JOIN snapshots_before AS b USING (circuit_id)
         WHERE s.snapshot_type = 'daily'
-          AND s.snapshot_date BETWEEN ({_DATES})[1] AND ({_DATES})[cardinality({_DATES})]
+          AND s.snapshot_date BETWEEN ({DATES})[1] AND ({DATES})[cardinality({DATES})]
         WINDOW dated AS (PARTITION BY s.circuit_id ORDER BY s.snapshot_date)) AS compared
-    WHERE snapshot_date = ANY({_DATES})
+    WHERE snapshot_date = ANY({DATES})
 """)
 """Daily snapshots of the dates with the differences that they themselves show: 0 for a circuit's first, as what was
 planned when it was first seen was not planned on that day. ``is_main``: it has splits, had some the time before, or in

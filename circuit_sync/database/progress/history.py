@@ -6,22 +6,9 @@ from sqlalchemy import Connection, text
 
 from circuit_sync.database.circuits.staging import nested_loops
 from circuit_sync.database.locks import HISTORY, take_until_end
+from circuit_sync.database.progress.states import PROGRESS, STATE
 
-_STATE_COLUMNS = (
-    "api_status",
-    "workflow_stage",
-    "region_id",
-    "taken_by",
-    "is_excluded",
-    "departed_at",
-    "total_miles",
-    "miles_planned",
-    "percent_complete",
-    "total_acres",
-    "work_order",
-    "extension",
-    "start_date",
-)
+_STATE_COLUMNS = (*STATE, *PROGRESS, "is_excluded", "departed_at", "work_order", "extension", "start_date")
 _STATE = ", ".join(f"u.{column}" if column == "workflow_stage" else f"c.{column}" for column in _STATE_COLUMNS)
 _RECORDED = ", ".join(f"h.{column}" for column in _STATE_COLUMNS)
 _NAMES = ", ".join(_STATE_COLUMNS)

@@ -8,28 +8,11 @@ from sqlalchemy import Connection, text
 
 from circuit_sync.database.circuits.staging import copy_rows
 from circuit_sync.database.progress.snapshots import keep_own_values
-from circuit_sync.database.progress.states import dated_states
+from circuit_sync.database.progress.states import PROGRESS, STATE, UNITS, dated_states
 from circuit_sync.domain.eastern import end_of
 from circuit_sync.domain.folding import fold
 
-_VALUES = (
-    "circuit_id",
-    "snapshot_date",
-    "region_id",
-    "taken_by",
-    "api_status",
-    "workflow_stage",
-    "total_miles",
-    "miles_planned",
-    "percent_complete",
-    "total_acres",
-    "total_units",
-    "total_linear_ft",
-    "total_trees",
-    "units_approved",
-    "units_refused",
-    "units_pending",
-)
+_VALUES = ("circuit_id", "snapshot_date", *STATE, *PROGRESS, *UNITS)
 _NAMES = ", ".join(_VALUES)
 
 _CIRCUITS = text("SELECT id, job_guid, work_order, extension FROM circuits")

@@ -1,8 +1,7 @@
 """Reading the roll-ups, with the names of regions and users: what pictures, tables and the report show."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from datetime import date
-from typing import Any
 
 from sqlalchemy import Connection, text
 
@@ -20,25 +19,41 @@ _WITH_USERS = f"""
     LEFT JOIN users AS u ON u.id = coalesce(n.id, p.linked_user_id) {_WITH_NAMES}
 """
 
-_REGIONAL_DAYS = text(f"""
+
+def _between(query: str) -> Callable[[Connection, date, date], Lines]:
+    """The rows of ``query`` from ``first`` to ``last``."""
+    statement = text(query)
+    return lambda connection, first, last: [
+        dict(row._mapping) for row in connection.execute(statement, {"first": first, "last": last})
+    ]
+
+
+regional_days = _between(f"""
     SELECT {_REGION}, d.* FROM regional_daily AS d {_WITH_NAMES}
     WHERE d.snapshot_date BETWEEN :first AND :last ORDER BY d.snapshot_date, region
 """)
+"""``regional_daily`` from ``first`` to ``last``, with each region's name."""
 
-_PLANNER_DAYS = text(f"""
+planner_days = _between(f"""
     SELECT {_PLANNER.format(dated="d.snapshot_date")}, {_REGION}, d.* FROM planner_daily AS d {_WITH_USERS}
     WHERE d.snapshot_date BETWEEN :first AND :last ORDER BY d.snapshot_date, planner, region
 """)
+"""``planner_daily`` from ``first`` to ``last``. A planner is one by ``planner_key``, whatever the case of the name.
 
-_REGIONAL_WEEKS = text(f"""
+``planner``: the user's name where the planner is linked now, else the latest of its spellings here.
+"""
+
+regional_weeks = _between(f"""
     SELECT {_REGION}, d.* FROM regional_weekly AS d {_WITH_NAMES}
     WHERE d.week_ending BETWEEN :first AND :last ORDER BY d.week_ending, region
 """)
+"""``regional_weekly`` of the weeks that end from ``first`` to ``last``."""
 
-_PLANNER_WEEKS = text(f"""
+planner_weeks = _between(f"""
     SELECT {_PLANNER.format(dated="d.week_ending")}, {_REGION}, d.* FROM planner_weekly AS d {_WITH_USERS}
     WHERE d.week_ending BETWEEN :first AND :last ORDER BY d.week_ending, planner, region
 """)
+"""``planner_weekly`` of the weeks that end from ``first`` to ``last``; planners as in ``planner_days``."""
 
 _EXTENT = text("SELECT min(snapshot_date) AS first, max(snapshot_date) AS last FROM regional_daily")
 
@@ -49,48 +64,17 @@ _IMPORTED = text("""
     ORDER BY day
 """)
 
-_SEASON_DAYS = text(f"""
+season_days = _between(f"""
     SELECT {_REGION}, d.* FROM season_progress AS d {_WITH_NAMES}
     WHERE d.snapshot_date BETWEEN :first AND :last ORDER BY d.snapshot_date, d.season DESC NULLS LAST, region
 """)
+"""``season_progress`` from ``first`` to ``last``, with each region's name."""
 
-_SEASON_COURSES = text(f"""
+season_courses = _between(f"""
     SELECT {_REGION}, d.snapshot_date, d.season, d.total_miles, d.miles_planned FROM season_daily AS d {_WITH_NAMES}
     WHERE d.snapshot_date BETWEEN :first AND :last ORDER BY d.snapshot_date
 """)
-
-
-def regional_days(connection: Connection, first: date, last: date) -> Lines:
-    """``regional_daily`` from ``first`` to ``last``, with each region's name."""
-    return _rows(connection, _REGIONAL_DAYS, first=first, last=last)
-
-
-def planner_days(connection: Connection, first: date, last: date) -> Lines:
-    """``planner_daily`` from ``first`` to ``last``. A planner is one by ``planner_key``, whatever the case of the name.
-
-    ``planner``: the user's name where the planner is linked now, else the latest of its spellings here.
-    """
-    return _rows(connection, _PLANNER_DAYS, first=first, last=last)
-
-
-def season_days(connection: Connection, first: date, last: date) -> Lines:
-    """``season_progress`` from ``first`` to ``last``, with each region's name."""
-    return _rows(connection, _SEASON_DAYS, first=first, last=last)
-
-
-def season_courses(connection: Connection, first: date, last: date) -> Lines:
-    """Miles in all and miles planned of each region's season from ``first`` to ``last``."""
-    return _rows(connection, _SEASON_COURSES, first=first, last=last)
-
-
-def regional_weeks(connection: Connection, first: date, last: date) -> Lines:
-    """``regional_weekly`` of the weeks that end from ``first`` to ``last``."""
-    return _rows(connection, _REGIONAL_WEEKS, first=first, last=last)
-
-
-def planner_weeks(connection: Connection, first: date, last: date) -> Lines:
-    """``planner_weekly`` of the weeks that end from ``first`` to ``last``; planners as in ``planner_days``."""
-    return _rows(connection, _PLANNER_WEEKS, first=first, last=last)
+"""Miles in all and miles planned of each region's season from ``first`` to ``last``."""
 
 
 def extent(connection: Connection) -> tuple[date, date] | None:
@@ -102,7 +86,3 @@ def extent(connection: Connection) -> tuple[date, date] | None:
 def imported_dates(connection: Connection, days: Sequence[date]) -> list[date]:
     """Those of ``days`` whose snapshots came from another system."""
     return list(connection.scalars(_IMPORTED, {"days": list(days)}))
-
-
-def _rows(connection: Connection, statement: Any, **parameters: Any) -> Lines:
-    return [dict(row._mapping) for row in connection.execute(statement, parameters)]

@@ -11,6 +11,7 @@ from sqlalchemy import Connection, text
 from circuit_sync.database.circuits.staging import nested_loops
 from circuit_sync.database.locks import ROLL_UPS, take_until_end
 from circuit_sync.database.progress.differences import CHANGING, dated_snapshots, dates_that_refer
+from circuit_sync.database.progress.states import UNITS
 from circuit_sync.domain.eastern import weekdays_between
 
 _OWN_TOTAL = "coalesce(own_total_miles, total_miles)"
@@ -19,18 +20,7 @@ _LEVELS = {
     "total_miles": f"sum({_OWN_TOTAL})",
     "miles_planned": f"sum({_OWN_PLANNED})",
     "miles_remaining": f"sum({_OWN_TOTAL} - {_OWN_PLANNED})",
-} | {
-    name: f"sum({name})"
-    for name in (
-        "total_units",
-        "total_trees",
-        "units_approved",
-        "units_refused",
-        "units_pending",
-        "units_pending_over_14_days",
-        "total_linear_ft",
-    )
-}
+} | {name: f"sum({name})" for name in (*UNITS, "units_pending_over_14_days")}
 _MEASURES = (
     _LEVELS
     | {"oldest_pending_on": "min(oldest_pending_on)"}

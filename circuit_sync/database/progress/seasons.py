@@ -5,10 +5,8 @@ from datetime import date, datetime
 from sqlalchemy import Connection, text
 
 from circuit_sync.database.circuits.staging import nested_loops
-from circuit_sync.database.progress.states import contained
+from circuit_sync.database.progress.states import DATES, UNTILS, contained
 
-_DATES = "CAST(:dates AS date[])"
-_UNTILS = "CAST(:untils AS timestamptz[])"
 _UNITS = ("total_units", "total_trees", "units_approved", "units_refused", "units_pending")
 _CLOSED = "api_status = 'CLOSE'"
 
@@ -37,7 +35,7 @@ _ADD = text(f"""
         LEFT JOIN (SELECT *, generate_series(first_number, last_number) AS number FROM dated_units) AS u
             ON u.circuit_id = p.circuit_id AND u.number = p.number),
     seasons AS (
-        SELECT ({_DATES})[number] AS snapshot_date, region_id, season, count(*) AS circuits,
+        SELECT ({DATES})[number] AS snapshot_date, region_id, season, count(*) AS circuits,
                count(*) FILTER (WHERE {_CLOSED}) AS circuits_closed,
                count(*) FILTER (WHERE departed_at IS NOT NULL) AS circuits_departed,
                count(*) FILTER (WHERE has_units) AS circuits_with_units,
@@ -46,7 +44,7 @@ _ADD = text(f"""
                coalesce(sum(own_miles - own_planned) FILTER (WHERE {_CLOSED}), 0) AS miles_closed_unplanned,
                {", ".join(f"coalesce(sum({name}), 0) AS {name}" for name in _UNITS)},
                bool_or(api_status <> 'CLOSE' AND departed_at IS NULL) AS has_open,
-               max(valid_from) > ({_UNTILS})[number] - interval '28 days' AS has_moved
+               max(valid_from) > ({UNTILS})[number] - interval '28 days' AS has_moved
         FROM circuits GROUP BY number, region_id, season)
     INSERT INTO season_daily (
         snapshot_date, region_id, season, circuits, circuits_closed, circuits_departed, circuits_with_units,

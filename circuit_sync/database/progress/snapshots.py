@@ -10,7 +10,7 @@ from sqlalchemy import Connection, text
 
 from circuit_sync.database.circuits.staging import nested_loops
 from circuit_sync.database.circuits.temporary import changes
-from circuit_sync.database.progress.states import MEASURES, PROGRESS, STATE, UNITS, dated_states
+from circuit_sync.database.progress.states import DATES, MEASURES, PROGRESS, STATE, UNITS, UNTILS, dated_states
 
 OWN = tuple(f"own_{name}" for name in MEASURES)
 WHOLE = tuple(f"work_order_{name}" for name in MEASURES)
@@ -25,24 +25,22 @@ _REPLACE = text("""
 """)
 
 _OPEN = "api_status <> 'CLOSE' AND NOT is_excluded AND departed_at IS NULL"
-_DATES = "CAST(:dates AS date[])"
-_UNTILS = "CAST(:untils AS timestamptz[])"
 
 # The keys of pending_by_date are ISO dates, which sort as texts, and "unknown".
 _PENDING = """FROM jsonb_object_keys(u.pending_by_date) AS key WHERE key COLLATE "C" BETWEEN '0' AND '9999-12-31'"""
 
 _TAKE = text(f"""
     INSERT INTO circuit_snapshots ({_COLUMNS})
-    SELECT s.circuit_id, ({_DATES})[s.number], CAST(:type AS text),
+    SELECT s.circuit_id, ({DATES})[s.number], CAST(:type AS text),
            {", ".join(f"s.{name}" for name in (*STATE, *PROGRESS))},
            {", ".join(f"CASE WHEN m.contained THEN m.own_{name} ELSE s.{name} END" for name in MEASURES)},
            {", ".join(f"CASE WHEN m.contained THEN m.{name} END" for name in MEASURES)}, w.circuit_id, m.contained,
            {", ".join(f"coalesce(u.{name}, 0)" for name in UNITS)},
            CASE WHEN u.pending_by_date <> '{{}}' THEN (
                SELECT coalesce(sum((u.pending_by_date ->> key)::int), 0) {_PENDING}
-               AND key COLLATE "C" < to_char(({_DATES})[s.number] - 14, 'YYYY-MM-DD')) ELSE 0 END,
+               AND key COLLATE "C" < to_char(({DATES})[s.number] - 14, 'YYYY-MM-DD')) ELSE 0 END,
            CASE WHEN u.pending_by_date <> '{{}}' THEN (SELECT min(key COLLATE "C")::date {_PENDING}) END,
-           least(({_UNTILS})[s.number], :now), :now
+           least(({UNTILS})[s.number], :now), :now
     FROM (SELECT *, generate_series(first_number, last_number) AS number FROM dated_states
           WHERE circuit_id = ANY(CAST(:circuits AS bigint[]))
              OR CAST(:circuits AS bigint[]) IS NULL AND {_OPEN}) AS s
@@ -75,7 +73,7 @@ _KEEP = f"""
     SET {", ".join(f"own_{name} = k.own_{name}, work_order_{name} = k.work_order_{name}" for name in MEASURES)},
         main_circuit_id = k.main, splits_contained = k.contained
     FROM (
-        SELECT s.circuit_id, ({_DATES})[s.number] AS snapshot_date, w.circuit_id AS main, m.contained,
+        SELECT s.circuit_id, ({DATES})[s.number] AS snapshot_date, w.circuit_id AS main, m.contained,
                {", ".join(f"CASE WHEN m.contained THEN m.own_{x} END AS own_{x}" for x in MEASURES)},
                {", ".join(f"CASE WHEN m.contained THEN m.{x} END AS work_order_{x}" for x in MEASURES)}
         FROM (SELECT *, generate_series(first_number, last_number) AS number FROM dated_states

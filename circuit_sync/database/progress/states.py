@@ -21,24 +21,24 @@ UNITS = ("total_units", "total_linear_ft", "total_trees", "units_approved", "uni
 _COLUMNS = ", ".join(
     f"h.{name}" for name in (*STATE, *PROGRESS, "is_excluded", "departed_at", "valid_from", "valid_to")
 )
-_DATES = "CAST(:dates AS date[])"
-_UNTILS = "CAST(:untils AS timestamptz[])"
+DATES = "CAST(:dates AS date[])"
+UNTILS = "CAST(:untils AS timestamptz[])"
 
 _STATES = text(f"""
     CREATE TEMPORARY TABLE dated_states ON COMMIT DROP AS
     SELECT c.id AS circuit_id, c.job_guid, coalesce(h.work_order, c.work_order) AS work_order,
            coalesce(h.extension, c.extension) AS extension, coalesce(h.start_date, c.start_date) AS start_date,
            {_COLUMNS},
-           1 + width_bucket(h.valid_from - interval '1 microsecond', {_UNTILS}) AS first_number,
-           coalesce(width_bucket(h.valid_to - interval '1 microsecond', {_UNTILS}), cardinality({_UNTILS}))
+           1 + width_bucket(h.valid_from - interval '1 microsecond', {UNTILS}) AS first_number,
+           coalesce(width_bucket(h.valid_to - interval '1 microsecond', {UNTILS}), cardinality({UNTILS}))
                AS last_number
     FROM circuits AS c CROSS JOIN LATERAL (
         SELECT coalesce(max(valid_from), '-infinity') AS since FROM (
-            SELECT valid_from FROM circuit_history WHERE circuit_id = c.id AND valid_from <= ({_UNTILS})[1]
+            SELECT valid_from FROM circuit_history WHERE circuit_id = c.id AND valid_from <= ({UNTILS})[1]
             ORDER BY valid_from DESC LIMIT 1) AS newest) AS b
     CROSS JOIN LATERAL (
         SELECT * FROM circuit_history
-        WHERE circuit_id = c.id AND valid_from BETWEEN b.since AND ({_UNTILS})[cardinality({_UNTILS})] OFFSET 0) AS h
+        WHERE circuit_id = c.id AND valid_from BETWEEN b.since AND ({UNTILS})[cardinality({UNTILS})] OFFSET 0) AS h
     WHERE CAST(:work_orders AS text[]) IS NULL OR c.work_order = ANY(CAST(:work_orders AS text[]))
 """)
 """Each circuit's state lasts from the first to the last number of the dates that end meanwhile (``width_bucket`` counts
@@ -62,18 +62,18 @@ _STATES_OF_SNAPSHOTS = text(f"""
 _UNITS = text(f"""
     CREATE TEMPORARY TABLE dated_units ON COMMIT DROP AS
     SELECT a.circuit_id, {", ".join(f"a.{name}" for name in UNITS)}, a.pending_by_date,
-           1 + width_bucket(a.aggregate_date - 1, {_DATES}) AS first_number,
+           1 + width_bucket(a.aggregate_date - 1, {DATES}) AS first_number,
            coalesce(width_bucket(lead(a.aggregate_date) OVER (PARTITION BY a.circuit_id ORDER BY a.aggregate_date) - 1,
-                                 {_DATES}), cardinality({_DATES})) AS last_number
+                                 {DATES}), cardinality({DATES})) AS last_number
     FROM (SELECT DISTINCT circuit_id FROM dated_states) AS s CROSS JOIN LATERAL (
         SELECT coalesce(max(aggregate_date), '-infinity') AS since FROM (
             SELECT aggregate_date FROM circuit_aggregates
-            WHERE circuit_id = s.circuit_id AND NOT is_rollup AND aggregate_date <= ({_DATES})[1]
+            WHERE circuit_id = s.circuit_id AND NOT is_rollup AND aggregate_date <= ({DATES})[1]
             ORDER BY aggregate_date DESC LIMIT 1) AS newest) AS b
     CROSS JOIN LATERAL (
         SELECT * FROM circuit_aggregates
         WHERE circuit_id = s.circuit_id AND NOT is_rollup
-          AND aggregate_date BETWEEN b.since AND ({_DATES})[cardinality({_DATES})] OFFSET 0) AS a
+          AND aggregate_date BETWEEN b.since AND ({DATES})[cardinality({DATES})] OFFSET 0) AS a
 """)
 """The totals of units last from the date of their aggregate to that of the next."""
 
