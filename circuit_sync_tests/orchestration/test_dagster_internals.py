@@ -44,8 +44,9 @@ def test_a_run_made_for_a_location_is_executed_here_without_captured_output_and_
         with internals.capture_interrupts():
             events = list(internals.execute_run_iterator(internals.InMemoryJob(a_job), run, instance))
         stored = instance.get_run_by_id(run.run_id)
+        of_location = instance.get_runs(dg.RunsFilter(tags={".dagster/repository": "a_repository@a_location"}))
     assert stored is not None
-    assert stored.tags[".dagster/repository"] == "a_repository@a_location"
+    assert [run.run_id for run in of_location] == [stored.run_id]
     assert stored.status is dg.DagsterRunStatus.FAILURE
     assert "STEP_FAILURE" in [event.event_type_value for event in events]
     assert not [

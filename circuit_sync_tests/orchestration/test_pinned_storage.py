@@ -29,7 +29,9 @@ def test_daemon_and_webserver_load_what_pins_sessions_and_nothing_else_of_ours(d
     assert kind == "PinnedPostgresStorage"
     assert set(loaded.split()) == {
         "circuit_sync.database",
+        "circuit_sync.database.dagster",
         "circuit_sync.database.dagster.sessions",
+        "circuit_sync.database.sessions",
         "circuit_sync.database.sessions.driver",
         "circuit_sync.database.sessions.pinned",
         "circuit_sync.database.sessions.silence",

@@ -112,7 +112,7 @@ def test_a_run_that_a_person_repeats_is_started_by_that_person(run: Run, logs: D
     ("tags", "complaint"),
     [
         ({"circuit_sync/trigger": "chance"}, "tag circuit_sync/trigger: 'chance' is unknown; allowed are"),
-        ({"circuit_sync/retry_of": "x"}, "tag circuit_sync/retry_of: 'x' is no sync log id"),
+        ({"circuit_sync/retry_of": "x"}, "tag circuit_sync/retry_of: 'x' is not a sync log id"),
     ],
 )
 def test_a_wrong_tag_fails_the_run_in_one_line(run: Run, logs: Desk, tags: dict[str, str], complaint: str) -> None:
