@@ -49,6 +49,4 @@ def test_a_run_made_for_a_location_is_executed_here_without_captured_output_and_
     assert [run.run_id for run in of_location] == [stored.run_id]
     assert stored.status is dg.DagsterRunStatus.FAILURE
     assert "STEP_FAILURE" in [event.event_type_value for event in events]
-    assert not [
-        event for event in events if event.event_type_value == "LOGS_CAPTURED" and event.logs_captured_data.log_key
-    ]
+    assert not [*tmp_path.rglob("*.out"), *tmp_path.rglob("*.err")]
