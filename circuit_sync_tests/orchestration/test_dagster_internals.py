@@ -9,7 +9,6 @@ import dagster as dg
 import pytest
 
 from circuit_sync.orchestration import dagster_internals as internals
-from circuit_sync.orchestration.runs.runs import REPOSITORY_TAG
 
 PACKAGE = Path(__file__).parents[2] / "circuit_sync"
 PRIVATE = re.compile(r"\bdagster[a-z_]*\._")
@@ -44,7 +43,10 @@ def test_a_run_made_for_a_location_is_executed_here_without_captured_output_and_
         run = instance.create_run_for_job(a_job, remote_job_origin=origin)
         with internals.capture_interrupts():
             events = list(internals.execute_run_iterator(internals.InMemoryJob(a_job), run, instance))
-        of_the_location = instance.get_runs(dg.RunsFilter(tags={REPOSITORY_TAG: "a_repository@a_location"}))
-    assert [(run.job_name, run.status) for run in of_the_location] == [("a_job", dg.DagsterRunStatus.FAILURE)]
+        stored = instance.get_run_by_id(run.run_id)
+        of_location = instance.get_runs(dg.RunsFilter(tags={".dagster/repository": "a_repository@a_location"}))
+    assert stored is not None
+    assert [run.run_id for run in of_location] == [stored.run_id]
+    assert stored.status is dg.DagsterRunStatus.FAILURE
     assert "STEP_FAILURE" in [event.event_type_value for event in events]
-    assert [*tmp_path.rglob("*.out"), *tmp_path.rglob("*.err")] == []
+    assert not [*tmp_path.rglob("*.out"), *tmp_path.rglob("*.err")]

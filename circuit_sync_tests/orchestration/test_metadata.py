@@ -9,7 +9,7 @@ from markdown_it import MarkdownIt
 from circuit_sync.domain.findings import Finding
 from circuit_sync.domain.printable import is_printable, markdown, one_line
 from circuit_sync.orchestration.assets import metadata
-from circuit_sync.orchestration.assets.checks import _told
+from circuit_sync.orchestration.assets.checks import _result
 
 ACTIVE = [
     "![x](http://evil.example/p.png)",
@@ -47,7 +47,7 @@ def test_tables_and_messages_hold_no_control_character(text: str) -> None:
     table = metadata.table([{"title": text, "miles": 1.5, "none": None}])
     assert [value for record in table.records for value in record.data.values() if not is_printable(str(value))] == []
     finding = Finding(False, text, lines=[{"region": text}])
-    assert is_printable(_told(finding).description or "")
-    found = _told(finding).metadata["found"]
+    assert is_printable(_result(finding).description or "")
+    found = _result(finding).metadata["found"]
     assert isinstance(found, dg.TableMetadataValue)
     assert is_printable(str(found.records[0].data["region"]))

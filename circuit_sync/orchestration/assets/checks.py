@@ -5,6 +5,7 @@ from datetime import date
 
 import dagster as dg
 
+from circuit_sync.domain.findings import Finding
 from circuit_sync.domain.printable import markdown
 from circuit_sync.orchestration.assets import metadata
 from circuit_sync.orchestration.assets.aggregates import circuit_aggregates
@@ -56,7 +57,10 @@ def _evaluation(check: Check, session: Session) -> dg.AssetCheckEvaluation:
 def _answer(check: Check, session: Session, dates: Sequence[date] = ()) -> dg.AssetCheckResult:
     settings = load_settings()
     scope = Scope(session.now(), settings.workstudio_statuses, settings.circuit_sync_first_snapshot, dates)
-    finding = check.ask(session, scope)
+    return _result(check.ask(session, scope))
+
+
+def _result(finding: Finding) -> dg.AssetCheckResult:
     return dg.AssetCheckResult(
         passed=finding.passed,
         severity=_SEVERITIES[finding.severity],
