@@ -64,7 +64,7 @@ def retries(stored: dg.DagsterInstance, desk: Desk) -> Callable[[], Sequence[dg.
 
 
 def failed_sync(desk: Desk, *statuses: str) -> int:
-    """A sync of these statuses that failed for a passing reason, when its retry is due; returns its id."""
+    """A sync of these statuses that failed for a transient reason, when its retry is due; returns its id."""
     desk.simulator.add_fault(Fault("status", times=1, code=503))
     with pytest.raises(TransientError):
         desk.sync(*statuses)

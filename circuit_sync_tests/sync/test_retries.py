@@ -24,7 +24,7 @@ def desk(desk: Desk) -> Desk:
 
 
 def fail(desk: Desk, *statuses: str, **options: Any) -> int:
-    """A sync that fails for a passing reason; returns its id."""
+    """A sync that fails for a transient reason; returns its id."""
     desk.simulator.add_fault(Fault("status", times=1, code=503))
     with pytest.raises(TransientError):
         desk.sync(*statuses, **options)
