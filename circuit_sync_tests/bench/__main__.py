@@ -9,8 +9,8 @@ from circuit_sync.database.connection import Database
 from circuit_sync.database.migrate import upgrade
 from circuit_sync.database.server.embedded import embedded_server
 from circuit_sync_tests.bench.aggregates import bench_aggregates
-from circuit_sync_tests.bench.calls import bench_command, bench_pace
-from circuit_sync_tests.bench.circuits import bench_store
+from circuit_sync_tests.bench.calls import bench_command, bench_pace, bench_start_up
+from circuit_sync_tests.bench.circuits import bench_normalising, bench_store
 from circuit_sync_tests.bench.events import bench_events
 from circuit_sync_tests.bench.growth import bench_first_day, bench_pages
 from circuit_sync_tests.bench.report import Report
@@ -23,6 +23,7 @@ def main() -> int:
         with embedded_server(Path(folder) / "bench") as url, Database(url) as database:
             upgrade(database)
             report.title("Storing circuits")
+            bench_normalising(report)
             bench_store(database, report)
             report.line("peak memory of this process so far", _peak_megabytes(), "MB")
             report.title("Keeping the pace")
@@ -33,6 +34,8 @@ def main() -> int:
             upgrade(database)
             report.title("Snapshots from history")
             bench_snapshots(database, report)
+            report.title("Starting a command")
+            bench_start_up(url, report)
         with embedded_server(Path(folder) / "growth") as url:
             report.title("What years cost")
             bench_first_day(Path(folder), report)

@@ -91,6 +91,17 @@ def bench_command(folder: Path, report: Report) -> None:
     report.ratio("  Dagster, the embedded server and Python's imports / whole", (whole - ours) / whole, at_least=0.5)
 
 
+def bench_start_up(url: str, report: Report) -> None:
+    """``circuit-sync status`` on a server that runs already: a command that migrates and computes nothing."""
+    run = partial(subprocess.run, env=os.environ | {"CIRCUIT_SYNC_DATABASE_URL": url}, check=True, capture_output=True)
+    status = [sys.executable, "-m", "circuit_sync.cli", "status"]
+    bare = [sys.executable, "-c", "import sqlalchemy, psycopg"]
+    run(status)
+    ours, imports = in_turns(lambda: seconds(lambda: run(status)), lambda: seconds(lambda: run(bare)), times=5)
+    report.line("`circuit-sync status`, whole process", ours, "s")
+    report.ratio('  ours / python -c "import sqlalchemy, psycopg"', ours / imports, at_most=4)
+
+
 _OURS = """
 import sys
 from circuit_sync.database.connection import Database

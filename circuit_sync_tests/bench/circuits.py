@@ -6,6 +6,7 @@ from datetime import UTC, datetime
 from functools import cache
 from typing import Any
 
+import orjson
 from sqlalchemy import create_engine, func, select, text
 from sqlalchemy.orm import DeclarativeBase
 from sqlalchemy.orm import Session as OrmSession
@@ -22,7 +23,7 @@ from circuit_sync.sync.session import Session
 from circuit_sync.workstudio.ddotable import read_table
 from circuit_sync.workstudio.server import Credential, Server
 from circuit_sync.workstudio.views import CIRCUITS
-from circuit_sync_tests.bench.measuring import medians
+from circuit_sync_tests.bench.measuring import in_turns, medians, seconds
 from circuit_sync_tests.bench.report import Report
 
 CIRCUIT_COUNT = 20_000
@@ -47,6 +48,19 @@ def table(edition: int) -> dict[str, Any]:
             for number in range(CIRCUIT_COUNT)
         ]
     )
+
+
+def bench_normalising(report: Report) -> None:
+    """The rows of one answer, from what JSON gave to what is staged."""
+    answer = orjson.dumps(table(0))
+    raw = read_table(orjson.loads(answer), fields=CIRCUITS.fields, required=CIRCUITS.required).frame
+    ours, decoding = in_turns(
+        lambda: seconds(lambda: transform_collection(raw, status="ACTIV", columns={})),
+        lambda: seconds(lambda: orjson.loads(answer)),
+        times=5,
+    )
+    report.line(f"{CIRCUIT_COUNT} circuits normalised", ours, "s")
+    report.ratio("  ours / decoding the answer's JSON with orjson", ours / decoding, at_most=1)
 
 
 def bench_store(database: Database, report: Report) -> None:
