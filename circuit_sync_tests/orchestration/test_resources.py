@@ -9,10 +9,10 @@ import dagster as dg
 import psycopg
 import pytest
 from dagster_postgres.utils import DagsterPostgresException
-from sqlalchemy import Engine, event
+from sqlalchemy import Engine, event, text
 
 from circuit_sync.database.connection import Database
-from circuit_sync.database.locks import is_run_alive
+from circuit_sync.database.locks import MIGRATE, is_run_alive
 from circuit_sync.definitions import defs
 from circuit_sync.orchestration.assets.partitions import partition_tags
 from circuit_sync.orchestration.dagster_internals import InMemoryJob, capture_interrupts, execute_run_iterator
@@ -60,9 +60,11 @@ def test_a_run_holds_its_lock_before_it_migrates_which_may_take_longer_than_a_de
 ) -> None:
     run_id = "8a1c2f5e-0000-4000-8000-000000000000"
     alive = []
+    with database.transaction() as connection:
+        connection.execute(text("DELETE FROM database_settings WHERE name = 'upgraded_to'"))
 
-    def executed(_connection: object, _cursor: object, statement: str, *_rest: object) -> None:
-        if "'circuit_sync migrate'" in statement:
+    def executed(_connection: object, _cursor: object, _statement: str, parameters: object, *_rest: object) -> None:
+        if MIGRATE in str(parameters):
             alive.append(is_run_alive(database, run_id))
 
     event.listen(Engine, "before_cursor_execute", executed)
