@@ -2,14 +2,16 @@
 
 import os
 import shutil
+import signal
 import subprocess
 from pathlib import Path
 
+import httpx
 import pytest
 
 from circuit_sync.simulator import Simulator, environment
-from circuit_sync_tests.e2e.deployment import LONG, PROGRAMS, PROJECT
-from circuit_sync_tests.scenery import Desk
+from circuit_sync_tests.e2e.deployment import LONG, PROGRAMS, PROJECT, free_port
+from circuit_sync_tests.scenery import PATIENCE, Desk, until
 
 FILES = ("pyproject.toml", "dagster.yaml", "workspace.yaml")
 MODULE = ("-m", "circuit_sync.definitions")
@@ -38,13 +40,18 @@ def folder(tmp_path: Path) -> Path:
     return tmp_path
 
 
-def run(folder: Path, command: tuple[str, ...]) -> subprocess.CompletedProcess[str]:
+def surroundings() -> dict[str, str]:
+    """The environment without a setting of ours."""
     own = {name: value for name, value in os.environ.items() if not name.startswith(("CIRCUIT_SYNC_", "WORKSTUDIO_"))}
     own.pop("DAGSTER_HOME", None)
+    return own | {"PYTHONWARNINGS": "ignore", "COLUMNS": "300"}
+
+
+def run(folder: Path, command: tuple[str, ...]) -> subprocess.CompletedProcess[str]:
     return subprocess.run(
         [PROGRAMS / command[0], *command[1:]],
         cwd=folder,
-        env=own | {"PYTHONWARNINGS": "ignore", "COLUMNS": "300"},
+        env=surroundings(),
         stdin=subprocess.DEVNULL,
         capture_output=True,
         text=True,
@@ -78,6 +85,31 @@ def test_a_launched_asset_is_a_run_in_the_database_and_a_sync_in_its_log(
     assert (log["api_status_filter"], log["sync_status"]) == ("ACTIV", "completed")
     assert desk.column("SELECT run_id FROM dagster.runs WHERE status = 'SUCCESS'") == [log["dagster_run_id"]]
     assert {path.name for path in (folder / ".circuit_sync").iterdir()} == {"dagster"}
+
+
+@pytest.mark.parametrize("command", [("dg", "dev"), ("dagster", "dev")], ids=" ".join)
+def test_the_ui_is_served_with_the_definitions_of_the_folder(
+    folder: Path, database_url: str, simulator: Simulator, command: tuple[str, ...]
+) -> None:
+    configure(folder, CIRCUIT_SYNC_DATABASE_URL=database_url, **environment(simulator.base_url))
+    port = free_port()
+    url = f"http://127.0.0.1:{port}/graphql"
+    query = "{ assetsOrError { ... on AssetConnection { nodes { key { path } } } } }"
+
+    def assets() -> set[str]:
+        try:
+            answer = httpx.post(url, json={"query": query}, timeout=PATIENCE).json()
+        except httpx.TransportError:
+            return set()
+        return {node["key"]["path"][0] for node in answer["data"]["assetsOrError"]["nodes"]}
+
+    arguments = [PROGRAMS / command[0], *command[1:], "--host", "127.0.0.1", "--port", str(port)]
+    with subprocess.Popen(arguments, cwd=folder, env=surroundings(), start_new_session=True) as serving:
+        try:
+            until(lambda: "daily_snapshots" in assets(), LONG)
+        finally:
+            os.killpg(serving.pid, signal.SIGINT)
+            serving.wait(LONG)
 
 
 @pytest.mark.parametrize("command", NEED_STORAGE, ids=" ".join)
