@@ -181,7 +181,7 @@ def test_a_database_of_another_workstudio_is_told(checked: Checked, desk: Desk) 
 
 @pytest.mark.parametrize(
     ("url", "cure"),
-    [("mysql://ann@127.0.0.1/x", "no URL of Dagster's storage"), ("{ours}", "CIRCUIT_SYNC_DAGSTER_URL")],
+    [("mysql://ann@127.0.0.1/x", "not a URL of Dagster's storage"), ("{ours}", "CIRCUIT_SYNC_DAGSTER_URL")],
 )
 def test_a_wrong_url_of_dagsters_storage_is_told(checked: Checked, database_url: str, url: str, cure: str) -> None:
     ours = database_url.replace("postgresql://", "postgresql+psycopg2://")

@@ -1,4 +1,4 @@
-"""The database connection: transactions, and errors told by their fate."""
+"""The database connection: transactions, and errors as ours, transient or permanent."""
 
 import re
 from collections.abc import Iterator
@@ -17,7 +17,7 @@ from circuit_sync.domain.errors import PermanentError, TransientError
 
 __all__ = ["Connection", "Database", "DatabaseRefused", "DatabaseUnavailable"]
 
-_PASSING_SQLSTATES = ("08", "25006", "40", "53", "55P03", "57")
+_TRANSIENT_SQLSTATES = ("08", "25006", "40", "53", "55P03", "57")
 _FATAL = re.compile(r"FATAL: +(.*)")
 _REFUSED_FOR_GOOD = re.compile(
     r"(password|Peer|Ident|certificate) authentication failed for user "
@@ -68,13 +68,13 @@ class Database:
 
         Raises ``DatabaseUnavailable`` or ``DatabaseRefused`` with one line and no values of rows.
         """
-        with self._telling_fate(), self._engine.begin() as connection:
+        with self._errors_of_ours(), self._engine.begin() as connection:
             yield connection
 
     @contextmanager
     def rehearsal(self) -> Iterator[Connection]:
         """A transaction that is rolled back at its end, whatever happened in it."""
-        with self._telling_fate(), self._engine.connect() as connection, connection.begin() as transaction:
+        with self._errors_of_ours(), self._engine.connect() as connection, connection.begin() as transaction:
             try:
                 yield connection
             finally:
@@ -84,7 +84,7 @@ class Database:
     def lock_connection(self) -> Iterator[Connection]:
         """A connection of its own outside any transaction, for locks that last as long as it does."""
         engine = self._engine.execution_options(isolation_level="AUTOCOMMIT")
-        with self._telling_fate(), engine.connect() as connection:
+        with self._errors_of_ours(), engine.connect() as connection:
             try:
                 yield connection
             finally:
@@ -99,11 +99,11 @@ class Database:
         return connect(self._target, application_name="circuit_sync", context=parameters.get("context"))
 
     @contextmanager
-    def _telling_fate(self) -> Iterator[None]:
+    def _errors_of_ours(self) -> Iterator[None]:
         try:
             yield
         except (DBAPIError, psycopg.Error, PoolTimeout, PendingRollbackError) as error:
-            raise _told(error, self.url) from None
+            raise _error_of_ours(error, self.url) from None
 
 
 def outage(error: BaseException) -> str | None:
@@ -115,8 +115,8 @@ def outage(error: BaseException) -> str | None:
     sqlstate = getattr(original, "sqlstate", None) or getattr(original, "pgcode", None) or ""
     if isinstance(error, PendingRollbackError):
         return "the connection was lost"
-    is_told_by_kind = isinstance(error, OperationalError | InterfaceError | PoolTimeout | psycopg.OperationalError)
-    if sqlstate.startswith(_PASSING_SQLSTATES) or (is_told_by_kind and not sqlstate):
+    is_transient_kind = isinstance(error, OperationalError | InterfaceError | PoolTimeout | psycopg.OperationalError)
+    if sqlstate.startswith(_TRANSIENT_SQLSTATES) or (is_transient_kind and not sqlstate):
         return _first_line(original)
     return None
 
@@ -127,7 +127,7 @@ def _first_line(original: Any) -> str:
     return str(message or str(original).strip() or type(original).__name__).splitlines()[0]
 
 
-def _told(error: Any, url: str) -> TransientError | PermanentError:
+def _error_of_ours(error: Any, url: str) -> TransientError | PermanentError:
     """Our error for the driver's: what failed and why, without the values of the statement."""
     original = getattr(error, "orig", None) or error
     sqlstate = getattr(original, "sqlstate", None)

@@ -38,6 +38,7 @@ TRY = text("SELECT pg_try_advisory_lock(hashtextextended(:name, 0))")
 _TAKE = text("SELECT pg_advisory_lock(hashtextextended(:name, 0))")
 _TAKE_UNTIL_END = text("SELECT pg_advisory_xact_lock(hashtextextended(:name, 0))")
 _CONFIRM = text("SELECT 1")
+_PID = text("SELECT pg_backend_pid()")
 _LEAVE = text("SELECT pg_advisory_unlock(hashtextextended(:name, 0))")
 _IS_HELD = text("""
     SELECT EXISTS (
@@ -119,3 +120,13 @@ def pace_lock(database: Database) -> Iterator[Callable[[], AbstractContextManage
                 connection.execute(_LEAVE, {"name": PACE})
 
         yield burst
+
+
+def keeps_sessions(database: Database) -> bool:
+    """Whether each connection has a server process to itself, as session locks need: behind a PgBouncer in transaction
+    mode, the next client is given it.
+    """
+    with database.lock_connection() as first:
+        before = first.scalar(_PID)
+        with database.rehearsal() as second:
+            return bool(second.scalar(_PID) != before and first.scalar(_PID) == before)

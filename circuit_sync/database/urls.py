@@ -136,7 +136,7 @@ def check_dagster_url(text: str) -> None:
         text = ""
     if not text.startswith(DAGSTER_DRIVER):
         raise UsageError(
-            "CIRCUIT_SYNC_DAGSTER_URL is no URL of Dagster's storage: it looks like "
+            "CIRCUIT_SYNC_DAGSTER_URL is not a URL of Dagster's storage: it looks like "
             f"{DAGSTER_DRIVER}USER:PASSWORD@HOST:5432/DATABASE?options=-csearch_path%3D{DAGSTER_SCHEMA}"
         )
 

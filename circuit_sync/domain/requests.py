@@ -3,6 +3,7 @@
 A new option is a field here, one of the run's configuration (``orchestration.runs.requests``), and one of the command.
 """
 
+from abc import ABC, abstractmethod
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, fields
 from datetime import date
@@ -14,7 +15,7 @@ SCHEDULED, WORKFLOW_EVENT, MANUAL = TRIGGERS = ("scheduled", "workflow_event", "
 
 
 @dataclass(frozen=True, kw_only=True)
-class SyncRequest:
+class SyncRequest(ABC):
     """Who asks. ``triggered_by`` names a user, ``retry_of`` the failed sync that this one repeats."""
 
     trigger: str = MANUAL
@@ -40,9 +41,9 @@ class SyncRequest:
         names = {field.name for field in fields(cls)}
         return cls(**{name: value for name, value in asked.items() if name in names}, **who)
 
+    @abstractmethod
     def covers(self, other: "SyncRequest") -> bool:
         """Whether this sync does all that the other is asked for, as thoroughly."""
-        raise NotImplementedError
 
 
 @dataclass(frozen=True)

@@ -99,5 +99,5 @@ def test_without_a_database_the_line_is_for_dagsters_commands_and_for_ours() -> 
 
 
 def test_a_url_with_which_storage_would_break_is_a_line_too() -> None:
-    with pytest.raises(CommandError, match=r"^CIRCUIT_SYNC_DAGSTER_URL is no URL of Dagster's storage"):
+    with pytest.raises(CommandError, match=r"^CIRCUIT_SYNC_DAGSTER_URL is not a URL of Dagster's storage"):
         PinnedPostgresStorage.from_config_value(None, {"postgres_url": OURS})

@@ -1,17 +1,14 @@
 """What stands where Dagster's storage is to be; nothing is made."""
 
-import re
 from typing import Any
 
 from sqlalchemy import text
 
 from circuit_sync.database.connection import Database
+from circuit_sync.database.dagster.sessions import OURS
 from circuit_sync.database.server.requirements import Aspect
-from circuit_sync.database.urls import DAGSTER_SCHEMA, masked, parse_url
-from circuit_sync.domain.errors import UsageError
+from circuit_sync.database.urls import check_dagster_url, dagster_schema, masked, own_settings, parse_url
 
-_DRIVER = "postgresql+psycopg2://"
-_SCHEMA = re.compile(r"search_path=\"?([^\s,\"]+)")
 _FOUND = text("""
     SELECT quote_ident(current_database()) AS database, quote_ident(current_user) AS role, quote_ident(:schema) AS name,
            n.oid IS NOT NULL AS is_there, has_database_privilege(current_database(), 'CREATE') AS may_make_schemas,
@@ -27,33 +24,17 @@ def look_at_dagster_storage(url: str) -> Aspect:
 
     Raises ``UsageError`` for a URL with which Dagster's storage would break, and what ``Database`` raises.
     """
-    schema = _schema_of(url)
+    check_dagster_url(url)
+    schema = dagster_schema(own_settings(parse_url(url)))
     with Database(url) as database, database.transaction() as connection:
         found = connection.execute(_FOUND, {"schema": schema}).one()
     stand = f"{found.tables} tables" if found.tables else "no tables yet: Dagster makes them"
     return Aspect("schema", f"{schema} at {masked(url)}: {stand}", _wrong(found))
 
 
-def _schema_of(url: str) -> str:
-    try:
-        options = str(parse_url(url).query.get("options", ""))
-    except UsageError:
-        url = options = ""
-    if not url.startswith(_DRIVER):
-        raise UsageError(
-            f"CIRCUIT_SYNC_DAGSTER_URL is no URL of Dagster's storage: it looks like {_DRIVER}USER:PASSWORD@HOST:5432/"
-            f"DATABASE?options=-csearch_path%3D{DAGSTER_SCHEMA}"
-        )
-    named = _SCHEMA.search(options)
-    return named[1] if named else "public"
-
-
 def _wrong(found: Any) -> str:
     if found.is_ours:
-        return (
-            "CIRCUIT_SYNC_DAGSTER_URL leads to the schema of circuit_sync's own tables: end it with "
-            f"?options=-csearch_path%3D{DAGSTER_SCHEMA}"
-        )
+        return OURS
     if not found.is_there and not found.may_make_schemas:
         return f"the schema {found.name} is not there: CREATE SCHEMA {found.name} AUTHORIZATION {found.role}"
     if found.is_there and not (found.may_use and (found.tables or found.may_make_tables)):

@@ -83,19 +83,19 @@ def look_at_database(connection: Connection, revisions: Sequence[str]) -> list[A
     stand = f"made, of revision {revision}" if revision else "not made yet: any command makes them"
     older = f"; {revisions[-1]} is the newest, any command migrates to it" if revision and makes_tables else ""
     return [
-        Aspect("version", f"PostgreSQL {connection.scalar(_SERVER_VERSION)}", _told(_too_old(found))),
-        Aspect("encoding", found.encoding, _told(_wrong_encoding(found))),
-        Aspect("tables", stand + older, _told(_elsewhere(connection)) or foreign, revision is not None),
+        Aspect("version", f"PostgreSQL {connection.scalar(_SERVER_VERSION)}", _joined(_too_old(found))),
+        Aspect("encoding", found.encoding, _joined(_wrong_encoding(found))),
+        Aspect("tables", stand + older, _joined(_elsewhere(connection)) or foreign, revision is not None),
         Aspect(
             "rights",
             f"the role {found.role} may make what is to be made in {found.database}",
-            _told(_rights_missing(found, makes_tables=makes_tables)),
+            _joined(_rights_missing(found, makes_tables=makes_tables)),
         ),
-        Aspect("writes", "taken", _told(_read_only(connection))),
+        Aspect("writes", "taken", _joined(_read_only(connection))),
     ]
 
 
-def _told(reasons: Iterator[str]) -> str:
+def _joined(reasons: Iterator[str]) -> str:
     return "; ".join(reasons)
 
 
@@ -108,8 +108,8 @@ def _read_only(connection: Connection) -> Iterator[str]:
 
 
 def _refuse(reasons: Iterator[str]) -> None:
-    if told := _told(reasons):
-        raise PermanentError(f"{told}; nothing was done")
+    if line := _joined(reasons):
+        raise PermanentError(f"{line}; nothing was done")
 
 
 def _unfit(found: Any) -> Iterator[str]:

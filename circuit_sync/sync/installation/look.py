@@ -11,9 +11,9 @@ from pathlib import Path
 
 from circuit_sync.database.connection import Database
 from circuit_sync.database.dagster.look import look_at_dagster_storage
+from circuit_sync.database.locks import keeps_sessions
 from circuit_sync.database.migrate import migration_config, revisions
 from circuit_sync.database.server.requirements import look_at_database
-from circuit_sync.database.sessions.pooling import keeps_sessions
 from circuit_sync.database.urls import dagster_url, masked
 from circuit_sync.domain.errors import CircuitSyncError, UsageError
 from circuit_sync.domain.installation import Look, LookLine
