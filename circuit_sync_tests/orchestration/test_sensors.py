@@ -115,7 +115,9 @@ def test_aggregates_that_were_stored_before_their_sync_failed_refresh_the_snapsh
     assert request.run_key == f"snapshots_after_sync:{identity(desk)}:{sync}:2026-03-02:2026-03-02"
 
 
-@pytest.mark.parametrize("cursor", ["17", "not JSON", '{"of": "a newer version"}'])
+@pytest.mark.parametrize(
+    "cursor", ["17", "not JSON", '{"of": "a newer version"}', '{"after": "x", "seen": [], "waiting": {}}']
+)
 def test_a_cursor_that_cannot_be_read_silences_no_sensor(look: Look, desk: Desk, cursor: str) -> None:
     desk.sync("ACTIV")
     assert len(look(sensors.aggregates_after_circuits, cursor).run_requests or ()) == 1

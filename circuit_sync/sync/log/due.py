@@ -72,7 +72,8 @@ def _readable(stored: str | None) -> dict[str, Any]:
     except ValueError:
         return {}
     known = ({"database", "after", "waiting"}, {"after", "seen", "waiting"})
-    return cursor if isinstance(cursor, dict) and set(cursor) in known else {}
+    is_one = isinstance(cursor, dict) and set(cursor) in known and isinstance(cursor["after"], int)
+    return cursor if is_one else {}
 
 
 def _position(connection: Connection, stored: dict[str, Any], newest: int) -> Cursor | None:
